@@ -1,0 +1,72 @@
+#ifndef POSTHORN_LIB_NET_STREAM_H_
+#define POSTHORN_LIB_NET_STREAM_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+
+namespace posthorn::net {
+
+// A certificate and key for the server side, or trust for the client side. Shared by all streams;
+// reloading swaps what new handshakes use. Thread-safe. Defined in tls.h.
+class TlsContext;
+
+struct TlsInfo {
+  bool active = false;
+  std::string version;      // "TLSv1.3"
+  std::string cipher;       // "TLS_AES_256_GCM_SHA384"
+  std::string server_name;  // SNI, server side only
+};
+
+struct PeerAddress {
+  std::string ip;  // "192.0.2.1", "2001:db8::1"; empty: unix socket or memory
+  int port = 0;
+  bool IsLoopback() const;
+  // "192.0.2.1:2525", "[2001:db8::1]:2525", "unix".
+  std::string ToString() const;
+};
+
+// A bidirectional byte stream: TCP, unix socket, either with TLS, or memory (for tests). Belongs
+// to one executor: one reader and one writer coroutine at a time. While nothing is read a stream
+// holds no buffer, so idle connections are cheap.
+//
+// Errors: kTimeout after a deadline, absl::kUnavailable when the connection broke. A closed peer
+// reads as an empty string.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  // The bytes that are there, at most 64 KiB, waiting for the first until `timeout`.
+  // Empty: the peer has closed its side.
+  virtual Task<absl::StatusOr<std::string>> ReadSome(absl::Duration timeout) = 0;
+
+  // Returns when the kernel has taken all of `bytes`; `timeout` counts between partial writes.
+  virtual Task<absl::Status> WriteAll(std::string bytes, absl::Duration timeout) = 0;
+
+  // Server and client handshakes. Clear text that was received before is discarded: nothing that
+  // arrived before TLS survives it (RFC 3207 section 4.2). The caller discards what it buffered.
+  virtual Task<absl::Status> StartTlsServer(const TlsContext& context, absl::Duration timeout) = 0;
+  // `server_name` is sent as SNI; whether the certificate is checked is the context's.
+  virtual Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
+                                            absl::Duration timeout) = 0;
+
+  virtual const TlsInfo& tls() const = 0;
+  virtual const PeerAddress& peer() const = 0;
+  virtual const PeerAddress& local() const = 0;
+
+  // A pending ReadSome, or else the next one, returns absl::CancelledError and the stream goes on
+  // as before: how an IDLE session is told of changes. Only from the stream's own executor.
+  virtual void Interrupt() = 0;
+
+  // Ends the connection: pending and later calls fail. Only from the stream's own executor.
+  virtual void Close() = 0;
+};
+
+}  // namespace posthorn::net
+
+#endif  // POSTHORN_LIB_NET_STREAM_H_
