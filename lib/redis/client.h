@@ -1,0 +1,110 @@
+#ifndef POSTHORN_LIB_REDIS_CLIENT_H_
+#define POSTHORN_LIB_REDIS_CLIENT_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/net/event_loop.h"
+#include "lib/redis/reply.h"
+
+namespace posthorn::redis {
+
+struct Options {
+  Options() = default;
+  Options(std::string address_in, std::string password_in)
+      : address(std::move(address_in)), password(std::move(password_in)) {}
+
+  std::string address;   // "host:port", "[host]:port", or the path of a unix socket
+  std::string password;  // empty: none
+  absl::Duration connect_timeout = absl::Seconds(2);
+  // A command without an answer for this long breaks the connection.
+  absl::Duration command_timeout = absl::Seconds(5);
+  absl::Duration max_backoff = absl::Seconds(1);  // between attempts to connect; starts at 20 ms
+  std::size_t max_pending = 100000;               // commands waiting; more answer kOverloaded
+};
+
+// A Lua script, sent once by EVAL and then by its hash.
+class Script {
+ public:
+  explicit Script(std::string source);
+  const std::string& source() const { return source_; }
+  const std::string& sha1() const { return sha1_; }
+
+ private:
+  std::string source_;
+  std::string sha1_;
+};
+
+// One connection to a Redis server, shared by any number of callers: what they send at the same
+// time goes out as one pipeline. Connects by itself and comes back after every loss, with backoff.
+// Methods may be called from coroutines on any executor, which they continue on. The loop must
+// outlive the client and must not be stopped before it; the destructor (or Stop) fails what is
+// pending and waits for the connection to end, so it must not run on the loop's thread.
+//
+// Errors: kUnavailable while the server is away (at once, not after a timeout) or when the
+// connection broke before the answer, in which case the command may or may not have run;
+// absl::kInternal with the server's text when the server refused the command.
+class Client {
+ public:
+  Client(net::EventLoop& loop, Options options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  Task<absl::StatusOr<Reply>> Command(std::vector<std::string> args);
+  // The script must outlive the call.
+  Task<absl::StatusOr<Reply>> Run(const Script& script, std::vector<std::string> keys,
+                                  std::vector<std::string> args);
+  Task<absl::Status> Publish(std::string channel, std::string message);
+  // Publishes without waiting for the outcome; what cannot be sent is dropped. Needs no executor.
+  void PublishAndForget(std::string channel, std::string message);
+
+  bool connected() const;  // a hint: may change at once
+  void Stop();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// A connection that listens to channels. It comes back after every loss and subscribes again;
+// messages published meanwhile are lost, so `on_connected` tells when to look at the truth. All
+// callbacks run on the loop. Lifetime and destructor as for Client.
+class Subscriber {
+ public:
+  using MessageCallback =
+      absl::AnyInvocable<void(std::string_view channel, std::string_view message)>;
+  using ConnectedCallback = absl::AnyInvocable<void()>;
+
+  // `on_connected` may be null. It runs when the server has confirmed every subscription asked for
+  // so far, after each connect.
+  Subscriber(net::EventLoop& loop, Options options, MessageCallback on_message,
+             ConnectedCallback on_connected);
+  ~Subscriber();
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  // Channels by name; thread-safe; before or after the connection stands.
+  void Subscribe(std::vector<std::string> channels);
+  void Unsubscribe(std::vector<std::string> channels);
+  // A glob pattern as in PSUBSCRIBE: "posthorn:hint:*".
+  void SubscribePattern(std::string pattern);
+
+  bool connected() const;
+  void Stop();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace posthorn::redis
+
+#endif  // POSTHORN_LIB_REDIS_CLIENT_H_
