@@ -1,0 +1,81 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_ACCEPT_MESSAGE_ACCEPTOR_H_
+#define POSTHORN_SERVICES_GATEWAY_ACCEPT_MESSAGE_ACCEPTOR_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lib/base/ids.h"
+#include "lib/base/task.h"
+#include "lib/net/staged_body.h"
+#include "services/gateway/clients/directory.h"
+
+namespace posthorn::gateway {
+
+// One recipient as the client gave it, and what it resolved to.
+struct AcceptRecipient {
+  AcceptRecipient() = default;
+  AcceptRecipient(std::string address_in, TenantId tenant_in, std::vector<Target> targets_in)
+      : address(std::move(address_in)), tenant(tenant_in), targets(std::move(targets_in)) {}
+  std::string address;  // addr-spec, as in RCPT TO
+  // Whose envelope it belongs to: the recipient's tenant where the domain is ours, else the tenant
+  // that may relay (of the login, key or trusted network).
+  TenantId tenant;
+  std::vector<Target> targets;  // at least one; a remote recipient is its own target
+};
+
+// What the Received header tells (RFC 5321 section 4.4).
+struct TraceInfo {
+  std::string helo;         // as the client gave it; empty: none (API)
+  std::string client_ip;    // empty: unix socket
+  std::string protocol;     // "ESMTPS", "LMTP", "ESMTPSA", "HTTP" ... (RFC 3848)
+  std::string tls;          // "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none
+};
+
+struct AcceptRequest {
+  AcceptRequest() = default;
+  MessageId id;              // minted for this message
+  std::string reverse_path;  // addr-spec; empty: null
+  std::vector<AcceptRecipient> recipients;
+  std::shared_ptr<net::StagedBody> body;  // as received: what BODY[] is, after the trace headers
+  TraceInfo trace;
+  absl::Time received_at;
+  bool body_is_8bit = false;
+  std::string message_id_header;  // value of Message-ID; empty: no resend detection
+  std::string idempotency_key;    // of an API send; the message then always goes to the queue
+};
+
+struct AcceptResult {
+  // The id under which the message is kept: the given one, or that of the first copy when the
+  // idempotency key or resend key was seen before.
+  MessageId id;
+  bool duplicate = false;
+  // OK: committed (stored, queued or a duplicate of something that is), or the same recipient's
+  // result as one before it. In the order of the recipients.
+  std::vector<absl::Status> recipients;
+
+  // What one reply says for all: OK if any recipient was accepted; a temporary failure if one
+  // refused for a temporary reason; else the first permanent one.
+  absl::Status Overall() const;
+};
+
+// The commit rule, in one place for SMTP, LMTP and the API's Send: an OK leaves only after the
+// message is committed, either in the mailboxes or in the queue's spool.
+//
+// A tenant's recipients that are each exactly one local mailbox are delivered at once; those that
+// fail for a temporary reason, or whose outcome is in doubt, go to the queue under the same id (a
+// delivery is idempotent by id). Everything else is the queue's from the start. Concurrent calls
+// are sent together. Thread-safe; a call continues on its own executor and always ends: every RPC
+// has a deadline.
+class MessageAcceptor {
+ public:
+  virtual ~MessageAcceptor() = default;
+  virtual Task<AcceptResult> Accept(AcceptRequest request) = 0;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_ACCEPT_MESSAGE_ACCEPTOR_H_

@@ -1,0 +1,100 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_CLIENTS_DIRECTORY_H_
+#define POSTHORN_SERVICES_GATEWAY_CLIENTS_DIRECTORY_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/base/ids.h"
+#include "lib/base/task.h"
+
+namespace posthorn::gateway {
+
+// Where a copy of a message goes: a mailbox of this platform, or (account none) an address
+// elsewhere that an alias points to.
+struct Target {
+  Target() = default;
+  Target(AccountId account_in, std::string address_in)
+      : account(account_in), address(std::move(address_in)) {}
+  AccountId account;    // none: remote
+  std::string address;  // the address the alias chain ended in; Delivered-To names it
+};
+
+enum class AddressKind {
+  kLocal,            // `targets` says where
+  kNoSuchRecipient,  // the domain is ours, the local part is not
+  kRemote,           // the domain is not ours
+  kDisabled,         // the account or domain is suspended
+};
+
+struct Resolution {
+  Resolution() = default;
+  Resolution(AddressKind kind_in, TenantId tenant_in, std::vector<Target> targets_in)
+      : kind(kind_in), tenant(tenant_in), targets(std::move(targets_in)) {}
+  AddressKind kind = AddressKind::kRemote;
+  TenantId tenant;  // of the domain, where it is ours
+  std::vector<Target> targets;
+};
+
+struct Credentials {
+  Credentials() = default;
+  Credentials(std::string login_in, std::string password_in, std::string client_address_in,
+              std::string service_in)
+      : login(std::move(login_in)),
+        password(std::move(password_in)),
+        client_address(std::move(client_address_in)),
+        service(std::move(service_in)) {}
+  std::string login;  // a full address
+  std::string password;
+  std::string client_address;  // IP, for logs and rate limits
+  std::string service;         // "smtp", "imap", "pop3"
+};
+
+// Who has logged in.
+struct Login {
+  Login() = default;
+  Login(TenantId tenant_in, AccountId account_in, std::string address_in)
+      : tenant(tenant_in), account(account_in), address(std::move(address_in)) {}
+  TenantId tenant;
+  AccountId account;
+  std::string address;  // canonical form
+};
+
+struct ApiKey {
+  ApiKey() = default;
+  ApiKey(TenantId tenant_in, KeyId key_in) : tenant(tenant_in), key(key_in) {}
+  TenantId tenant;
+  KeyId key;
+};
+
+// Who is who, as the gateway's sessions ask. Thread-safe; a call continues on the executor it was
+// made on, and ends within its deadline. Errors carry a Failure; without one they are temporary.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+
+  // Where mail for `address` (addr-spec without angle brackets) goes. An unknown local part is an
+  // answer, not an error. May be a few seconds old.
+  virtual Task<absl::StatusOr<Resolution>> Resolve(std::string address) = 0;
+
+  // kAuthenticationFailed for a wrong name and a wrong password alike; kAuthenticationBusy when
+  // too many checks run at once.
+  virtual Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) = 0;
+
+  // kAuthenticationFailed for an unknown key.
+  virtual Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) = 0;
+
+  // May the account send as `address`? Without an account: is it in a domain of the tenant? Empty,
+  // the null reverse-path, is always allowed. kSenderNotAllowed if not.
+  virtual Task<absl::Status> AuthorizeSender(TenantId tenant, AccountId account,
+                                             std::string address) = 0;
+
+  // The tenant with this name, for trusted networks; kNotFound if there is none.
+  virtual Task<absl::StatusOr<TenantId>> FindTenant(std::string name) = 0;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_CLIENTS_DIRECTORY_H_
