@@ -16,6 +16,8 @@ namespace posthorn::net {
 class BoundSocket {
  public:
   static absl::StatusOr<BoundSocket> Bind(const std::string& address, int port);
+  // Takes over a listening socket that a parent process bound and left open over exec.
+  static absl::StatusOr<BoundSocket> Adopt(int fd);
   BoundSocket(BoundSocket&&) noexcept;
   BoundSocket& operator=(BoundSocket&&) noexcept;
   ~BoundSocket();

@@ -1,0 +1,22 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_BOUND_SOCKETS_H_
+#define POSTHORN_SERVICES_GATEWAY_BOUND_SOCKETS_H_
+
+#include <vector>
+
+#include "lib/net/listener.h"
+
+namespace posthorn::gateway {
+
+// The sockets of the mail protocols, bound while the process may still bind ports below 1024 and
+// moved into GatewayServer::Start: one for each listener of the configuration, in its order. The
+// API and HTTP ports are not among them: their servers bind for themselves, after privileges are
+// dropped.
+struct BoundSockets {
+  std::vector<net::BoundSocket> smtp;
+  std::vector<net::BoundSocket> imap;
+  std::vector<net::BoundSocket> pop3;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_BOUND_SOCKETS_H_
