@@ -46,6 +46,9 @@ struct AcceptRequest {
   bool body_is_8bit = false;
   std::string message_id_header;  // value of Message-ID; empty: no resend detection
   std::string idempotency_key;    // of an API send; the message then always goes to the queue
+  // LMTP: each recipient has its own answer. Otherwise one answer speaks for all, so a recipient
+  // that is refused for good while others are accepted goes to the queue, which tells the sender.
+  bool answers_per_recipient = false;
 };
 
 struct AcceptResult {
@@ -57,8 +60,9 @@ struct AcceptResult {
   // result as one before it. In the order of the recipients.
   std::vector<absl::Status> recipients;
 
-  // What one reply says for all: OK if any recipient was accepted; a temporary failure if one
-  // refused for a temporary reason; else the first permanent one.
+  // What one reply says for all: the first temporary failure, because that recipient's copy is
+  // nowhere (who tries again is recognised by the resend key); else OK if any recipient was
+  // accepted; else the first permanent failure.
   absl::Status Overall() const;
 };
 

@@ -1,0 +1,97 @@
+#include "services/gateway/testing/fake_directory.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "lib/base/failure.h"
+
+namespace posthorn::gateway {
+namespace {
+
+std::string Lower(const std::string& text) { return absl::AsciiStrToLower(text); }
+
+std::string DomainOf(const std::string& address) {
+  const std::size_t at = address.rfind('@');
+  return at == std::string::npos ? std::string() : Lower(address.substr(at + 1));
+}
+
+}  // namespace
+
+void FakeDirectory::AddTenant(std::string name, TenantId tenant) { tenants_[name] = tenant; }
+void FakeDirectory::AddDomain(std::string domain, TenantId tenant) {
+  domains_[Lower(domain)] = tenant;
+}
+void FakeDirectory::AddAccount(std::string address, std::string password, AccountId account) {
+  accounts_[Lower(address)] = Account{std::move(password), account};
+}
+void FakeDirectory::AddAlias(std::string address, std::vector<Target> targets) {
+  aliases_[Lower(address)] = std::move(targets);
+}
+void FakeDirectory::AddKey(std::string key, ApiKey owner) { keys_[std::move(key)] = owner; }
+void FakeDirectory::Disable(std::string address) { disabled_.insert(Lower(address)); }
+
+Task<absl::StatusOr<Resolution>> FakeDirectory::Resolve(std::string address) {
+  ++resolve_calls_;
+  if (failure_.has_value()) co_return *failure_;
+  const auto domain = domains_.find(DomainOf(address));
+  Resolution answer;
+  if (domain == domains_.end()) co_return answer;
+  answer.tenant = domain->second;
+  const std::string key = Lower(address);
+  const auto account = accounts_.find(key);
+  const auto alias = aliases_.find(key);
+  if (disabled_.contains(key)) {
+    answer.kind = AddressKind::kDisabled;
+  } else if (account != accounts_.end()) {
+    answer.kind = AddressKind::kLocal;
+    answer.targets.emplace_back(account->second.id, key);
+  } else if (alias != aliases_.end()) {
+    answer.kind = AddressKind::kLocal;
+    answer.targets = alias->second;
+  } else {
+    answer.kind = AddressKind::kNoSuchRecipient;
+  }
+  co_return answer;
+}
+
+Task<absl::StatusOr<Login>> FakeDirectory::Authenticate(Credentials credentials) {
+  if (failure_.has_value()) co_return *failure_;
+  const std::string key = Lower(credentials.login);
+  const auto account = accounts_.find(key);
+  if (account == accounts_.end() || account->second.password != credentials.password) {
+    co_return MakeFailure(Failure::kAuthenticationFailed);
+  }
+  co_return Login(domains_[DomainOf(key)], account->second.id, key);
+}
+
+Task<absl::StatusOr<ApiKey>> FakeDirectory::AuthenticateKey(std::string key) {
+  if (failure_.has_value()) co_return *failure_;
+  const auto it = keys_.find(key);
+  if (it == keys_.end()) co_return MakeFailure(Failure::kAuthenticationFailed);
+  co_return it->second;
+}
+
+Task<absl::Status> FakeDirectory::AuthorizeSender(TenantId tenant, AccountId account,
+                                                  std::string address) {
+  if (failure_.has_value()) co_return *failure_;
+  if (address.empty()) co_return absl::OkStatus();
+  const auto domain = domains_.find(DomainOf(address));
+  if (domain == domains_.end() || domain->second != tenant) {
+    co_return MakeFailure(Failure::kSenderNotAllowed);
+  }
+  if (!account) co_return absl::OkStatus();
+  const auto own = accounts_.find(Lower(address));
+  if (own == accounts_.end() || own->second.id != account) {
+    co_return MakeFailure(Failure::kSenderNotAllowed);
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<TenantId>> FakeDirectory::FindTenant(std::string name) {
+  if (failure_.has_value()) co_return *failure_;
+  const auto it = tenants_.find(name);
+  if (it == tenants_.end()) co_return MakeFailure(Failure::kNotFound);
+  co_return it->second;
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,51 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_TESTING_FAKE_DIRECTORY_H_
+#define POSTHORN_SERVICES_GATEWAY_TESTING_FAKE_DIRECTORY_H_
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "services/gateway/clients/directory.h"
+
+namespace posthorn::gateway {
+
+// A directory in memory, for unit tests on one executor. Local parts and domains compare without
+// regard to case, as in the real one.
+class FakeDirectory final : public Directory {
+ public:
+  void AddTenant(std::string name, TenantId tenant);
+  void AddDomain(std::string domain, TenantId tenant);
+  void AddAccount(std::string address, std::string password, AccountId account);
+  void AddAlias(std::string address, std::vector<Target> targets);
+  void AddKey(std::string key, ApiKey owner);
+  void Disable(std::string address);
+  // Every call answers this until it is reset.
+  void FailWith(std::optional<absl::Status> status) { failure_ = std::move(status); }
+  int resolve_calls() const { return resolve_calls_; }
+
+  Task<absl::StatusOr<Resolution>> Resolve(std::string address) override;
+  Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) override;
+  Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) override;
+  Task<absl::Status> AuthorizeSender(TenantId tenant, AccountId account,
+                                     std::string address) override;
+  Task<absl::StatusOr<TenantId>> FindTenant(std::string name) override;
+
+ private:
+  struct Account {
+    std::string password;
+    AccountId id;
+  };
+  std::map<std::string, TenantId> tenants_;
+  std::map<std::string, TenantId> domains_;
+  std::map<std::string, Account> accounts_;
+  std::map<std::string, std::vector<Target>> aliases_;
+  std::map<std::string, ApiKey> keys_;
+  std::set<std::string> disabled_;
+  std::optional<absl::Status> failure_;
+  int resolve_calls_ = 0;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_TESTING_FAKE_DIRECTORY_H_
