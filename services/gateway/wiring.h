@@ -18,6 +18,8 @@ class Config;
 
 namespace posthorn::gateway {
 
+struct BoundSockets;  // bound_sockets.h
+
 // What the gateway gets from the process it runs in.
 struct GatewayDependencies {
   std::shared_ptr<grpc::Channel> mailbox;  // the mailbox service
@@ -25,31 +27,34 @@ struct GatewayDependencies {
   std::string service_token;               // carried by every internal call
 };
 
-// A listener that Bind has opened.
-struct BoundListener {
-  std::string key;      // "gateway.smtp_listeners[0].port"
+// Opens a socket for every mail listener of `config`, while the process may still bind ports below
+// 1024. An error is one line with address, port and key: "cannot listen on 0.0.0.0:25
+// (gateway.smtp_listeners[0].port): Address already in use".
+absl::StatusOr<BoundSockets> BindListeners(const config::v1::Config& config);
+
+// Where the gateway listens.
+struct ListeningAddress {
+  std::string key;      // "gateway.smtp_listeners[0].port", "gateway.api_port"
   std::string role;     // "mx", "imaps", ..., "api"
   std::string address;  // "127.0.0.1"
   int port = 0;         // the real one, also where the configuration says 0
 };
 
-// The gateway service: SMTP, IMAP, POP3 and the API, on their own threads. The order of a start:
-//   1. Bind: every listener, and the files only root may read (key, tokens)
-//   2. the process drops its privileges
-//   3. Start: from here on connections are served. The stores may be down: the protocols answer
-//      with temporary errors until they are there.
-// Then Drain and destruction. Not thread-safe, except Ready.
+// The gateway service: SMTP, IMAP, POP3 and the API, on their own threads. After Start the stores
+// may still be down: the protocols answer with temporary errors until they are there. Not
+// thread-safe, except Ready.
 class GatewayServer {
  public:
   // `config` is complete: defaults filled in, paths and the addresses of embedded servers set
-  // (tls.*, redis.address, gateway.admin_token_file, gateway.staging_dir). An error is one line
-  // that names the key, and address and port of a listener that cannot be bound.
-  static absl::StatusOr<std::unique_ptr<GatewayServer>> Bind(const config::v1::Config& config);
+  // (tls.*, redis.address, gateway.admin_token_file, gateway.staging_dir). `sockets` are those of
+  // BindListeners, one for each listener of the configuration in its order. An error is one line
+  // that names the key.
+  static absl::StatusOr<std::unique_ptr<GatewayServer>> Start(const config::v1::Config& config,
+                                                              BoundSockets sockets,
+                                                              GatewayDependencies dependencies);
   ~GatewayServer();  // stops at once
 
-  const std::vector<BoundListener>& listeners() const;
-
-  absl::Status Start(GatewayDependencies dependencies);
+  const std::vector<ListeningAddress>& listeners() const;
 
   // OK: listeners are open and the mailbox and queue services are connected. Else the reason in
   // one line. Thread-safe, does not block.
