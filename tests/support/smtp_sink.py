@@ -1,0 +1,108 @@
+"""A small SMTP server that keeps what it receives and misbehaves on request: what a test needs to
+see the exact bytes a delivery sends, and how it takes temporary and permanent replies."""
+
+import socketserver
+import threading
+
+
+class Message:
+    def __init__(self, sender, recipients, data):
+        self.sender = sender
+        self.recipients = recipients
+        self.data = data
+
+
+class SmtpSink:
+    """`replies` maps a verb ("RCPT", "DATA", "." for the final dot) to a function of its argument
+    that returns the reply line, or None for the usual one. A reply of "" closes the connection
+    without a word. All messages are in `messages`, in order of their final dots, also those whose
+    final dot was not answered."""
+
+    def __init__(self, address="127.0.0.1", replies=None, extensions=("PIPELINING", "8BITMIME")):
+        self.messages = []
+        self.connections = 0
+        self.replies = dict(replies or {})
+        self.extensions = extensions
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                sink.connections += 1
+                try:
+                    sink._serve(self.rfile, self.wfile)
+                except OSError:
+                    pass
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            request_queue_size = 128
+
+        self._server = Server((address, 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, verb, argument, usual):
+        chosen = self.replies.get(verb)
+        reply = chosen(argument) if chosen else None
+        return usual if reply is None else reply
+
+    def _serve(self, rfile, wfile):
+        def say(line):
+            if line == "":
+                return False
+            wfile.write(line.encode() + b"\r\n")
+            wfile.flush()
+            return True
+
+        say("220 sink.example ESMTP")
+        sender, recipients = None, []
+        for raw in rfile:
+            line = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+            verb = line.split(" ")[0].upper()
+            if verb == "EHLO":
+                lines = ["sink.example", *self.extensions]
+                for extension in lines[:-1]:
+                    say(f"250-{extension}")
+                answer = f"250 {lines[-1]}"
+            elif verb == "HELO":
+                answer = "250 sink.example"
+            elif verb == "MAIL":
+                answer = self._answer("MAIL", line, "250 2.1.0 ok")
+                sender, recipients = line, []
+            elif verb == "RCPT":
+                answer = self._answer("RCPT", line, "250 2.1.5 ok")
+                if answer.startswith("2"):
+                    recipients.append(line)
+            elif verb == "DATA":
+                answer = self._answer("DATA", line,
+                                      "354 go ahead" if recipients else "554 5.5.1 no recipient")
+                if answer.startswith("354"):
+                    if not say(answer):
+                        return
+                    data = b""
+                    for body_line in rfile:
+                        if body_line == b".\r\n":
+                            break
+                        data += body_line[1:] if body_line.startswith(b".") else body_line
+                    else:
+                        return
+                    self.messages.append(Message(sender, recipients, data))
+                    answer = self._answer(".", data, "250 2.0.0 kept")
+            elif verb == "RSET" or verb == "NOOP":
+                answer = "250 2.0.0 ok"
+            elif verb == "QUIT":
+                say("221 2.0.0 bye")
+                return
+            else:
+                answer = "502 5.5.1 unknown"
+            if not say(answer):
+                return
