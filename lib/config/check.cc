@@ -1,0 +1,162 @@
+#include "lib/config/check.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace posthorn::config {
+namespace {
+
+using Roles = std::vector<std::string>;
+
+bool IsIpAddress(const std::string& text) {
+  in6_addr buffer;
+  return inet_pton(AF_INET, text.c_str(), &buffer) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &buffer) == 1;
+}
+
+// "192.0.2.0/24" or "2001:db8::/32"
+bool IsNetwork(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string::npos) return IsIpAddress(text);
+  const std::string ip = text.substr(0, slash);
+  int bits = -1;
+  if (!IsIpAddress(ip) || !absl::SimpleAtoi(text.substr(slash + 1), &bits)) return false;
+  return bits >= 0 && bits <= (absl::StrContains(ip, ":") ? 128 : 32);
+}
+
+// "host:port" or "[address]:port"
+bool IsHostAndPort(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  int port = 0;
+  if (!absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 1 || port > 65535) return false;
+  const std::string host = text.substr(0, colon);
+  if (host.front() == '[') return host.back() == ']' && IsIpAddress(host.substr(1, host.size() - 2));
+  return !absl::StrContains(host, ":");
+}
+
+class Checker {
+ public:
+  explicit Checker(const absl::flat_hash_map<std::string, std::string>& origins)
+      : origins_(origins) {}
+
+  // Keeps the first complaint.
+  void Require(bool holds, const std::string& key, const std::string& text) {
+    if (holds || !status_.ok()) return;
+    status_ = absl::InvalidArgumentError(absl::StrCat(PlaceOf(key), key, ": ", text));
+  }
+  absl::Status status() const { return status_; }
+
+ private:
+  // Of the key itself, or of the nearest thing around it that was given.
+  std::string PlaceOf(std::string key) const {
+    while (!key.empty()) {
+      if (const auto found = origins_.find(key); found != origins_.end()) {
+        return absl::StrCat(found->second, ": ");
+      }
+      const std::size_t cut = key.find_last_of(".[");
+      key.resize(cut == std::string::npos ? 0 : cut);
+    }
+    return "";
+  }
+
+  const absl::flat_hash_map<std::string, std::string>& origins_;
+  absl::Status status_;
+};
+
+template <typename Listeners>
+void CheckListeners(Checker& checker, const std::string& list, const Listeners& listeners,
+                    const Roles& roles) {
+  for (int i = 0; i < listeners.size(); ++i) {
+    const v1::Listener& listener = listeners[i];
+    const std::string key = absl::StrCat(list, "[", i, "]");
+    checker.Require(std::find(roles.begin(), roles.end(), listener.role()) != roles.end(),
+                    key + ".role",
+                    absl::StrCat("must be one of ", absl::StrJoin(roles, ", "), ", not \"",
+                                 listener.role(), "\""));
+    checker.Require(IsIpAddress(listener.address()), key + ".address",
+                    absl::StrCat("must be an IP address, not \"", listener.address(), "\""));
+    for (int n = 0; n < listener.trusted_networks_size(); ++n) {
+      const std::string& entry = listener.trusted_networks(n);
+      const std::size_t equals = entry.find('=');
+      const bool good = equals != std::string::npos && equals + 1 < entry.size() &&
+                        IsNetwork(entry.substr(0, equals));
+      checker.Require(good, absl::StrCat(key, ".trusted_networks[", n, "]"),
+                      absl::StrCat("must be network=tenant, as in 10.0.0.0/8=acme, not \"", entry,
+                                   "\""));
+    }
+  }
+}
+
+void CheckPair(Checker& checker, const std::string& first_key, const std::string& first,
+               const std::string& second_key, const std::string& second) {
+  checker.Require(first.empty() || !second.empty(), second_key,
+                  absl::StrCat("must be set too, because ", first_key, " is"));
+  checker.Require(second.empty() || !first.empty(), first_key,
+                  absl::StrCat("must be set too, because ", second_key, " is"));
+}
+
+}  // namespace
+
+absl::Status Check(const v1::Config& config,
+                   const absl::flat_hash_map<std::string, std::string>& origins) {
+  Checker checker(origins);
+  checker.Require(!config.hostname().empty() &&
+                      config.hostname().find_first_of(" \t\r\n") == std::string::npos,
+                  "hostname", "must be a host name");
+  checker.Require(!config.data_dir().empty(), "data_dir", "must be a path");
+  CheckPair(checker, "tls.certificate_file", config.tls().certificate_file(), "tls.key_file",
+            config.tls().key_file());
+  CheckPair(checker, "rpc.certificate_file", config.rpc().certificate_file(), "rpc.key_file",
+            config.rpc().key_file());
+  checker.Require(config.rpc().ca_file().empty() || !config.rpc().certificate_file().empty(),
+                  "rpc.certificate_file", "must be set too, because rpc.ca_file is");
+  checker.Require(config.rpc().certificate_file().empty() || !config.rpc().ca_file().empty(),
+                  "rpc.ca_file", "must be set too, because rpc.certificate_file is");
+
+  const std::string& redis = config.redis().address();
+  checker.Require(redis.empty() || redis.front() == '/' || IsHostAndPort(redis), "redis.address",
+                  absl::StrCat("must be host:port or the path of a socket, not \"", redis, "\""));
+  checker.Require(config.dns().address().empty() || IsIpAddress(config.dns().address()),
+                  "dns.address",
+                  absl::StrCat("must be an IP address, not \"", config.dns().address(), "\""));
+
+  const v1::Gateway& gateway = config.gateway();
+  CheckListeners(checker, "gateway.smtp_listeners", gateway.smtp_listeners(),
+                 {"mx", "submission", "submissions", "lmtp"});
+  CheckListeners(checker, "gateway.imap_listeners", gateway.imap_listeners(), {"imap", "imaps"});
+  CheckListeners(checker, "gateway.pop3_listeners", gateway.pop3_listeners(), {"pop3", "pop3s"});
+  checker.Require(IsIpAddress(gateway.api_address()), "gateway.api_address",
+                  absl::StrCat("must be an IP address, not \"", gateway.api_address(), "\""));
+  checker.Require(IsIpAddress(config.http().address()), "http.address",
+                  absl::StrCat("must be an IP address, not \"", config.http().address(), "\""));
+
+  checker.Require(!config.queue().retry_schedule_seconds().empty(), "queue.retry_schedule_seconds",
+                  "must have at least one delay");
+  const v1::Delivery& delivery = config.delivery();
+  for (int i = 0; i < delivery.routes_size(); ++i) {
+    const std::string key = absl::StrCat("delivery.routes[", i, "]");
+    checker.Require(!delivery.routes(i).pattern().empty(), key + ".pattern",
+                    "must be a domain, *.domain or *");
+    checker.Require(!delivery.routes(i).hosts().empty(), key + ".hosts",
+                    "must name at least one host:port");
+    for (int n = 0; n < delivery.routes(i).hosts_size(); ++n) {
+      checker.Require(IsHostAndPort(delivery.routes(i).hosts(n)),
+                      absl::StrCat(key, ".hosts[", n, "]"),
+                      absl::StrCat("must be host:port or [address]:port, not \"",
+                                   delivery.routes(i).hosts(n), "\""));
+    }
+  }
+  return checker.status();
+}
+
+}  // namespace posthorn::config
