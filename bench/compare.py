@@ -1,0 +1,277 @@
+"""Drives Posthorn, and Postfix with Dovecot, with the same load and prints the ratios.
+
+Every row is at least three rounds; within a round the two systems take turns, so that whatever
+else the machine does meets both. A ratio above 1 says that Posthorn is better: more messages a
+second, fewer seconds, fewer milliseconds, less memory. Both run with their durable defaults;
+Posthorn with row-level security and one fsync a commit, as it always does."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from bench import measure
+from bench.dovecot import Dovecot
+from tests.support.dns_server import DnsServer
+from tests.support.platform import ServePlatform
+from tests.support.postfix import Postfix
+from tests.support.processes import free_port, note, wait_until
+
+LOADGEN = os.environ.get("LOADGEN_BIN", "build/release/bench/loadgen")
+PASSWORD = "bench-secret-word"
+# The first one's mailbox is filled once for (d) and gets no other mail.
+USERS = [f"user{n}@bench.test" for n in range(21)]
+
+
+def loadgen(mode, **options):
+    args = [LOADGEN, mode]
+    for key, value in options.items():
+        args += ["--" + key.replace("_", "-"), str(value)]
+    result = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            timeout=900)
+    if result.returncode != 0:
+        raise RuntimeError(f"{' '.join(args)}: {result.stderr}")
+    return json.loads(result.stdout)
+
+
+class PosthornSystem:
+    name = "posthorn"
+
+    def __init__(self):
+        self.sink_port = free_port()
+        self.platform = ServePlatform(
+            demo=False,
+            config={"log": {"level": "warn"},
+                    "queue": {"retry_schedule_seconds": [60], "lease_seconds": 60,
+                              "reconcile_seconds": 10},
+                    "gateway": {"limits": {"connections_per_address": 4000,
+                                           "smtp_commands": 10_000_000}},
+                    "delivery": {"routes": [{"pattern": "sink.example",
+                                             "hosts": [f"127.0.0.1:{self.sink_port}"]}]}},
+            trusted_networks=["127.0.0.0/8=bench"])
+
+    def start(self):
+        self.platform.start()
+        self.platform.passwords = {}
+        self.platform.ctl("tenant", "add", "bench")
+        self.platform.ctl("domain", "add", "--tenant", "bench", "bench.test")
+        for user in USERS:
+            self.platform.add_account(user, PASSWORD)
+        self.smtp_port = self.platform.ports().listeners["mx"]
+        self.imap_port = self.platform.ports().listeners["imap"]
+        self.roots = [self.platform.process.pid]
+        return self
+
+    def settle(self, before, messages):
+        pass  # the 250 comes after the commit into the mailbox
+
+    def delivered(self):
+        return 0
+
+    def user(self, address):
+        return address
+
+    def stop(self):
+        self.platform.stop()
+
+
+class ClassicSystem:
+    """Postfix 3.7 with Dovecot 2.3."""
+
+    name = "postfix+dovecot"
+
+    def __init__(self):
+        self.sink_port = free_port()
+        self.dovecot = Dovecot(PASSWORD)
+        self.postfix = Postfix("bench.test", [u.split("@")[0] for u in USERS], settings={
+            "virtual_transport": f"lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}",
+            "transport_maps": f"inline:{{sink.example=smtp:[127.0.0.1]:{self.sink_port}}}",
+            "smtpd_client_connection_count_limit": "0",
+            "default_process_limit": "200",
+        })
+
+    def start(self):
+        self.dovecot.start()
+        self.postfix.start()
+        self.smtp_port = self.postfix.port
+        self.imap_port = self.dovecot.imap_port
+        with open(os.path.join(self.postfix.directory, "spool/pid/master.pid")) as file:
+            self.roots = [int(file.read().split()[0]), self.dovecot.pid]
+        return self
+
+    def delivered(self):
+        return self.dovecot.delivered()
+
+    def settle(self, before, messages):
+        wait_until(lambda: self.dovecot.delivered() >= before + messages, 600,
+                   lambda: "all messages in the Maildirs\n" + self.postfix.log()[-2000:],
+                   interval=0.01)
+
+    def stop(self):
+        self.postfix.stop()
+        self.dovecot.stop()
+
+
+class Row:
+    def __init__(self, key, title, unit, better):
+        self.key, self.title, self.unit, self.better = key, title, unit, better
+        self.values = {}
+        self.cpu = {}
+        self.generator_cpu = {}
+
+    def add(self, system, value, cpu_ms=None, generator_cpu_ms=None):
+        self.values.setdefault(system.name, []).append(value)
+        if cpu_ms is not None:
+            self.cpu.setdefault(system.name, []).append(cpu_ms)
+            self.generator_cpu.setdefault(system.name, []).append(generator_cpu_ms)
+
+    def ratio(self):
+        ours = statistics.median(self.values["posthorn"])
+        theirs = statistics.median(self.values["postfix+dovecot"])
+        return ours / theirs if self.better == "higher" else theirs / ours
+
+    def ratios(self):
+        pairs = zip(self.values["posthorn"], self.values["postfix+dovecot"])
+        return sorted(a / b if self.better == "higher" else b / a for a, b in pairs)
+
+
+def delivery_row(row, systems, connections, messages, size):
+    for system in systems:
+        before = system.delivered()
+        cpu = measure.cpu_milliseconds(*system.roots)
+        started = time.monotonic()
+        result = loadgen("smtp", port=system.smtp_port, connections=connections,
+                         messages=messages, size=size, recipients=",".join(USERS[1:]))
+        system.settle(before, messages)
+        elapsed = time.monotonic() - started
+        row.add(system, messages / elapsed,
+                (measure.cpu_milliseconds(*system.roots) - cpu) / messages,
+                result["cpu_ms"] / messages)
+
+
+def relay_row(row, systems, connections, messages, size):
+    for system in systems:
+        cpu = measure.cpu_milliseconds(*system.roots)
+        result = loadgen("relay", port=system.smtp_port, sink_port=system.sink_port,
+                         connections=connections, messages=messages, size=size,
+                         recipients=",".join(f"r{n}@sink.example" for n in range(20)))
+        row.add(system, messages / result["seconds"],
+                (measure.cpu_milliseconds(*system.roots) - cpu) / messages,
+                result["cpu_ms"] / messages)
+        time.sleep(1)  # the sink's port is used again
+
+
+def fetch_row(row, systems, what, messages):
+    for system in systems:
+        cpu = measure.cpu_milliseconds(*system.roots)
+        result = loadgen("fetch", port=system.imap_port, user="user0@bench.test",
+                         password=PASSWORD, what=what)
+        row.add(system, result["seconds"],
+                (measure.cpu_milliseconds(*system.roots) - cpu) / messages,
+                result["cpu_ms"] / messages)
+
+
+def idle_row(row, systems, connections):
+    for system in systems:
+        before = measure.memory_kib(*system.roots)
+        process = subprocess.Popen(
+            [LOADGEN, "idle", "--port", str(system.imap_port), "--connections", str(connections),
+             "--users", ",".join(USERS[1:]), "--password", PASSWORD],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError("the idle connections were not made")
+        time.sleep(2)
+        row.add(system, (measure.memory_kib(*system.roots) - before) / connections)
+        process.communicate("\n")
+        time.sleep(1)
+
+
+def latency_row(row, systems, mode, messages):
+    for system in systems:
+        result = loadgen("latency", port=system.smtp_port, imap_port=system.imap_port,
+                         user="user1@bench.test", password=PASSWORD, mode=mode, messages=messages)
+        row.add(system, result["median_ms"])
+
+
+def print_table(rows):
+    print(f"\n{'':40} {'posthorn':>12} {'postfix+':>12} {'':8} {'ratio':>7} {'min':>7} {'max':>7}"
+          f" {'aim':>5}   {'CPU ms/msg':>17}   generator")
+    for row, aim in rows:
+        if len(row.values) < 2:
+            continue
+        ours = statistics.median(row.values["posthorn"])
+        theirs = statistics.median(row.values["postfix+dovecot"])
+        ratios = row.ratios()
+        cpu = generator = ""
+        if row.cpu:
+            cpu = " / ".join(f"{statistics.median(row.cpu[n]):.2f}"
+                             for n in ("posthorn", "postfix+dovecot"))
+            generator = f"{statistics.median(row.generator_cpu['posthorn']):.2f}"
+        print(f"{row.key + ') ' + row.title:40} {ours:12.2f} {theirs:12.2f} {row.unit:8} "
+              f"{row.ratio():7.2f} {ratios[0]:7.2f} {ratios[-1]:7.2f} {aim:5}   {cpu:>17}   "
+              f"{generator}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
+    parser.add_argument("--only", default="a,b,c,d,e,f", help="rows, such as a,c")
+    arguments = parser.parse_args()
+    scale = 10 if arguments.quick else 1
+    mailbox = 10_000 // scale
+    only = arguments.only.split(",")
+
+    rows = [
+        (Row("a", "deliver 4 KB, 16 connections", "msg/s", "higher"), 4,
+         lambda row, s: delivery_row(row, s, 16, 4_000 // scale, 4096)),
+        (Row("a", "deliver 4 KB, 64 connections", "msg/s", "higher"), 4,
+         lambda row, s: delivery_row(row, s, 64, 4_000 // scale, 4096)),
+        (Row("b", "deliver 100 KB, 16 connections", "msg/s", "higher"), 2,
+         lambda row, s: delivery_row(row, s, 16, 1_000 // scale, 100_000)),
+        (Row("c", "relay 4 KB, 16 connections", "msg/s", "higher"), 4,
+         lambda row, s: relay_row(row, s, 16, 4_000 // scale, 4096)),
+        (Row("d", f"fetch {mailbox} envelopes", "s", "lower"), 1,
+         lambda row, s: fetch_row(row, s, "envelope", mailbox)),
+        (Row("d", f"fetch {mailbox} bodies", "s", "lower"), 1,
+         lambda row, s: fetch_row(row, s, "body", mailbox)),
+        (Row("e", "memory of an idle IMAP connection", "KiB", "lower"), 10,
+         lambda row, s: idle_row(row, s, 1_000 // scale)),
+        (Row("f", "end to end, IDLE", "ms", "lower"), 1,
+         lambda row, s: latency_row(row, s, "idle", 20)),
+        (Row("f", "end to end, polled", "ms", "lower"), 1,
+         lambda row, s: latency_row(row, s, "poll", 20)),
+    ]
+    systems = []
+    try:
+        for make in (PosthornSystem, ClassicSystem):
+            note(f"starting {make.name}")
+            system = make()
+            systems.append(system)
+            system.start()
+        if "d" in only:
+            for system in systems:
+                note(f"filling a mailbox with {mailbox} messages: {system.name}")
+                before = system.delivered()
+                loadgen("smtp", port=system.smtp_port, connections=16, messages=mailbox,
+                        size=4096, recipients="user0@bench.test")
+                system.settle(before, mailbox)
+                loadgen("fetch", port=system.imap_port, user="user0@bench.test",
+                        password=PASSWORD, what="envelope")  # Dovecot fills its cache
+        for round_number in range(arguments.rounds):
+            for row, _, run in rows:
+                if row.key in only:
+                    note(f"round {round_number + 1} of {arguments.rounds}: {row.title}")
+                    run(row, systems)
+    finally:
+        for system in systems:
+            system.stop()
+    print_table([(row, aim) for row, aim, _ in rows])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A private Dovecot on loopback: IMAP for the benchmark's clients, LMTP for Postfix. Defaults for
+durability, Maildir, no hibernation."""
+
+import os
+import pwd
+import subprocess
+
+from tests.support.processes import (Process, find_program, free_port, remove_directory,
+                                     temporary_directory)
+
+
+class Dovecot:
+    def __init__(self, password):
+        self.directory = temporary_directory("dovecot")
+        self.password = password
+        self.imap_port = free_port()
+        self.lmtp_port = free_port()
+        self.mail = os.path.join(self.directory, "mail")
+        self.process = None
+
+    def start(self):
+        owner = pwd.getpwnam("dovecot")
+        os.makedirs(self.mail)
+        os.chown(self.mail, owner.pw_uid, owner.pw_gid)
+        path = os.path.join(self.directory, "dovecot.conf")
+        with open(path, "w") as file:
+            file.write(f"""
+base_dir = {self.directory}/run
+state_dir = {self.directory}/state
+log_path = {self.directory}/dovecot-main.log
+ssl = no
+disable_plaintext_auth = no
+protocols = imap lmtp
+listen = 127.0.0.1
+first_valid_uid = 1
+mail_uid = {owner.pw_uid}
+mail_gid = {owner.pw_gid}
+mail_location = maildir:{self.mail}/%u
+auth_username_format = %Lu
+default_vsz_limit = 2 G
+default_client_limit = 4000
+default_process_limit = 2000
+mail_max_userip_connections = 4000
+passdb {{
+  driver = static
+  args = password={self.password}
+}}
+userdb {{
+  driver = static
+  args = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {self.lmtp_port}
+  }}
+}}
+""")
+        self.process = Process("dovecot", [find_program("dovecot"), "-F", "-c", path],
+                               self.directory).start()
+        self.process.wait_for_port(self.imap_port)
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def delivered(self):
+        """How many messages lie in all Maildirs."""
+        total = 0
+        for user in os.listdir(self.mail):
+            for folder in ("new", "cur"):
+                try:
+                    total += len(os.listdir(os.path.join(self.mail, user, folder)))
+                except OSError:
+                    pass
+        return total
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+        remove_directory(self.directory)
