@@ -1,0 +1,39 @@
+#ifndef POSTHORN_LIB_SMTP_HEADER_SCAN_H_
+#define POSTHORN_LIB_SMTP_HEADER_SCAN_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace posthorn::smtp {
+
+// Looks at a message's header while it arrives, for what accepting it needs: how many hops it has
+// behind it, and its Message-ID. Holds at most one line of 1,024 octets and the Message-ID.
+class HeaderScan {
+ public:
+  // The message's octets in order, cut anywhere. Cheap once the header has ended.
+  void Feed(std::string_view bytes);
+  // The message is complete: a last line without CRLF counts.
+  void Finish();
+
+  int received_headers() const { return received_; }
+  // The first Message-ID field's value, unfolded and trimmed; empty if there is none, or if it is
+  // longer than a line may be.
+  const std::string& message_id() const { return message_id_; }
+  bool done() const { return done_; }
+
+ private:
+  void EndLine();
+
+  std::string line_;         // the beginning of the current line
+  bool overlong_ = false;    // the current line goes on beyond line_
+  bool in_message_id_ = false;
+  bool message_id_seen_ = false;
+  bool done_ = false;
+  int received_ = 0;
+  std::string message_id_;
+};
+
+}  // namespace posthorn::smtp
+
+#endif  // POSTHORN_LIB_SMTP_HEADER_SCAN_H_

@@ -1,0 +1,39 @@
+#ifndef POSTHORN_LIB_SMTP_REPLY_H_
+#define POSTHORN_LIB_SMTP_REPLY_H_
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+
+namespace posthorn::smtp {
+
+// What a server says to a command (RFC 5321 section 4.2).
+struct Reply {
+  Reply() = default;
+  // `enhanced` (RFC 3463) stands before the text of every line; empty for a greeting, EHLO and 3yz
+  // (RFC 2034 section 3). Lines of `text` are separated by LF.
+  Reply(int code_in, std::string_view enhanced_in, std::string text_in)
+      : code(code_in), enhanced(enhanced_in), text(std::move(text_in)) {}
+
+  bool IsPositive() const { return code < 400; }
+  // 221 and 421: the connection ends after it.
+  bool Closes() const { return code == 221 || code == 421; }
+
+  int code = 0;
+  std::string enhanced;
+  std::string text;
+};
+
+// The reply a failed operation has: the row of its Failure in lib/base/failure.cc.
+Reply ReplyFor(const absl::Status& status);
+
+// Appends the wire form: the only producer of the octets a server writes. Control characters and
+// octets above 126 in the text become '?', and a line is cut at 512 octets (section 4.5.3.1.5), so
+// that no text can break the dialogue.
+void AppendReply(const Reply& reply, std::string& out);
+
+}  // namespace posthorn::smtp
+
+#endif  // POSTHORN_LIB_SMTP_REPLY_H_
