@@ -26,8 +26,8 @@ PASSWORD = "bench-secret-word"
 USERS = [f"user{n}@bench.test" for n in range(21)]
 
 
-def loadgen(mode, **options):
-    args = [LOADGEN, mode]
+def loadgen(command, **options):
+    args = [LOADGEN, command]
     for key, value in options.items():
         args += ["--" + key.replace("_", "-"), str(value)]
     result = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
