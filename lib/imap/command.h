@@ -1,0 +1,199 @@
+#ifndef POSTHORN_LIB_IMAP_COMMAND_H_
+#define POSTHORN_LIB_IMAP_COMMAND_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "lib/imap/sequence_set.h"
+
+namespace posthorn::imap {
+
+// The commands of RFC 3501 section 6 and of the extensions in docs/protocols/imap.md, one struct a
+// command, as the parser hands them to a session. Mailbox names are UTF-8 (modified UTF-7 is
+// already decoded), with INBOX in upper case.
+
+// System flags; the bits of posthorn.mailbox.v1.Flags.
+inline constexpr std::uint32_t kSeen = 1;
+inline constexpr std::uint32_t kAnswered = 2;
+inline constexpr std::uint32_t kFlagged = 4;
+inline constexpr std::uint32_t kDeleted = 8;
+inline constexpr std::uint32_t kDraft = 16;
+// Never stored: a session's own.
+inline constexpr std::uint32_t kRecent = 32;
+
+struct FlagList {
+  std::uint32_t system = 0;
+  std::vector<std::string> keywords;  // without duplicates, ignoring case
+  friend bool operator==(const FlagList&, const FlagList&) = default;
+};
+
+// Commands without arguments.
+struct CapabilityCommand {};
+struct NoopCommand {};
+struct LogoutCommand {};
+struct StartTlsCommand {};
+struct NamespaceCommand {};
+struct CheckCommand {};
+struct CloseCommand {};
+struct UnselectCommand {};
+struct IdleCommand {};
+
+struct IdCommand {
+  std::vector<std::pair<std::string, std::string>> fields;  // NIL values are left out
+};
+struct LoginCommand {
+  std::string user;
+  std::string password;
+};
+struct AuthenticateCommand {
+  std::string mechanism;                // upper case
+  std::optional<std::string> response;  // SASL-IR: base64 as sent; "=" is empty
+};
+struct SelectCommand {
+  std::string mailbox;
+  bool read_only = false;  // EXAMINE
+};
+struct CreateCommand {
+  std::string mailbox;
+  std::string special_use;  // RFC 6154 section 3: "\\Sent"; empty: none
+};
+struct DeleteCommand {
+  std::string mailbox;
+};
+struct RenameCommand {
+  std::string from;
+  std::string to;
+};
+struct SubscribeCommand {
+  std::string mailbox;
+  bool subscribe = true;
+};
+struct ListCommand {
+  bool lsub = false;
+  std::string reference;
+  std::vector<std::string> patterns;  // UTF-8, with % and *
+  bool select_subscribed = false;     // RFC 5258 selection options
+  bool select_special_use = false;
+  bool return_subscribed = false;     // and return options
+};
+enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen };
+struct StatusCommand {
+  std::string mailbox;
+  std::vector<StatusItem> items;
+};
+// Everything before the message, whose octets the receiver hands out afterwards.
+struct AppendCommand {
+  std::string mailbox;
+  FlagList flags;
+  std::optional<absl::Time> received_at;
+  std::uint64_t size = 0;
+  bool synchronising = true;  // the client waits for a continuation before it sends
+};
+struct ExpungeCommand {
+  std::optional<SequenceSet> uids;  // UID EXPUNGE
+};
+struct StoreCommand {
+  enum class Mode { kSet, kAdd, kRemove };
+  bool uid = false;
+  SequenceSet set;
+  Mode mode = Mode::kSet;
+  bool silent = false;
+  FlagList flags;
+};
+struct CopyCommand {
+  bool uid = false;
+  bool move = false;
+  SequenceSet set;
+  std::string mailbox;
+};
+
+// What is between the brackets of BODY[...].
+struct Section {
+  enum class Text { kAll, kHeader, kHeaderFields, kHeaderFieldsNot, kText, kMime };
+  std::vector<std::uint32_t> part;  // 1.2.3; empty: the message itself
+  Text text = Text::kAll;
+  std::vector<std::string> fields;
+};
+struct FetchItem {
+  enum class Kind {
+    kEnvelope,
+    kFlags,
+    kInternalDate,
+    kRfc822,
+    kRfc822Header,
+    kRfc822Size,
+    kRfc822Text,
+    kBody,
+    kBodyStructure,
+    kBodySection,
+    kUid,
+  };
+  Kind kind = Kind::kFlags;
+  bool peek = false;
+  Section section;
+  struct Partial {
+    std::uint32_t offset = 0;
+    std::uint32_t count = 0;
+  };
+  std::optional<Partial> partial;
+};
+struct FetchCommand {
+  bool uid = false;
+  SequenceSet set;
+  std::vector<FetchItem> items;
+};
+
+struct SearchKey {
+  enum class Kind {
+    kAll,
+    kAnd,   // children
+    kOr,    // two children
+    kNot,   // one child
+    kSequence,
+    kUid,
+    kFlag,      // system flag in number; \Recent too
+    kKeyword,   // text
+    kNew,       // recent and unseen
+    kLarger,    // number
+    kSmaller,
+    kBefore,    // days
+    kOn,
+    kSince,
+    kSentBefore,
+    kSentOn,
+    kSentSince,
+    kHeader,    // name, text
+    kBody,      // text
+    kText,
+  };
+  SearchKey() = default;
+  explicit SearchKey(Kind kind_in) : kind(kind_in) {}
+
+  Kind kind = Kind::kAll;
+  std::uint32_t number = 0;
+  std::int32_t days = 0;  // since 1970-01-01
+  std::string name;
+  std::string text;  // UTF-8
+  SequenceSet set;
+  std::vector<SearchKey> children;
+};
+struct SearchCommand {
+  bool uid = false;
+  SearchKey key;  // kAnd of all keys given
+};
+
+using CommandBody =
+    std::variant<CapabilityCommand, NoopCommand, LogoutCommand, StartTlsCommand, NamespaceCommand,
+                 CheckCommand, CloseCommand, UnselectCommand, IdleCommand, IdCommand, LoginCommand,
+                 AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
+                 SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
+                 StoreCommand, CopyCommand, FetchCommand, SearchCommand>;
+
+}  // namespace posthorn::imap
+
+#endif  // POSTHORN_LIB_IMAP_COMMAND_H_

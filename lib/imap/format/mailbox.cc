@@ -1,0 +1,58 @@
+#include "lib/imap/format/format.h"
+#include "lib/imap/mailbox_name.h"
+
+namespace posthorn::imap {
+
+void AppendList(std::string_view command, const ListEntry& entry, std::string& out) {
+  out += "* ";
+  out += command;
+  out += " (";
+  bool first = true;
+  for (const std::string& attribute : entry.attributes) {
+    if (!first) out += ' ';
+    out += attribute;
+    first = false;
+  }
+  out += ") \"";
+  out += kHierarchySeparator;
+  out += "\" ";
+  AppendMailbox(entry.name, out);
+  out += "\r\n";
+}
+
+void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
+                  const StatusValues& values, std::string& out) {
+  out += "* STATUS ";
+  AppendMailbox(mailbox, out);
+  out += " (";
+  bool first = true;
+  for (const StatusItem item : items) {
+    if (!first) out += ' ';
+    first = false;
+    switch (item) {
+      case StatusItem::kMessages:
+        out += "MESSAGES ";
+        AppendNumber(values.messages, out);
+        break;
+      case StatusItem::kRecent:
+        out += "RECENT ";
+        AppendNumber(values.recent, out);
+        break;
+      case StatusItem::kUidNext:
+        out += "UIDNEXT ";
+        AppendNumber(values.uid_next, out);
+        break;
+      case StatusItem::kUidValidity:
+        out += "UIDVALIDITY ";
+        AppendNumber(values.uid_validity, out);
+        break;
+      case StatusItem::kUnseen:
+        out += "UNSEEN ";
+        AppendNumber(values.unseen, out);
+        break;
+    }
+  }
+  out += ")\r\n";
+}
+
+}  // namespace posthorn::imap

@@ -1,0 +1,38 @@
+// append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+#include <utility>
+
+#include "lib/imap/date_time.h"
+#include "lib/imap/parse/parse.h"
+
+namespace posthorn::imap {
+
+bool AppendWantsMailbox(std::string_view text) {
+  Cursor in(text);
+  return in.ConsumeWord("APPEND") && in.ConsumeSpace() && in.AtEnd();
+}
+
+absl::StatusOr<AppendCommand> ParseAppend(Cursor& in) {
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
+  if (!mailbox.ok()) return mailbox.status();
+  AppendCommand command;
+  command.mailbox = *std::move(mailbox);
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  if (in.Peek() == '(') {
+    absl::StatusOr<FlagList> flags = ParseFlagList(in);
+    if (!flags.ok()) return flags.status();
+    command.flags = *std::move(flags);
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  }
+  if (in.Peek() == '"') {
+    absl::StatusOr<std::string> date = in.String();
+    if (!date.ok()) return date.status();
+    command.received_at = ParseDateTime(*date);
+    if (!command.received_at) return SyntaxError("Invalid date and time");
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  }
+  if (!in.AtEnd()) return SyntaxError("Expected a literal with the message");
+  return command;
+}
+
+}  // namespace posthorn::imap

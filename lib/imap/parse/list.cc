@@ -1,0 +1,83 @@
+// list = "LIST" [SP "(" [select-opt *(SP select-opt)] ")"] SP mailbox SP patterns
+//        [SP "RETURN" SP "(" [return-opt *(SP return-opt)] ")"]
+// lsub = "LSUB" SP mailbox SP list-mailbox
+// Of RFC 5258 and RFC 6154: SUBSCRIBED and SPECIAL-USE to select; SUBSCRIBED, CHILDREN and
+// SPECIAL-USE to return (the last two are returned always).
+#include <optional>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/imap/parse/parse.h"
+#include "lib/imap/utf7.h"
+
+namespace posthorn::imap {
+namespace {
+
+absl::Status ParseSelectOptions(Cursor& in, ListCommand& command) {
+  while (!in.Consume(')')) {
+    if (in.ConsumeWord("SUBSCRIBED")) {
+      command.select_subscribed = true;
+      command.return_subscribed = true;
+    } else if (in.ConsumeWord("SPECIAL-USE")) {
+      command.select_special_use = true;
+    } else {
+      return SyntaxError("Unknown selection option");
+    }
+    if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid selection options");
+  }
+  return ExpectSpace(in);
+}
+
+absl::Status ParseReturnOptions(Cursor& in, ListCommand& command) {
+  if (!in.ConsumeWord("RETURN") || !in.ConsumeSpace() || !in.Consume('(')) {
+    return SyntaxError("Expected return options");
+  }
+  while (!in.Consume(')')) {
+    if (in.ConsumeWord("SUBSCRIBED")) {
+      command.return_subscribed = true;
+    } else if (!in.ConsumeWord("CHILDREN") && !in.ConsumeWord("SPECIAL-USE")) {
+      return SyntaxError("Unknown return option");
+    }
+    if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid return options");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Decode(absl::StatusOr<std::string> sent) {
+  if (!sent.ok()) return sent.status();
+  std::optional<std::string> decoded = DecodeModifiedUtf7(*sent);
+  if (!decoded) {
+    return MakeFailure(Failure::kMailboxNameInvalid, "Mailbox name is not valid modified UTF-7");
+  }
+  return *std::move(decoded);
+}
+
+}  // namespace
+
+absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub) {
+  constexpr std::size_t kMaxPatterns = 100;
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  ListCommand command;
+  command.lsub = lsub;
+  if (!lsub && in.Consume('(')) {
+    if (absl::Status s = ParseSelectOptions(in, command); !s.ok()) return s;
+  }
+  absl::StatusOr<std::string> reference = Decode(in.AString());
+  if (!reference.ok()) return reference.status();
+  command.reference = *std::move(reference);
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  const bool several = !lsub && in.Consume('(');
+  do {
+    absl::StatusOr<std::string> pattern = Decode(in.ListMailbox());
+    if (!pattern.ok()) return pattern.status();
+    command.patterns.push_back(*std::move(pattern));
+    if (command.patterns.size() > kMaxPatterns) return SyntaxError("Too many patterns");
+  } while (several && in.ConsumeSpace());
+  if (several && !in.Consume(')')) return SyntaxError("Missing ')'");
+  if (!lsub && in.ConsumeSpace()) {
+    if (absl::Status s = ParseReturnOptions(in, command); !s.ok()) return s;
+  }
+  return CommandBody(std::move(command));
+}
+
+}  // namespace posthorn::imap

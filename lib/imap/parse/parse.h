@@ -1,0 +1,55 @@
+#ifndef POSTHORN_LIB_IMAP_PARSE_PARSE_H_
+#define POSTHORN_LIB_IMAP_PARSE_PARSE_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/imap/command.h"
+#include "lib/imap/cursor.h"
+
+namespace posthorn::imap {
+
+// A command's name and arguments, without tag and line end, literals as the receiver collected
+// them. kSyntax and kUnknownCommand are answered with BAD, other failures with NO. APPEND is the
+// receiver's (ParseAppend).
+absl::StatusOr<CommandBody> ParseCommand(std::string_view text);
+
+// One function a command, in the file of its name: the arguments, from the space before them. None
+// reads on to the end of the line: ParseCommand checks that nothing follows.
+absl::StatusOr<CommandBody> ParseId(Cursor& in);
+absl::StatusOr<CommandBody> ParseLogin(Cursor& in);
+absl::StatusOr<CommandBody> ParseAuthenticate(Cursor& in);
+absl::StatusOr<CommandBody> ParseSelect(Cursor& in, bool read_only);
+absl::StatusOr<CommandBody> ParseCreate(Cursor& in);
+absl::StatusOr<CommandBody> ParseDelete(Cursor& in);
+absl::StatusOr<CommandBody> ParseRename(Cursor& in);
+absl::StatusOr<CommandBody> ParseSubscribe(Cursor& in, bool subscribe);
+absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub);
+absl::StatusOr<CommandBody> ParseStatus(Cursor& in);
+absl::StatusOr<CommandBody> ParseExpunge(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseStore(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseCopy(Cursor& in, bool uid, bool move);
+absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid);
+
+// The arguments of APPEND up to the message's literal, whose announcement is not part of the text:
+// it has been read already. `size` and `synchronising` are left for the receiver to fill in.
+// kSyntax if the literal cannot be the message.
+absl::StatusOr<AppendCommand> ParseAppend(Cursor& in);
+// Whether what is there of an APPEND ends before its mailbox, so that a literal there is a name.
+bool AppendWantsMailbox(std::string_view text);
+
+// What several of them share (shared.cc).
+absl::Status ExpectSpace(Cursor& in);
+absl::StatusOr<std::string> ParseMailbox(Cursor& in);  // after ExpectSpace; UTF-8
+absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in);
+// flag-list with parentheses. \Recent, unknown system flags and bad keywords are kSyntax.
+absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
+// One flag into `flags`.
+absl::Status ParseFlag(Cursor& in, FlagList& flags);
+
+}  // namespace posthorn::imap
+
+#endif  // POSTHORN_LIB_IMAP_PARSE_PARSE_H_

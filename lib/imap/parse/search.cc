@@ -1,0 +1,218 @@
+// search     = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
+// search-key = the words of RFC 3501 section 6.4.4 / sequence-set / "(" search-key *(SP search-key)
+//              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "lib/base/failure.h"
+#include "lib/imap/date_time.h"
+#include "lib/imap/parse/parse.h"
+#include "lib/imap/utf7.h"
+
+namespace posthorn::imap {
+namespace {
+
+using Kind = SearchKey::Kind;
+
+constexpr int kMaxDepth = 50;
+constexpr int kMaxKeys = 1000;
+
+enum class Argument { kNone, kText, kHeaderText, kDate, kNumber };
+
+struct Word {
+  std::string_view name;
+  Kind kind;
+  Argument argument = Argument::kNone;
+  std::uint32_t flag = 0;
+  bool negated = false;
+};
+
+constexpr Word kWords[] = {
+    {"ALL", Kind::kAll},
+    {"ANSWERED", Kind::kFlag, Argument::kNone, kAnswered},
+    {"DELETED", Kind::kFlag, Argument::kNone, kDeleted},
+    {"DRAFT", Kind::kFlag, Argument::kNone, kDraft},
+    {"FLAGGED", Kind::kFlag, Argument::kNone, kFlagged},
+    {"SEEN", Kind::kFlag, Argument::kNone, kSeen},
+    {"RECENT", Kind::kFlag, Argument::kNone, kRecent},
+    {"UNANSWERED", Kind::kFlag, Argument::kNone, kAnswered, true},
+    {"UNDELETED", Kind::kFlag, Argument::kNone, kDeleted, true},
+    {"UNDRAFT", Kind::kFlag, Argument::kNone, kDraft, true},
+    {"UNFLAGGED", Kind::kFlag, Argument::kNone, kFlagged, true},
+    {"UNSEEN", Kind::kFlag, Argument::kNone, kSeen, true},
+    {"OLD", Kind::kFlag, Argument::kNone, kRecent, true},
+    {"NEW", Kind::kNew},
+    {"BCC", Kind::kHeader, Argument::kHeaderText},
+    {"CC", Kind::kHeader, Argument::kHeaderText},
+    {"FROM", Kind::kHeader, Argument::kHeaderText},
+    {"SUBJECT", Kind::kHeader, Argument::kHeaderText},
+    {"TO", Kind::kHeader, Argument::kHeaderText},
+    {"BODY", Kind::kBody, Argument::kText},
+    {"TEXT", Kind::kText, Argument::kText},
+    {"BEFORE", Kind::kBefore, Argument::kDate},
+    {"ON", Kind::kOn, Argument::kDate},
+    {"SINCE", Kind::kSince, Argument::kDate},
+    {"SENTBEFORE", Kind::kSentBefore, Argument::kDate},
+    {"SENTON", Kind::kSentOn, Argument::kDate},
+    {"SENTSINCE", Kind::kSentSince, Argument::kDate},
+    {"LARGER", Kind::kLarger, Argument::kNumber},
+    {"SMALLER", Kind::kSmaller, Argument::kNumber},
+};
+
+class Parser {
+ public:
+  explicit Parser(Cursor& in) : in_(in) {}
+
+  absl::StatusOr<SearchKey> Key(int depth) {
+    if (depth > kMaxDepth) return SyntaxError("Search is nested too deeply");
+    if (++keys_ > kMaxKeys) return SyntaxError("Too many search keys");
+    const char next = in_.Peek();
+    if (next == '*' || absl::ascii_isdigit(static_cast<unsigned char>(next))) {
+      return Set(Kind::kSequence);
+    }
+    if (in_.Consume('(')) {
+      absl::StatusOr<SearchKey> list = List(depth + 1);
+      if (list.ok() && !in_.Consume(')')) return SyntaxError("Missing ')'");
+      return list;
+    }
+    if (in_.ConsumeWord("NOT")) {
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      absl::StatusOr<SearchKey> key = Key(depth + 1);
+      if (!key.ok()) return key.status();
+      return Not(*std::move(key));
+    }
+    if (in_.ConsumeWord("OR")) return Or(depth + 1);
+    if (in_.ConsumeWord("UID")) {
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      return Set(Kind::kUid);
+    }
+    if (in_.ConsumeWord("KEYWORD")) return Keyword();
+    if (in_.ConsumeWord("UNKEYWORD")) {
+      absl::StatusOr<SearchKey> key = Keyword();
+      if (!key.ok()) return key.status();
+      return Not(*std::move(key));
+    }
+    if (in_.ConsumeWord("HEADER")) return Header();
+    for (const Word& word : kWords) {
+      if (in_.ConsumeWord(word.name)) return FromWord(word);
+    }
+    return SyntaxError("Unknown search key");
+  }
+
+  // search-key *(SP search-key), as one kAnd.
+  absl::StatusOr<SearchKey> List(int depth) {
+    SearchKey all(Kind::kAnd);
+    do {
+      absl::StatusOr<SearchKey> key = Key(depth);
+      if (!key.ok()) return key.status();
+      all.children.push_back(*std::move(key));
+    } while (in_.ConsumeSpace() && !in_.AtEnd() && in_.Peek() != ')');
+    return all;
+  }
+
+ private:
+  static SearchKey Not(SearchKey key) {
+    SearchKey result(Kind::kNot);
+    result.children.push_back(std::move(key));
+    return result;
+  }
+
+  absl::StatusOr<SearchKey> Or(int depth) {
+    SearchKey result(Kind::kOr);
+    for (int i = 0; i < 2; ++i) {
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      absl::StatusOr<SearchKey> key = Key(depth);
+      if (!key.ok()) return key.status();
+      result.children.push_back(*std::move(key));
+    }
+    return result;
+  }
+
+  absl::StatusOr<SearchKey> Set(Kind kind) {
+    absl::StatusOr<SequenceSet> set = ParseSequenceSet(in_);
+    if (!set.ok()) return set.status();
+    SearchKey key(kind);
+    key.set = *std::move(set);
+    return key;
+  }
+
+  absl::StatusOr<SearchKey> Keyword() {
+    if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+    SearchKey key(Kind::kKeyword);
+    key.text = std::string(in_.AtomWith("]"));
+    if (key.text.empty()) return SyntaxError("Expected a keyword");
+    return key;
+  }
+
+  absl::StatusOr<std::string> Text() {
+    if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+    absl::StatusOr<std::string> text = in_.AString();
+    // 8-bit text without CHARSET happens; UTF-8 is what it is.
+    if (text.ok() && !IsValidUtf8(*text)) {
+      return SyntaxError("Search text is not valid in its charset");
+    }
+    return text;
+  }
+
+  absl::StatusOr<SearchKey> Header() {
+    SearchKey key(Kind::kHeader);
+    absl::StatusOr<std::string> name = Text();
+    if (!name.ok()) return name.status();
+    key.name = *std::move(name);
+    absl::StatusOr<std::string> text = Text();
+    if (!text.ok()) return text.status();
+    key.text = *std::move(text);
+    return key;
+  }
+
+  absl::StatusOr<SearchKey> FromWord(const Word& word) {
+    SearchKey key(word.kind);
+    key.number = word.flag;
+    if (word.argument == Argument::kHeaderText) key.name = std::string(word.name);
+    if (word.argument == Argument::kText || word.argument == Argument::kHeaderText) {
+      absl::StatusOr<std::string> text = Text();
+      if (!text.ok()) return text.status();
+      key.text = *std::move(text);
+    } else if (word.argument == Argument::kDate) {
+      absl::StatusOr<std::string> text = Text();
+      if (!text.ok()) return text.status();
+      const std::optional<std::int32_t> days = ParseDate(*text);
+      if (!days) return SyntaxError("Invalid date");
+      key.days = *days;
+    } else if (word.argument == Argument::kNumber) {
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      const std::optional<std::uint32_t> number = in_.Number();
+      if (!number) return SyntaxError("Expected a number");
+      key.number = *number;
+    }
+    return word.negated ? Not(std::move(key)) : std::move(key);
+  }
+
+  Cursor& in_;
+  int keys_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  if (in.ConsumeWord("CHARSET")) {
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+    absl::StatusOr<std::string> charset = in.AString();
+    if (!charset.ok()) return charset.status();
+    if (!absl::EqualsIgnoreCase(*charset, "UTF-8") && !absl::EqualsIgnoreCase(*charset, "UTF8") &&
+        !absl::EqualsIgnoreCase(*charset, "US-ASCII") &&
+        !absl::EqualsIgnoreCase(*charset, "ASCII")) {
+      return MakeFailure(Failure::kBadCharset);
+    }
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  }
+  Parser parser(in);
+  absl::StatusOr<SearchKey> key = parser.List(0);
+  if (!key.ok()) return key.status();
+  return CommandBody(SearchCommand{uid, *std::move(key)});
+}
+
+}  // namespace posthorn::imap

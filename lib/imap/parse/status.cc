@@ -1,0 +1,36 @@
+// status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN"
+#include <algorithm>
+#include <utility>
+
+#include "lib/imap/parse/parse.h"
+
+namespace posthorn::imap {
+
+absl::StatusOr<CommandBody> ParseStatus(Cursor& in) {
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
+  if (!mailbox.ok()) return mailbox.status();
+  StatusCommand command{*std::move(mailbox), {}};
+  if (!in.ConsumeSpace() || !in.Consume('(')) return SyntaxError("Expected status items");
+  constexpr std::pair<std::string_view, StatusItem> kItems[] = {
+      {"MESSAGES", StatusItem::kMessages},
+      {"RECENT", StatusItem::kRecent},
+      {"UIDNEXT", StatusItem::kUidNext},
+      {"UIDVALIDITY", StatusItem::kUidValidity},
+      {"UNSEEN", StatusItem::kUnseen}};
+  do {
+    const auto* item =
+        std::find_if(std::begin(kItems), std::end(kItems),
+                     [&](const auto& candidate) { return in.ConsumeWord(candidate.first); });
+    if (item == std::end(kItems)) return SyntaxError("Unknown status item");
+    if (std::find(command.items.begin(), command.items.end(), item->second) ==
+        command.items.end()) {
+      command.items.push_back(item->second);
+    }
+  } while (in.ConsumeSpace() && in.Peek() != ')');
+  if (!in.Consume(')')) return SyntaxError("Missing ')'");
+  return CommandBody(std::move(command));
+}
+
+}  // namespace posthorn::imap
