@@ -1,0 +1,33 @@
+#include "lib/smtp/client/capabilities.h"
+
+#include <string_view>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
+
+namespace posthorn::smtp::client {
+
+Capabilities ParseCapabilities(const Reply& ehlo) {
+  Capabilities result;
+  for (std::size_t i = 1; i < ehlo.lines.size(); ++i) {
+    const absl::string_view line = ehlo.lines[i];
+    // Some old servers write "SIZE=1000".
+    const std::size_t end = line.find_first_of(" =");
+    const absl::string_view keyword = line.substr(0, end);
+    if (absl::EqualsIgnoreCase(keyword, "PIPELINING")) result.pipelining = true;
+    if (absl::EqualsIgnoreCase(keyword, "8BITMIME")) result.eight_bit = true;
+    if (absl::EqualsIgnoreCase(keyword, "STARTTLS")) result.starttls = true;
+    if (absl::EqualsIgnoreCase(keyword, "SMTPUTF8")) result.smtputf8 = true;
+    if (absl::EqualsIgnoreCase(keyword, "SIZE")) {
+      result.size = true;
+      std::uint64_t limit = 0;
+      if (end != absl::string_view::npos && absl::SimpleAtoi(line.substr(end + 1), &limit)) {
+        result.max_size = limit;
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace posthorn::smtp::client

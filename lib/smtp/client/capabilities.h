@@ -1,0 +1,25 @@
+#ifndef POSTHORN_LIB_SMTP_CLIENT_CAPABILITIES_H_
+#define POSTHORN_LIB_SMTP_CLIENT_CAPABILITIES_H_
+
+#include <cstdint>
+
+#include "lib/smtp/client/reply.h"
+
+namespace posthorn::smtp::client {
+
+// What a server's EHLO reply offers (RFC 5321 section 4.1.1.1) of what this client uses.
+struct Capabilities {
+  bool pipelining = false;  // RFC 2920
+  bool eight_bit = false;   // RFC 6152
+  bool size = false;        // RFC 1870
+  std::uint64_t max_size = 0;  // octets; 0: no limit told
+  bool starttls = false;    // RFC 3207
+  bool smtputf8 = false;    // RFC 6531
+};
+
+// Reads the lines after the first (the greeting). Unknown and malformed lines are skipped.
+Capabilities ParseCapabilities(const Reply& ehlo);
+
+}  // namespace posthorn::smtp::client
+
+#endif  // POSTHORN_LIB_SMTP_CLIENT_CAPABILITIES_H_

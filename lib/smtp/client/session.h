@@ -1,0 +1,140 @@
+#ifndef POSTHORN_LIB_SMTP_CLIENT_SESSION_H_
+#define POSTHORN_LIB_SMTP_CLIENT_SESSION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/smtp/client/capabilities.h"
+#include "lib/smtp/client/reply.h"
+
+namespace posthorn::smtp::client {
+
+// Which mail to send; the body itself passes by the session.
+struct Transaction {
+  std::string reverse_path;             // empty: null
+  std::vector<std::string> recipients;  // addr-specs, at least one
+  std::uint64_t size = 0;               // octets before dot-stuffing
+  bool body_is_8bit = false;
+};
+
+enum class Stage { kGreeting, kHello, kStartTls, kMail, kRcpt, kData, kFinalDot };
+std::string_view StageName(Stage stage);  // "RCPT TO"
+
+// What became of one recipient: the reply that decided, and where. A code of 0: no reply decided,
+// the connection failed (always temporary).
+struct RecipientOutcome {
+  Reply reply;
+  Stage stage = Stage::kMail;
+  bool decided = false;
+  bool delivered() const { return decided && reply.positive(); }
+  bool permanent() const { return decided && reply.permanent(); }
+};
+
+struct SessionOptions {
+  std::string hostname;         // for EHLO
+  bool allow_starttls = true;   // opportunistic: used when offered
+  std::size_t pipeline_window = 100;  // commands sent ahead of their replies
+};
+
+// The client's side of one SMTP connection, without the connection (RFC 5321 section 3, RFC 2920,
+// RFC 3207, RFC 1870, RFC 6152). The caller moves bytes: it sends what TakeOutput gives, feeds what
+// it reads, and does what need() says. Many transactions may follow each other. No command has a
+// bare CR or LF: an address that is not fit to be sent fails by itself with 5.1.3.
+class Session {
+ public:
+  enum class Need {
+    kReply,     // read and Feed
+    kStartTls,  // do the handshake, then OnTlsStarted; or give the connection up
+    kReady,     // Begin the next transaction; outcomes() has the results of the last
+    kBody,      // send the message through a DotEncoder, then BodySent
+    kClosed,    // the connection is of no more use: `error` says why; outcomes() is complete
+  };
+
+  explicit Session(SessionOptions options);
+
+  Need need() const { return need_; }
+  const absl::Status& error() const { return error_; }
+  // The bytes to be sent now; empty: none.
+  std::string TakeOutput();
+
+  void Feed(std::string_view bytes);
+  void OnTlsStarted();
+  // In kReady only.
+  void Begin(Transaction transaction);
+  // In kBody only: the final dot is on its way, with it went all that TakeOutput had given.
+  void BodySent();
+  // The connection broke or timed out: what was not decided stays so. Leads to kClosed.
+  void ConnectionLost(absl::Status why);
+  // In kReady: QUIT in TakeOutput, then kClosed at once; nobody has to wait for the 221.
+  void Quit();
+
+  // Which reply is waited for: chooses the timeout, and names the place of a failure.
+  Stage stage() const { return stage_; }
+  // True from BodySent until its reply: a loss now may mean a duplicate.
+  bool final_dot_pending() const { return state_ == State::kFinalReply && accepted_ > 0; }
+  // True when the connection was lost in that state.
+  bool final_dot_lost() const { return final_dot_lost_; }
+  // True once a reply has come to a command of the current transaction: before that, a failing
+  // connection that was reused was merely stale.
+  bool transaction_answered() const { return transaction_answered_; }
+  const std::vector<RecipientOutcome>& outcomes() const { return outcomes_; }
+  const Capabilities& capabilities() const { return capabilities_; }
+  bool tls_active() const { return tls_active_; }
+  // The reply that ended the connection (a refused greeting, 421); code 0: none.
+  const Reply& closing_reply() const { return closing_reply_; }
+
+ private:
+  enum class State {
+    kGreeting, kEhlo, kHelo, kStartTlsReply, kStartTls, kReady, kTransaction, kBody, kFinalReply,
+    kClosed
+  };
+  enum class CommandKind { kReset, kMail, kRcpt, kData };
+  struct Command {
+    CommandKind kind;
+    std::size_t recipient = 0;
+  };
+
+  void OnReply(Reply reply);
+  void OnEhlo(Reply reply);
+  void OnTransactionReply(Reply reply);
+  void OnData(const Reply& reply);
+  void OnFinalReply(const Reply& reply);
+  void SendHello(bool extended);
+  void SendMore();
+  void Write(const Command& command);
+  void Become(State state, Need need, Stage stage);
+  void DecideAll(const Reply& reply, Stage stage);
+  void EndTransaction();
+  void CloseBy(const Reply& reply, Stage stage);
+  void Fail(absl::Status why);
+
+  const SessionOptions options_;
+  State state_ = State::kGreeting;
+  Need need_ = Need::kReply;
+  Stage stage_ = Stage::kGreeting;
+  absl::Status error_;
+  std::string output_;
+  ReplyParser parser_;
+  Capabilities capabilities_;
+  Reply closing_reply_;
+  bool tls_active_ = false;
+
+  Transaction transaction_;
+  std::vector<RecipientOutcome> outcomes_;
+  std::vector<Command> commands_;  // of the transaction, in order
+  std::size_t sent_ = 0;           // of commands_
+  std::size_t answered_ = 0;       // of commands_
+  std::size_t accepted_ = 0;       // recipients with a 2xx
+  bool mail_refused_ = false;
+  bool final_dot_lost_ = false;
+  bool transaction_answered_ = false;
+  bool needs_reset_ = false;       // the server may still hold an envelope
+};
+
+}  // namespace posthorn::smtp::client
+
+#endif  // POSTHORN_LIB_SMTP_CLIENT_SESSION_H_

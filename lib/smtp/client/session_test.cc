@@ -1,0 +1,400 @@
+#include "lib/smtp/client/session.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "lib/base/failure.h"
+
+namespace posthorn::smtp::client {
+namespace {
+
+using Need = Session::Need;
+
+SessionOptions Options() {
+  SessionOptions options;
+  options.hostname = "out.example.org";
+  return options;
+}
+
+Transaction Mail(std::vector<std::string> recipients) {
+  Transaction transaction;
+  transaction.reverse_path = "from@example.org";
+  transaction.recipients = std::move(recipients);
+  transaction.size = 10;
+  return transaction;
+}
+
+// Plays a transcript: "S: x" feeds a line, "C: x" expects the next line of output, in order.
+// Whatever the client has sent and the transcript has not named fails the test at the end.
+class Player {
+ public:
+  explicit Player(SessionOptions options = Options()) : session(std::move(options)) {}
+
+  void Play(absl::string_view transcript) {
+    for (absl::string_view line : absl::StrSplit(transcript, '\n', absl::SkipWhitespace())) {
+      line = absl::StripAsciiWhitespace(line);
+      const std::string text = absl::StrCat(line.substr(3), "\r\n");
+      if (line.substr(0, 3) == "S: ") {
+        EXPECT_TRUE(Pending().empty()) << "not expected: " << pending_ << " before " << line;
+        // A trickle, so that no step depends on how bytes are cut.
+        for (const char c : text) session.Feed(std::string_view(&c, 1));
+      } else {
+        ASSERT_EQ(line.substr(0, 3), "C: ");
+        EXPECT_EQ(Pending().substr(0, text.size()), text);
+        pending_.erase(0, std::min(pending_.size(), text.size()));
+      }
+    }
+    EXPECT_EQ(Pending(), "");
+  }
+  // Several replies at once.
+  void Server(absl::string_view text) {
+    session.Feed(absl::StrReplaceAll(text, {{"\n", "\r\n"}}));
+  }
+  void Open() {
+    Play(R"(S: 220 mx.example.net ESMTP
+            C: EHLO out.example.org
+            S: 250-mx.example.net
+            S: 250-PIPELINING
+            S: 250-8BITMIME
+            S: 250 SIZE 1000)");
+  }
+  std::string& Pending() {
+    pending_ += session.TakeOutput();
+    return pending_;
+  }
+
+  Session session;
+
+ private:
+  std::string pending_;
+};
+
+TEST(ClientSessionTest, OneMessageWithoutExtensions) {
+  Player p;
+  p.Play(R"(S: 220 mx.example.net
+            C: EHLO out.example.org
+            S: 502 no
+            C: HELO out.example.org
+            S: 250 mx.example.net)");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  Transaction mail = Mail({"a@example.net", "b@example.net"});
+  mail.body_is_8bit = true;
+  p.session.Begin(std::move(mail));
+  p.Play(R"(C: MAIL FROM:<from@example.org>
+            S: 250 ok
+            C: RCPT TO:<a@example.net>
+            S: 250 ok
+            C: RCPT TO:<b@example.net>
+            S: 550 5.1.1 no
+            C: DATA
+            S: 354 go)");
+  ASSERT_EQ(p.session.need(), Need::kBody);
+  EXPECT_FALSE(p.session.final_dot_pending());
+  p.session.BodySent();
+  EXPECT_TRUE(p.session.final_dot_pending());
+  p.Play("S: 250 2.0.0 queued");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].delivered());
+  EXPECT_EQ(p.session.outcomes()[0].reply.text(), "queued");
+  EXPECT_TRUE(p.session.outcomes()[1].permanent());
+  EXPECT_EQ(p.session.outcomes()[1].stage, Stage::kRcpt);
+  p.session.Quit();
+  p.Play("C: QUIT");
+  EXPECT_EQ(p.session.need(), Need::kClosed);
+}
+
+TEST(ClientSessionTest, PipelinesAndReuses) {
+  Player p;
+  p.Open();
+  Transaction mail = Mail({"a@example.net", "b@example.net"});
+  mail.body_is_8bit = true;
+  p.session.Begin(std::move(mail));
+  p.Play(R"(C: MAIL FROM:<from@example.org> SIZE=10 BODY=8BITMIME
+            C: RCPT TO:<a@example.net>
+            C: RCPT TO:<b@example.net>
+            C: DATA
+            S: 250 ok
+            S: 250 ok
+            S: 450 4.2.0 later
+            S: 354 go)");
+  ASSERT_EQ(p.session.need(), Need::kBody);
+  p.session.BodySent();
+  p.Play("S: 250 ok");
+  EXPECT_TRUE(p.session.outcomes()[0].delivered());
+  EXPECT_FALSE(p.session.outcomes()[1].delivered());
+  EXPECT_FALSE(p.session.outcomes()[1].permanent());
+
+  // A message that was taken needs no RSET; the null reverse-path is sent as such.
+  Transaction second = Mail({"c@example.net"});
+  second.reverse_path = "";
+  p.session.Begin(std::move(second));
+  p.Play(R"(C: MAIL FROM:<> SIZE=10
+            C: RCPT TO:<c@example.net>
+            C: DATA
+            S: 250 ok
+            S: 550 no
+            S: 554 no valid recipients)");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].permanent());
+  EXPECT_EQ(p.session.outcomes()[0].reply.code, 550);
+
+  // One that was not does.
+  p.session.Begin(Mail({"d@example.net"}));
+  p.Play(R"(C: RSET
+            C: MAIL FROM:<from@example.org> SIZE=10
+            C: RCPT TO:<d@example.net>
+            C: DATA
+            S: 250 ok
+            S: 250 ok
+            S: 250 ok
+            S: 354 go)");
+  EXPECT_EQ(p.session.need(), Need::kBody);
+}
+
+TEST(ClientSessionTest, EndsAnEmptyMessageWhenDataIsAcceptedWithoutRecipients) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net"}));
+  p.Play(R"(C: MAIL FROM:<from@example.org> SIZE=10
+            C: RCPT TO:<a@example.net>
+            C: DATA
+            S: 250 ok
+            S: 550 no
+            S: 354 go
+            C: .
+            S: 554 no valid recipients)");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+  EXPECT_EQ(p.session.outcomes()[0].reply.code, 550);
+}
+
+TEST(ClientSessionTest, ARefusedSenderDecidesAllRecipients) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net", "b@example.net"}));
+  p.Play(R"(C: MAIL FROM:<from@example.org> SIZE=10
+            C: RCPT TO:<a@example.net>
+            C: RCPT TO:<b@example.net>
+            C: DATA
+            S: 550 5.7.1 not you
+            S: 503 no
+            S: 503 no
+            S: 503 no)");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  for (const RecipientOutcome& outcome : p.session.outcomes()) {
+    EXPECT_TRUE(outcome.permanent());
+    EXPECT_EQ(outcome.reply.enhanced, "5.7.1");
+    EXPECT_EQ(outcome.stage, Stage::kMail);
+  }
+}
+
+TEST(ClientSessionTest, KeepsTheWindow) {
+  SessionOptions options = Options();
+  options.pipeline_window = 2;
+  Player p(options);
+  p.Open();
+  p.session.Begin(Mail({"a@example.net", "b@example.net"}));
+  p.Play(R"(C: MAIL FROM:<from@example.org> SIZE=10
+            C: RCPT TO:<a@example.net>
+            S: 250 ok
+            C: RCPT TO:<b@example.net>
+            S: 250 ok
+            C: DATA
+            S: 250 ok
+            S: 354 go)");
+  EXPECT_EQ(p.session.need(), Need::kBody);
+}
+
+TEST(ClientSessionTest, StartsTlsWhenOffered) {
+  Player p;
+  p.Play(R"(S: 220 mx
+            C: EHLO out.example.org
+            S: 250-mx
+            S: 250-PIPELINING
+            S: 250 STARTTLS
+            C: STARTTLS)");
+  // What follows the 220 in clear is an injection: dropped.
+  p.Server("220 go\n250-evil\n250 SIZE 1\n");
+  ASSERT_EQ(p.session.need(), Need::kStartTls);
+  p.session.OnTlsStarted();
+  p.Play(R"(C: EHLO out.example.org
+            S: 250-mx
+            S: 250-STARTTLS
+            S: 250 8BITMIME)");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.tls_active());
+  EXPECT_FALSE(p.session.capabilities().pipelining);
+  EXPECT_FALSE(p.session.capabilities().size);
+}
+
+TEST(ClientSessionTest, GoesOnInClearWhenStartTlsIsRefused) {
+  Player p;
+  p.Play(R"(S: 220 mx
+            C: EHLO out.example.org
+            S: 250-mx
+            S: 250 STARTTLS
+            C: STARTTLS
+            S: 454 not now)");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+  EXPECT_FALSE(p.session.tls_active());
+}
+
+TEST(ClientSessionTest, DoesNotStartTlsWhereItMustNot) {
+  SessionOptions options = Options();
+  options.allow_starttls = false;
+  Player p(options);
+  p.Play(R"(S: 220 mx
+            C: EHLO out.example.org
+            S: 250-mx
+            S: 250 STARTTLS)");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+}
+
+TEST(ClientSessionTest, AnUnfriendlyGreetingClosesTheHostNotTheMail) {
+  for (const char* greeting : {"S: 554 no service", "S: 421 busy", "S: 450 x"}) {
+    Player p;
+    p.Play(greeting);
+    EXPECT_EQ(p.session.need(), Need::kClosed);
+    EXPECT_NE(p.session.closing_reply().code, 0);
+    EXPECT_FALSE(IsPermanent(p.session.error()));
+  }
+}
+
+// RFC 5321 section 3.8: 421 at any moment.
+TEST(ClientSessionTest, A421LeavesRecipientsUndecidedAtEveryPlace) {
+  const char* const replies[] = {"250 ok", "250 ok", "250 ok", "354 go"};
+  for (std::size_t place = 0; place < 4; ++place) {
+    Player p;
+    p.Open();
+    p.session.Begin(Mail({"a@example.net", "b@example.net"}));
+    p.session.TakeOutput();
+    for (std::size_t i = 0; i < place; ++i) p.Server(absl::StrCat(replies[i], "\n"));
+    p.Server("421 4.3.2 going down\n");
+    ASSERT_EQ(p.session.need(), Need::kClosed) << place;
+    EXPECT_EQ(p.session.transaction_answered(), place > 0);
+    for (const RecipientOutcome& outcome : p.session.outcomes()) {
+      EXPECT_FALSE(outcome.delivered());
+      EXPECT_FALSE(outcome.permanent());
+      EXPECT_EQ(outcome.reply.code, 421);
+    }
+  }
+}
+
+TEST(ClientSessionTest, A421AfterTheFinalDotIsAnAnswer) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net"}));
+  p.session.TakeOutput();
+  p.Server("250 ok\n250 ok\n354 go\n");
+  p.session.BodySent();
+  p.Server("421 4.3.2 going down\n");
+  EXPECT_EQ(p.session.need(), Need::kClosed);
+  EXPECT_FALSE(p.session.final_dot_lost());
+  EXPECT_TRUE(p.session.outcomes()[0].decided);
+  EXPECT_FALSE(p.session.outcomes()[0].permanent());
+}
+
+TEST(ClientSessionTest, ALostReplyToTheFinalDotIsKnownAsSuch) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net", "b@example.net"}));
+  p.session.TakeOutput();
+  p.Server("250 ok\n250 ok\n550 no\n354 go\n");
+  p.session.BodySent();
+  p.session.ConnectionLost(absl::UnavailableError("reset"));
+  EXPECT_TRUE(p.session.final_dot_lost());
+  EXPECT_FALSE(p.session.outcomes()[0].decided);
+  EXPECT_EQ(p.session.outcomes()[0].stage, Stage::kFinalDot);
+  EXPECT_EQ(p.session.outcomes()[0].reply.code, 0);
+  EXPECT_TRUE(p.session.outcomes()[1].permanent());
+}
+
+TEST(ClientSessionTest, ALossBeforeTheFinalDotIsNone) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net"}));
+  p.Server("250 ok\n250 ok\n354 go\n");
+  p.session.ConnectionLost(absl::UnavailableError("reset"));
+  EXPECT_FALSE(p.session.final_dot_lost());
+}
+
+TEST(ClientSessionTest, AnEarlyRefusalOfTheBodyCounts) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"a@example.net"}));
+  p.Server("250 ok\n250 ok\n354 go\n552 5.3.4 too large\n");
+  EXPECT_EQ(p.session.need(), Need::kClosed);
+  EXPECT_TRUE(p.session.outcomes()[0].permanent());
+  EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.3.4");
+}
+
+TEST(ClientSessionTest, AMessageOverTheAnnouncedSizeIsNotTried) {
+  Player p;
+  p.Open();
+  Transaction mail = Mail({"a@example.net"});
+  mail.size = 1001;
+  p.session.Begin(std::move(mail));
+  EXPECT_EQ(p.session.TakeOutput(), "");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].permanent());
+  EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.3.4");
+}
+
+TEST(ClientSessionTest, AnAddressThatWouldBreakACommandFailsByItself) {
+  const std::string bad[] = {"a\r\nDATA@example.net", "a\n@b", "a b@example.net", "a>@b", "<a@b",
+                             "\"open@example.net", "", std::string("a\0b@c", 5), "\"a\\\n\"@b"};
+  for (const std::string& address : bad) {
+    Player p;
+    p.Open();
+    p.session.Begin(Mail({address, "\"quoted one>\\\"\"@example.net"}));
+    p.Play(R"(C: MAIL FROM:<from@example.org> SIZE=10
+              C: RCPT TO:<"quoted one>\""@example.net>
+              C: DATA
+              S: 250 ok)");
+    EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.1.3") << address;
+  }
+  Player p;
+  p.Open();
+  Transaction mail = Mail({"a@example.net"});
+  mail.reverse_path = "x> SIZE=1\r\nRSET";
+  p.session.Begin(std::move(mail));
+  EXPECT_EQ(p.session.TakeOutput(), "");
+  EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.1.7");
+}
+
+TEST(ClientSessionTest, Utf8AddressesNeedTheExtension) {
+  Player p;
+  p.Open();
+  p.session.Begin(Mail({"j\xc3\xbcrgen@example.net"}));
+  EXPECT_EQ(p.session.TakeOutput(), "");
+  EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.6.7");
+}
+
+TEST(ClientSessionTest, NonsenseFromTheServerEndsTheConnection) {
+  for (const char* nonsense : {"hello\n", "250 ok\n250 ok\n250 ok\n250 not 354\n",
+                               "250 ok\n350 what\n", "350 what\n"}) {
+    Player p;
+    p.Open();
+    p.session.Begin(Mail({"a@example.net", "b@example.net"}));
+    p.session.TakeOutput();
+    p.Server(nonsense);
+    EXPECT_EQ(p.session.need(), Need::kClosed) << nonsense;
+    for (const RecipientOutcome& outcome : p.session.outcomes()) EXPECT_FALSE(outcome.decided);
+  }
+}
+
+TEST(ClientSessionTest, AnUnexpectedReplyBetweenTransactionsEndsTheConnection) {
+  Player p;
+  p.Open();
+  p.Server("421 idle too long\n");
+  EXPECT_EQ(p.session.need(), Need::kClosed);
+  EXPECT_EQ(p.session.closing_reply().code, 421);
+}
+
+}  // namespace
+}  // namespace posthorn::smtp::client
