@@ -2,12 +2,14 @@
 #define POSTHORN_LIB_POSTGRES_BODY_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lib/base/ids.h"
 #include "lib/base/task.h"
 #include "lib/postgres/database.h"
@@ -19,9 +21,10 @@ namespace posthorn::postgres {
 // posthorn.create_body_tables(schema) gives them. Up to kInlineOctets a body is one zstd frame in
 // its row (written by whoever refers to it, in the same transaction); larger ones are chunks of
 // kChunkOctets, one frame each, written by BodyWriter before the transaction that refers to them.
-// `body.refs` counts what refers to a body: whoever adds a reference raises it and clears
-// `marked_at`, whoever drops one lowers it and marks the body at 0 (posthorn.release_bodies). The
-// collector removes bodies that were marked an hour ago and are still unreferenced.
+// `body.refs` counts what refers to a body: who adds a reference locks the row, raises it and clears
+// `marked_at`; who drops one lowers it and sets `marked_at` when it comes to 0. Both take the rows
+// in the order of (tenant_id, sha256). The collector removes bodies that were marked an hour ago and
+// are still unreferenced.
 inline constexpr std::size_t kInlineOctets = 64 * 1024;
 inline constexpr std::size_t kChunkOctets = 256 * 1024;
 
@@ -35,6 +38,18 @@ absl::StatusOr<std::string> Decompress(std::string_view frame, std::size_t max_s
 struct StoredBody {
   std::string sha256;
   std::uint64_t size = 0;
+};
+
+// SHA-256 of what comes in pieces.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  void Update(std::string_view data);
+  std::string Finish();
+
+ private:
+  void* context_;
 };
 
 // Reads and collects bodies of one schema. Thread-safe.
@@ -68,8 +83,9 @@ class BodyWriter {
   ~BodyWriter();
 
   Task<absl::Status> Write(std::string data);
-  // Makes the body visible. The same body again is stored once.
-  Task<absl::StatusOr<StoredBody>> Finish();
+  // Makes the body visible, unreferenced. The same body again is stored once. `info` goes into the
+  // column of that name.
+  Task<absl::StatusOr<StoredBody>> Finish(std::string info);
 
  private:
   struct Impl;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
 #include "lib/postgres/status.h"
 
 // A round trip is one pipeline: the statements are sent together, followed by a Sync, and the
@@ -150,9 +151,10 @@ absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statemen
   const auto lost = [&]() -> absl::Status {
     broken_ = true;
     const std::string detail = PQerrorMessage(connection_);
-    // Before an error, the server may have come as far as the commit.
-    if (effect == Effect::kCommits && error.ok()) return CommitInDoubt(detail);
-    if (!error.ok() && IsInDoubt(error)) return error;
+    // An error of a statement means that it was not committed. The end of the session can come
+    // also after the commit: a server told to stop while it waits for a standby has committed.
+    const bool failed_before = !error.ok() && FailureOf(error) != Failure::kStorageDown;
+    if (effect == Effect::kCommits && !failed_before) return CommitInDoubt(detail);
     return ConnectionLost(detail);
   };
   for (std::size_t i = 0; i < owner.size(); ++i) {
@@ -188,6 +190,7 @@ absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statemen
   }
   if (PQexitPipelineMode(connection_) != 1) return lost();
   if (!error.ok()) {
+    if (FailureOf(error) == Failure::kStorageDown) return lost();
     return error;
   }
   return wanted_result;

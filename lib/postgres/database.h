@@ -75,9 +75,18 @@ class Database {
     co_return *std::move(value);
   }
 
+  template <typename T>
+  Task<absl::StatusOr<T>> TransactFor(TenantId tenant,
+                                      std::function<absl::StatusOr<T>(Transaction&)> fn) {
+    return Transact<T>(std::vector<TenantId>{tenant}, std::move(fn));
+  }
+
   // One statement in its own transaction with `tenants` set: one round trip.
   Task<absl::StatusOr<Result>> Query(std::vector<TenantId> tenants, std::string sql,
                                      Params params);
+  Task<absl::StatusOr<Result>> QueryFor(TenantId tenant, std::string sql, Params params) {
+    return Query(std::vector<TenantId>{tenant}, std::move(sql), std::move(params));
+  }
 
   // Whether a connection stands or could be made lately (for readiness checks).
   bool IsUp() const;

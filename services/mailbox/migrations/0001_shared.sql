@@ -56,6 +56,7 @@ BEGIN
       marked_at timestamptz,            -- unreferenced since then; NULL while referenced
       chunks_id bigint,                 -- its chunks; NULL: inline
       data bytea,                       -- inline: one zstd frame
+      info bytea,                       -- what the service found out while it was written
       PRIMARY KEY (tenant_id, sha256)
     ) WITH (fillfactor = 95, toast_tuple_target = 8160);
     -- Compressed already.
