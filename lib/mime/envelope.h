@@ -14,7 +14,8 @@ namespace posthorn::mime {
 // One entry of an address list as IMAP's ENVELOPE shows it (RFC 3501 section 7.4.2); nullopt is
 // NIL. A group starts with an entry that has only a mailbox (the group's name) and ends with one
 // that has nothing. Encoded words stay as they are. A lone word gets the host "MISSING_DOMAIN", a
-// domain without local part the mailbox "MISSING_MAILBOX", as Dovecot answers.
+// domain without local part the mailbox "MISSING_MAILBOX", as Dovecot
+// answers.
 struct Address {
   std::optional<std::string> name;
   std::optional<std::string> route;  // RFC 822 source route, "@a,@b"
@@ -28,8 +29,9 @@ struct Address {
 using AddressList = std::vector<Address>;
 
 // What IMAP's ENVELOPE needs of a message's header. Values are unfolded, otherwise as received
-// (8-bit octets and encoded words included); NUL became 0x80, so no value contains NUL, CR or LF.
-// nullopt or an empty list: the field is absent. Of repeated fields the first counts for texts;
+// (8-bit octets and encoded words included), except that NUL became U+FFFD, a bare CR a space, and
+// runs of white space in the subject and in names one space: no value contains NUL, CR or LF.
+// nullopt or an empty list: the field is absent. Of repeated fields the last counts for texts;
 // address lists are joined.
 struct Envelope {
   std::optional<std::string> date;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lib/mime/structure.h"
@@ -38,6 +39,8 @@ class MessageSearch {
   MessageSearch(const Structure& structure, std::vector<Needle> needles);
   ~MessageSearch();
 
+  // Header fields that stand before the structure's offset 0 (a stored message's prefix), whole.
+  void FeedPrefix(std::string_view header_block);
   // The next octets of the message's body (offset 0 of the structure first).
   void Feed(std::string_view bytes);
   // No octets follow.
