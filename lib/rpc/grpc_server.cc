@@ -1,0 +1,113 @@
+#include "lib/rpc/grpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "lib/base/failure.h"
+#include "lib/rpc/tls_files.h"
+
+namespace posthorn::rpc {
+namespace {
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const TlsFiles& tls) {
+  if (tls.empty()) return grpc::InsecureServerCredentials();
+  grpc::experimental::TlsServerCredentialsOptions options(internal::WatchFiles(tls));
+  options.watch_identity_key_cert_pairs();
+  if (tls.ca_file.empty()) {
+    options.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  } else {
+    options.watch_root_certs();
+    options.set_cert_request_type(
+        GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+}  // namespace
+
+struct Server::Impl {
+  std::unique_ptr<grpc::Server> server;
+  std::vector<int> ports;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Service*>& services,
+                                                      ServerOptions options) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMaxMessageOctets);
+  builder.SetMaxSendMessageSize(kMaxMessageOctets);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                             Milliseconds(options.max_connection_age));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                             Milliseconds(options.max_connection_age_grace));
+  // What Connect sends: more than one ping in ten seconds would end the connection.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Two servers on one port would share its connections in silence.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+
+  auto impl = std::make_unique<Impl>();
+  impl->ports.resize(options.listen.size(), 0);
+  for (std::size_t i = 0; i < options.listen.size(); ++i) {
+    builder.AddListeningPort(options.listen[i], Credentials(options.tls), &impl->ports[i]);
+  }
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  impl->server = builder.BuildAndStart();
+  if (impl->server == nullptr) {
+    std::string address = "in-process";
+    for (std::size_t i = 0; i < options.listen.size(); ++i) {
+      address = options.listen[i];
+      if (impl->ports[i] == 0) break;
+    }
+    return MakeFailure(Failure::kUnavailable,
+                       absl::StrCat("cannot listen on ", address, " for gRPC: address in use, not "
+                                    "permitted, or certificate unreadable"));
+  }
+  std::unique_ptr<Server> server(new Server(std::move(impl)));
+  server->SetServing(true);
+  return server;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+int Server::port(std::size_t index) const {
+  // gRPC reports 1 for a unix socket.
+  const int port = impl_->ports.at(index);
+  return port == 1 ? 0 : port;
+}
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageOctets);
+  arguments.SetMaxSendMessageSize(kMaxMessageOctets);
+  return impl_->server->InProcessChannel(arguments);
+}
+
+void Server::SetServing(bool serving) {
+  if (auto* health = impl_->server->GetHealthCheckService()) health->SetServingStatus(serving);
+}
+
+void Server::Shutdown(absl::Duration limit) {
+  if (impl_->server == nullptr) return;
+  SetServing(false);
+  impl_->server->Shutdown(absl::ToChronoTime(absl::Now() + limit));
+  impl_->server->Wait();
+  impl_->server.reset();
+}
+
+}  // namespace posthorn::rpc
