@@ -1,0 +1,35 @@
+# One image for every service: docker build -t posthorn .
+# The build stage keeps its compiler cache between builds where the builder supports cache mounts.
+FROM debian:bookworm-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      g++ cmake ninja-build ccache mold pkg-config \
+      libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev \
+      libhiredis-dev libpq-dev libpqxx-dev libboost1.81-dev libunbound-dev libevent-dev libgmime-3.0-dev \
+      libsodium-dev libssl-dev libspdlog-dev prometheus-cpp-dev libcli11-dev libyaml-cpp-dev \
+      libzstd-dev libicu-dev libidn2-dev zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_COMPILERCHECK=content
+RUN --mount=type=cache,target=/ccache \
+    cmake --preset release && cmake --build build/release --target posthorn posthornctl \
+    && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      libgrpc++1.51 libprotobuf32 libabsl20220623 libhiredis0.14 libpq5 libpqxx-6.4 libunbound8 \
+      libgmime-3.0-0 libsodium23 libssl3 libspdlog1.10 prometheus-cpp-dev libyaml-cpp0.7 libzstd1 \
+      libicu72 libidn2-0 ca-certificates openssl \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 posthorn \
+    && useradd --uid 10001 --gid posthorn --home-dir /var/lib/posthorn --shell /usr/sbin/nologin \
+         posthorn \
+    && install -d -o posthorn -g posthorn /var/lib/posthorn /etc/posthorn /etc/posthorn/secret
+COPY --from=build /src/build/release/apps/posthorn/posthorn /usr/local/bin/
+COPY --from=build /src/build/release/apps/posthornctl/posthornctl /usr/local/bin/
+COPY docker/compose-prepare /usr/local/lib/posthorn/
+USER 10001:10001
+VOLUME /var/lib/posthorn
+EXPOSE 10025 10587 10465 10143 10993 10110 10995 2900 2901
+ENTRYPOINT ["/usr/local/bin/posthorn"]
+CMD ["help"]
