@@ -45,8 +45,8 @@ struct SmtpLimits {
   std::int64_t message_octets = 52428800;
   int line_octets = 0;  // of a text line in DATA; 0: none
   int recipients = 1000;
-  int commands = 10000;
-  int errors = 20;
+  int commands = 10000;  // since the last accepted message
+  int errors = 20;       // refused commands of a session
   int received_headers = 100;  // more is a loop (RFC 5321 section 6.3)
   absl::Duration command_timeout = absl::Seconds(300);
   absl::Duration data_timeout = absl::Seconds(600);
@@ -65,7 +65,7 @@ struct SmtpDependencies {
 
 // Speaks SMTP, submission and LMTP on streams that somebody accepted. Thread-safe: each session
 // stays on the executor its Serve was called on. The server and the listener options outlive the
-// sessions: Drain, then wait until active_sessions() is 0.
+// sessions: Drain, wait until active_sessions() is 0, stop the executors, then destroy it.
 class SmtpServer {
  public:
   SmtpServer(SmtpDependencies dependencies, SmtpLimits limits);

@@ -1,0 +1,56 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_SMTP_HANDLERS_H_
+#define POSTHORN_SERVICES_GATEWAY_SMTP_HANDLERS_H_
+
+#include <string>
+
+#include "lib/base/task.h"
+#include "lib/smtp/command.h"
+#include "lib/smtp/reply.h"
+#include "services/gateway/smtp/context.h"
+
+// One handler a verb: takes its command, changes the context, returns the reply. Whether the verb
+// is allowed now was checked before (run_command.cc). The session owns both the coroutine and the
+// context, so the reference outlives the call.
+namespace posthorn::gateway {
+
+// hello.cc
+Task<smtp::Reply> HandleHello(smtp::HeloCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleHello(smtp::EhloCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleHello(smtp::LhloCommand command, SmtpContext& context);
+// RFC 5321 section 3.1; never with an enhanced code (RFC 2034 section 4).
+smtp::Reply Greeting(const SmtpContext& context);
+
+// mail.cc
+Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context);
+
+// rcpt.cc
+Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context);
+// The tenant this client may relay for: of its login, or of its trusted network; none if it may
+// not relay. An error is temporary.
+Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context);
+
+// data.cc
+Task<smtp::Reply> HandleData(smtp::DataCommand command, SmtpContext& context);
+// After the final dot: one reply, for LMTP one a recipient (RFC 2033 section 4.2).
+Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context);
+
+// auth.cc
+Task<smtp::Reply> HandleAuth(smtp::AuthCommand command, SmtpContext& context);
+// A line of the exchange that AUTH began.
+Task<smtp::Reply> HandleAuthResponse(std::string line, SmtpContext& context);
+
+// starttls.cc
+Task<smtp::Reply> HandleStartTls(smtp::StartTlsCommand command, SmtpContext& context);
+// After the handshake nothing that the client said before counts (RFC 3207 section 4.2).
+void ForgetClient(SmtpContext& context);
+
+// misc.cc
+Task<smtp::Reply> HandleRset(smtp::RsetCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleNoop(smtp::NoopCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleQuit(smtp::QuitCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleHelp(smtp::HelpCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context);
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_SMTP_HANDLERS_H_

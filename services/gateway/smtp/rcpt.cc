@@ -1,0 +1,86 @@
+// Who may send to whom. A recipient in a domain of this platform is anybody's to write to; any
+// other only through a login or a trusted network. The whole local part belongs to the directory,
+// so "u%remote", "remote!u" and a quoted "u@remote" are names that do not exist here, and source
+// routes are ignored: <@local:u@remote> is u@remote (RFC 5321 appendix C).
+#include "lib/base/failure.h"
+#include "lib/telemetry/log.h"
+#include "services/gateway/smtp/handlers.h"
+
+namespace posthorn::gateway {
+namespace {
+
+// A tenant's network may send for anybody outside, but not for another tenant of this platform.
+Task<absl::Status> CheckTrustedSender(SmtpContext& context, TenantId tenant) {
+  SmtpTransaction& transaction = *context.transaction;
+  if (transaction.sender_checked || transaction.reverse_path.empty()) co_return absl::OkStatus();
+  const absl::StatusOr<Resolution> sender =
+      co_await context.deps.directory->Resolve(transaction.reverse_path);
+  if (!sender.ok()) co_return sender.status();
+  if (sender->kind != AddressKind::kRemote && sender->tenant != tenant) {
+    co_return MakeFailure(Failure::kSenderNotAllowed,
+                          "Sender address belongs to another customer of this server");
+  }
+  transaction.sender_checked = true;
+  co_return absl::OkStatus();
+}
+
+Task<smtp::Reply> AddRemote(std::string address, SmtpContext& context) {
+  const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
+  if (!tenant.ok()) co_return smtp::ReplyFor(tenant.status());
+  if (!*tenant) co_return smtp::ReplyFor(MakeFailure(Failure::kRelayDenied));
+  if (!context.login.has_value()) {
+    const absl::Status allowed = co_await CheckTrustedSender(context, *tenant);
+    if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
+  }
+  std::vector<Target> targets;
+  targets.emplace_back(AccountId(), address);
+  context.transaction->recipients.emplace_back(std::move(address), *tenant, std::move(targets));
+  co_return smtp::Reply(250, "2.1.5", "Recipient ok, will relay");
+}
+
+}  // namespace
+
+Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context) {
+  if (context.login.has_value()) co_return context.login->tenant;
+  const TrustedNetwork* const network = context.trusted_network();
+  if (network == nullptr) co_return TenantId();
+  if (!context.trusted_tenant) {
+    const absl::StatusOr<TenantId> tenant =
+        co_await context.deps.directory->FindTenant(network->tenant());
+    if (!tenant.ok()) {
+      if (!IsPermanent(tenant.status())) co_return tenant.status();
+      log::Warn("smtp", "trusted network names an unknown tenant", {{"tenant", network->tenant()}});
+      co_return TenantId();
+    }
+    context.trusted_tenant = *tenant;
+  }
+  co_return context.trusted_tenant;
+}
+
+Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
+  SmtpTransaction& transaction = *context.transaction;
+  if (transaction.recipients.size() >= static_cast<std::size_t>(context.limits.recipients)) {
+    co_return smtp::ReplyFor(MakeFailure(Failure::kTooManyRecipients));
+  }
+  // RFC 5321 section 4.5.1: "postmaster" alone is the postmaster here.
+  if (command.to.domain.empty()) command.to.domain = context.deps.hostname;
+  std::string address = command.to.ToString();
+  absl::StatusOr<Resolution> resolution = co_await context.deps.directory->Resolve(address);
+  if (!resolution.ok()) co_return smtp::ReplyFor(resolution.status());
+  switch (resolution->kind) {
+    case AddressKind::kLocal:
+      if (resolution->targets.empty()) break;
+      transaction.recipients.emplace_back(std::move(address), resolution->tenant,
+                                          std::move(resolution->targets));
+      co_return smtp::Reply(250, "2.1.5", "Recipient ok");
+    case AddressKind::kRemote:
+      co_return co_await AddRemote(std::move(address), context);
+    case AddressKind::kDisabled:
+      co_return smtp::ReplyFor(MakeFailure(Failure::kAccountDisabled));
+    case AddressKind::kNoSuchRecipient:
+      break;
+  }
+  co_return smtp::ReplyFor(MakeFailure(Failure::kNoSuchRecipient));
+}
+
+}  // namespace posthorn::gateway

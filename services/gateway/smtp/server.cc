@@ -1,0 +1,98 @@
+#include "services/gateway/smtp/server.h"
+
+#include "lib/base/failure.h"
+#include "lib/smtp/reply.h"
+#include "lib/telemetry/metrics.h"
+#include "services/gateway/smtp/session.h"
+
+namespace posthorn::gateway {
+namespace {
+
+metrics::Gauge& Sessions() {
+  static metrics::Gauge& gauge = metrics::MakeGauge(
+      "posthorn_gateway_smtp_sessions",
+      "SMTP and LMTP connections open now. Near gateway.limits.connections: add replicas or look "
+      "for a client that does not let go.");
+  return gauge;
+}
+
+}  // namespace
+
+absl::StatusOr<SmtpRole> ParseSmtpRole(std::string_view name) {
+  if (name == "mx") return SmtpRole::kMx;
+  if (name == "submission") return SmtpRole::kSubmission;
+  if (name == "submissions") return SmtpRole::kSubmissions;
+  if (name == "lmtp") return SmtpRole::kLmtp;
+  return MakeFailure(Failure::kInvalidArgument,
+                     "role is one of mx, submission, submissions, lmtp, not \"" +
+                         std::string(name) + "\"");
+}
+
+// A session's place in the list that Drain walks.
+class SmtpServer::Registration {
+ public:
+  Registration(SmtpServer& server, net::Stream* stream) : server_(server), stream_(stream) {
+    const std::lock_guard<std::mutex> lock(server_.mutex_);
+    server_.streams_[stream_] = Executor::Current();
+    Sessions().Increment();
+  }
+  ~Registration() {
+    const std::lock_guard<std::mutex> lock(server_.mutex_);
+    server_.streams_.erase(stream_);
+    Sessions().Decrement();
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  SmtpServer& server_;
+  net::Stream* stream_;
+};
+
+SmtpServer::SmtpServer(SmtpDependencies dependencies, SmtpLimits limits)
+    : dependencies_(std::move(dependencies)), limits_(limits) {}
+
+Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
+                             const SmtpListenerOptions& options) {
+  const Registration registration(*this, stream.get());
+  absl::Status refusal;
+  std::vector<ConnectionLimiter::Slot> slot;  // one, or none without a limiter
+  if (draining_.load()) {
+    refusal = MakeFailure(Failure::kShuttingDown);
+  } else if (dependencies_.connections != nullptr) {
+    absl::StatusOr<ConnectionLimiter::Slot> acquired =
+        dependencies_.connections->Acquire(stream->peer().ip);
+    if (acquired.ok()) {
+      slot.push_back(*std::move(acquired));
+    } else {
+      refusal = acquired.status();
+    }
+  }
+  if (refusal.ok()) {
+    SmtpSession session(dependencies_, limits_, options, *stream, draining_);
+    co_await session.Run();
+  } else if (options.role != SmtpRole::kSubmissions) {  // who expects TLS reads no clear text
+    std::string output;
+    smtp::AppendReply(smtp::ReplyFor(refusal), output);
+    (void)co_await stream->WriteAll(std::move(output), absl::Seconds(5));
+  }
+  stream->Close();
+}
+
+void SmtpServer::Drain() {
+  draining_.store(true);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [stream, executor] : streams_) {
+    executor->Post([this, stream = stream] {
+      const std::lock_guard<std::mutex> inner(mutex_);
+      if (streams_.contains(stream)) stream->Interrupt();
+    });
+  }
+}
+
+int SmtpServer::active_sessions() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<int>(streams_.size());
+}
+
+}  // namespace posthorn::gateway
