@@ -60,7 +60,7 @@ BEGIN
       PRIMARY KEY (tenant_id, sha256)
     ) WITH (fillfactor = 95, toast_tuple_target = 8160);
     -- Compressed already.
-    ALTER TABLE %1$I.body ALTER data SET STORAGE EXTERNAL, ALTER sha256 SET STORAGE PLAIN;
+    ALTER TABLE %1$I.body ALTER data SET STORAGE EXTERNAL;
     CREATE INDEX body_marked ON %1$I.body (tenant_id, marked_at) WHERE marked_at IS NOT NULL;
     CREATE TABLE %1$I.body_chunk (
       tenant_id bigint NOT NULL,

@@ -1,0 +1,160 @@
+-- Stores a group of messages: one call, one transaction, one disk flush. Settings, locks and work
+-- are separate statements, each with its own snapshot, because within one statement row-level
+-- security would be evaluated before the setting, and what the lock waited for would not be seen.
+--
+-- Bodies are given once (distinct by tenant and hash), rows refer to them by position. Of a body
+-- without data the row in mailbox.body exists already (BodyStore).
+-- row_mailbox 0 is INBOX. Outcomes:
+--   0 busy, try again   1 stored   2 duplicate   3 over quota   4 no such account
+--   5 no such mailbox   6 body missing
+-- A row that would only be a duplicate of, or over quota because of, another row of the same group
+-- is busy: the next group sees what became of that one.
+CREATE FUNCTION mailbox.deliver(
+  tenants text,
+  body_tenant bigint[], body_sha256 bytea[], body_size bigint[], body_data bytea[],
+  body_envelope bytea[], body_structure bytea[],
+  row_body bigint[], row_account bigint[], row_mailbox bigint[], row_message bytea[],
+  row_resend bytea[], row_prefix bytea[], row_received timestamptz[], row_flags bigint[],
+  row_keywords text[], version smallint)
+RETURNS TABLE (o_row bigint, o_outcome int, o_uid bigint, o_modseq bigint, o_uid_validity bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  l_tenant bigint[];
+  l_account bigint[];
+  l_quota bigint[];
+  l_used bigint[];
+  l_modseq bigint[];
+  l_inbox bigint[];
+BEGIN
+  PERFORM set_config('app.t', tenants, true);
+
+  SELECT array_agg(a.tenant_id), array_agg(a.account_id), array_agg(a.quota_bytes),
+         array_agg(a.used_bytes), array_agg(a.modseq), array_agg(a.inbox_id)
+  INTO l_tenant, l_account, l_quota, l_used, l_modseq, l_inbox
+  FROM (
+    SELECT c.* FROM
+      (SELECT DISTINCT body_tenant[r.body] AS tenant_id, r.account AS account_id
+       FROM unnest(row_body, row_account) r (body, account)) k
+    JOIN mailbox.account c ON c.tenant_id = k.tenant_id AND c.account_id = k.account_id
+    ORDER BY c.tenant_id, c.account_id FOR UPDATE OF c SKIP LOCKED) a;
+
+  IF array_position(body_data, NULL) IS NOT NULL THEN
+    PERFORM 1 FROM
+      (SELECT b.tenant, b.sha256 FROM unnest(body_tenant, body_sha256, body_data)
+         b (tenant, sha256, data) WHERE b.data IS NULL) k
+      JOIN mailbox.body b ON b.tenant_id = k.tenant AND b.sha256 = k.sha256
+    ORDER BY b.tenant_id, b.sha256 FOR UPDATE OF b;
+  END IF;
+
+  RETURN QUERY
+  WITH bodies AS MATERIALIZED (
+    SELECT b.* FROM unnest(body_tenant, body_sha256, body_size, body_data, body_envelope,
+                           body_structure) WITH ORDINALITY
+      b (tenant, sha256, size, data, envelope, structure, n)
+  ), judged AS MATERIALIZED (
+    SELECT r.*, body_tenant[r.body] AS tenant, body_size[r.body] + length(r.prefix) AS size,
+           a.modseq, a.quota, a.used, m.mailbox_id, m.uid_next, m.uid_validity,
+           d.uid AS known_uid,
+           CASE
+             WHEN a.account IS NULL THEN
+               CASE WHEN EXISTS (SELECT FROM mailbox.account x
+                                 WHERE x.tenant_id = body_tenant[r.body]
+                                   AND x.account_id = r.account) THEN 0 ELSE 4 END
+             WHEN d.message_id IS NOT NULL THEN 2
+             WHEN r.resend IS NOT NULL AND EXISTS (
+               SELECT FROM mailbox.delivery s
+               WHERE s.tenant_id = a.tenant AND s.account_id = a.account
+                 AND s.resend_key = r.resend AND s.delivered_at > now() - interval '24 hours')
+               THEN 2
+             WHEN m.mailbox_id IS NULL THEN 5
+             WHEN b.data IS NULL AND NOT EXISTS (
+               SELECT FROM mailbox.body x WHERE x.tenant_id = b.tenant AND x.sha256 = b.sha256)
+               THEN 6
+             WHEN a.quota > 0 AND a.used + body_size[r.body] + length(r.prefix) > a.quota THEN 3
+             WHEN row_number() OVER (PARTITION BY body_tenant[r.body], r.account, r.message
+                                     ORDER BY r.n) > 1 THEN 0
+             WHEN r.resend IS NOT NULL AND
+                  row_number() OVER (PARTITION BY body_tenant[r.body], r.account, r.resend
+                                     ORDER BY r.n) > 1 THEN 0
+             ELSE 1
+           END AS verdict
+    FROM unnest(row_body, row_account, row_mailbox, row_message, row_resend, row_prefix,
+                row_received, row_flags, row_keywords) WITH ORDINALITY
+      r (body, account, mailbox, message, resend, prefix, received, flags, keywords, n)
+    JOIN bodies b ON b.n = r.body
+    LEFT JOIN unnest(l_tenant, l_account, l_quota, l_used, l_modseq, l_inbox)
+      a (tenant, account, quota, used, modseq, inbox)
+      ON a.tenant = body_tenant[r.body] AND a.account = r.account
+    LEFT JOIN mailbox.mailbox m
+      ON m.tenant_id = a.tenant
+     AND m.mailbox_id = CASE WHEN r.mailbox = 0 THEN a.inbox ELSE r.mailbox END
+     AND m.account_id = a.account
+    LEFT JOIN mailbox.delivery d
+      ON d.tenant_id = a.tenant AND d.account_id = a.account AND d.message_id = r.message
+  ), fits AS MATERIALIZED (
+    SELECT j.*,
+           j.quota = 0 OR j.used + sum(j.size) OVER (PARTITION BY j.tenant, j.account
+                                                     ORDER BY j.n) <= j.quota AS fit
+    FROM judged j WHERE j.verdict = 1
+  ), good AS MATERIALIZED (
+    SELECT f.*,
+           f.uid_next - 1 + row_number() OVER (PARTITION BY f.tenant, f.mailbox_id
+                                               ORDER BY f.n) AS uid,
+           f.modseq + row_number() OVER (PARTITION BY f.tenant, f.account
+                                         ORDER BY f.n) AS new_modseq
+    FROM fits f WHERE f.fit
+  ), body_refs AS MATERIALIZED (
+    SELECT b.tenant, b.sha256, b.size, b.data, g.refs
+    FROM (SELECT body, count(*)::int AS refs FROM good GROUP BY body) g
+    JOIN bodies b ON b.n = g.body
+    ORDER BY b.tenant, b.sha256
+  ), new_bodies AS (
+    INSERT INTO mailbox.body AS t (tenant_id, sha256, size, refs, data)
+    SELECT b.tenant, b.sha256, b.size, b.refs, b.data FROM body_refs b WHERE b.data IS NOT NULL
+    ON CONFLICT (tenant_id, sha256)
+      DO UPDATE SET refs = t.refs + EXCLUDED.refs, marked_at = NULL
+  ), stored_bodies AS (
+    UPDATE mailbox.body t SET refs = t.refs + b.refs, marked_at = NULL
+    FROM body_refs b
+    WHERE b.data IS NULL AND t.tenant_id = b.tenant AND t.sha256 = b.sha256
+  ), new_deliveries AS (
+    INSERT INTO mailbox.delivery (tenant_id, account_id, mailbox_id, uid, delivered_at, message_id,
+                                  resend_key)
+    SELECT g.tenant, g.account, g.mailbox_id, g.uid, now(), g.message, g.resend FROM good g
+  ), new_emails AS (
+    INSERT INTO mailbox.email (tenant_id, account_id, email_id, received_at, body_size, entries,
+                               structure_version, message_id, sha256, prefix, envelope, structure)
+    SELECT g.tenant, g.account, g.new_modseq, g.received, b.size, 1, version, g.message, b.sha256,
+           g.prefix, b.envelope, b.structure
+    FROM good g JOIN bodies b ON b.n = g.body
+  ), new_entries AS (
+    INSERT INTO mailbox.entry (tenant_id, mailbox_id, uid, modseq, email_id, size, received_at,
+                               flags, keywords)
+    SELECT g.tenant, g.mailbox_id, g.uid, g.new_modseq, g.new_modseq, g.size, g.received,
+           g.flags::int, string_to_array(NULLIF(g.keywords, ''), ' ')
+    FROM good g
+  ), mailboxes AS (
+    UPDATE mailbox.mailbox m
+    SET uid_next = m.uid_next + s.messages, messages = m.messages + s.messages,
+        unseen = m.unseen + s.unseen, size = m.size + s.size, highest_modseq = s.modseq
+    FROM (SELECT g.tenant, g.mailbox_id, count(*) AS messages,
+                 count(*) FILTER (WHERE g.flags & 1 = 0) AS unseen,
+                 sum(g.size)::bigint AS size, max(g.new_modseq) AS modseq
+          FROM good g GROUP BY 1, 2) s
+    WHERE m.tenant_id = s.tenant AND m.mailbox_id = s.mailbox_id
+  ), accounts AS (
+    UPDATE mailbox.account a
+    SET messages = a.messages + s.messages, used_bytes = a.used_bytes + s.size, modseq = s.modseq
+    FROM (SELECT g.tenant, g.account, count(*) AS messages, sum(g.size)::bigint AS size,
+                 max(g.new_modseq) AS modseq
+          FROM good g GROUP BY 1, 2) s
+    WHERE a.tenant_id = s.tenant AND a.account_id = s.account
+  )
+  SELECT j.n, CASE WHEN j.verdict = 1 AND g.uid IS NULL THEN 0 ELSE j.verdict END,
+         coalesce(g.uid, j.known_uid), g.new_modseq, j.uid_validity
+  FROM judged j LEFT JOIN good g ON g.n = j.n
+  ORDER BY j.n;
+END $$;
+REVOKE EXECUTE ON FUNCTION mailbox.deliver FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mailbox.deliver TO posthorn_mailbox;
