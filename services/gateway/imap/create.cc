@@ -1,0 +1,21 @@
+// RFC 3501 section 6.3.3; the special use is RFC 6154 section 3.
+#include <utility>
+
+#include "lib/imap/mailbox_name.h"
+#include "services/gateway/imap/handlers.h"
+
+namespace posthorn::gateway {
+
+Task<ImapReply> HandleCreate(ImapState& state, imap::CreateCommand command) {
+  const absl::Status valid =
+      imap::ValidateNewMailbox(command.mailbox, state.limits.mailbox_name_octets);
+  if (!valid.ok()) co_return ImapReply::Failed(valid);
+  absl::StatusOr<MailboxInfo> created =
+      co_await state.store().CreateMailbox(state.tenant(), state.account(),
+                                           std::move(command.mailbox),
+                                           std::move(command.special_use));
+  if (!created.ok()) co_return ImapReply::Failed(created.status());
+  co_return ImapReply::Ok("Create completed");
+}
+
+}  // namespace posthorn::gateway

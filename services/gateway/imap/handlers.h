@@ -1,0 +1,59 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_IMAP_HANDLERS_H_
+#define POSTHORN_SERVICES_GATEWAY_IMAP_HANDLERS_H_
+
+#include <string>
+
+#include "lib/base/task.h"
+#include "lib/imap/command.h"
+#include "services/gateway/imap/reply.h"
+#include "services/gateway/imap/state.h"
+
+// One handler a command, in the file of its name. The session owns both the coroutine and `state`,
+// so the reference outlives the call. The session has checked the state a command needs: `login`
+// and `selected` are there where the command table says so. STARTTLS, AUTHENTICATE, APPEND's
+// message and IDLE exchange more than one line; the shell drives them.
+namespace posthorn::gateway {
+
+// login.cc: for LOGIN and AUTHENTICATE.
+Task<ImapReply> HandleLogin(ImapState& state, imap::LoginCommand command);
+// authenticate.cc: a PLAIN response in base64.
+Task<ImapReply> HandleAuthenticatePlain(ImapState& state, std::string response);
+
+// id.cc
+ImapReply HandleId(ImapState& state);
+
+Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command);
+Task<ImapReply> HandleClose(ImapState& state, bool expunge);  // select.cc: CLOSE and UNSELECT
+Task<ImapReply> HandleCreate(ImapState& state, imap::CreateCommand command);
+Task<ImapReply> HandleDelete(ImapState& state, imap::DeleteCommand command);
+Task<ImapReply> HandleRename(ImapState& state, imap::RenameCommand command);
+Task<ImapReply> HandleSubscribe(ImapState& state, imap::SubscribeCommand command);
+Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command);
+Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command);
+Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command);
+Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command);
+Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command);
+Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command);
+Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command);
+
+// append.cc: one APPEND. Start, then Write for each piece, then Finish; after an error of Start
+// nothing else is called, after one of Write the rest may be left out.
+class ImapAppend {
+ public:
+  ImapAppend(ImapState& state, imap::AppendCommand command);
+  ~ImapAppend();
+  Task<absl::Status> Start();  // does the mailbox exist?
+  Task<absl::Status> Write(std::string bytes);
+  Task<ImapReply> Finish(absl::Status received);
+
+ private:
+  ImapState& state_;
+  imap::AppendCommand command_;
+  std::string buffer_;
+  std::unique_ptr<BodyWriter> writer_;  // once the message is too large for one call
+  absl::Status failure_;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_IMAP_HANDLERS_H_

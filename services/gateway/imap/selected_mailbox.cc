@@ -1,0 +1,201 @@
+#include "services/gateway/imap/selected_mailbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "lib/imap/command.h"
+#include "lib/imap/format/format.h"
+
+namespace posthorn::gateway {
+
+SelectedMailbox::SelectedMailbox(const MailboxInfo& info, bool read_only)
+    : id_(info.id),
+      name_(info.name),
+      read_only_(read_only),
+      uid_validity_(info.uid_validity),
+      modseq_(info.highest_modseq),
+      keyword_sets_(1) {
+  messages_.reserve(info.messages);
+}
+
+std::uint32_t SelectedMailbox::recent_count() const {
+  return static_cast<std::uint32_t>(std::count_if(
+      messages_.begin(), messages_.end(), [](const Message& message) { return message.recent; }));
+}
+
+std::optional<std::size_t> SelectedMailbox::FirstUnseen() const {
+  const auto it = std::find_if(messages_.begin(), messages_.end(), [](const Message& message) {
+    return (message.system & imap::kSeen) == 0;
+  });
+  if (it == messages_.end()) return std::nullopt;
+  return static_cast<std::size_t>(it - messages_.begin());
+}
+
+std::optional<std::size_t> SelectedMailbox::Find(Uid uid) const {
+  const auto it =
+      std::lower_bound(messages_.begin(), messages_.end(), uid,
+                       [](const Message& message, Uid wanted) { return message.uid < wanted; });
+  if (it == messages_.end() || it->uid != uid) return std::nullopt;
+  return static_cast<std::size_t>(it - messages_.begin());
+}
+
+void SelectedMailbox::AppendFlagsOf(const Message& message, std::string& out) const {
+  imap::AppendFlags(message.system | (message.recent ? imap::kRecent : 0), KeywordsOf(message),
+                    out);
+}
+
+bool SelectedMailbox::HasKeyword(const Message& message, const std::string& keyword) const {
+  const std::vector<std::string>& set = KeywordsOf(message);
+  return std::any_of(set.begin(), set.end(), [&](const std::string& candidate) {
+    return absl::EqualsIgnoreCase(candidate, keyword);
+  });
+}
+
+std::uint32_t SelectedMailbox::Intern(const std::vector<std::string>& keywords, bool& added) {
+  if (keywords.empty()) return 0;
+  const auto it = std::find(keyword_sets_.begin(), keyword_sets_.end(), keywords);
+  if (it != keyword_sets_.end()) return static_cast<std::uint32_t>(it - keyword_sets_.begin());
+  for (const std::string& keyword : keywords) {
+    const bool known =
+        std::any_of(keywords_.begin(), keywords_.end(), [&](const std::string& candidate) {
+          return absl::EqualsIgnoreCase(candidate, keyword);
+        });
+    if (known) continue;
+    keywords_.push_back(keyword);
+    added = true;
+  }
+  keyword_sets_.push_back(keywords);
+  return static_cast<std::uint32_t>(keyword_sets_.size() - 1);
+}
+
+SelectedMailbox::Message SelectedMailbox::ToMessage(const MailEntry& entry, bool recent,
+                                                    bool& new_keywords) {
+  Message message;
+  message.modseq = entry.modseq;
+  message.received_seconds = absl::ToUnixSeconds(entry.received_at);
+  message.uid = entry.uid;
+  message.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(entry.size, UINT32_MAX));
+  message.keyword_set = Intern(entry.flags.keywords, new_keywords);
+  message.system = static_cast<std::uint8_t>(entry.flags.system);
+  message.recent = recent;
+  return message;
+}
+
+void SelectedMailbox::Append(const std::vector<MailEntry>& entries, Uid recent_from_uid) {
+  bool new_keywords = false;
+  for (const MailEntry& entry : entries) {
+    if (entry.uid <= largest_uid()) continue;
+    const bool recent = recent_from_uid != 0 && entry.uid >= recent_from_uid;
+    messages_.push_back(ToMessage(entry, recent, new_keywords));
+  }
+}
+
+void SelectedMailbox::FinishSnapshot() { messages_.shrink_to_fit(); }
+
+SelectedMailbox::Difference SelectedMailbox::Apply(const MailboxChanges& changes) {
+  Difference difference;
+  for (const MailEntry& entry : changes.changed) {
+    if (const std::optional<std::size_t> index = Find(entry.uid)) {
+      Message& message = messages_[*index];
+      const std::uint32_t set = Intern(entry.flags.keywords, difference.new_keywords);
+      const auto system = static_cast<std::uint8_t>(entry.flags.system);
+      message.modseq = entry.modseq;
+      if (message.system == system && message.keyword_set == set) continue;
+      message.system = system;
+      message.keyword_set = set;
+      if (!message.expunged) difference.flags_changed.push_back(*index);
+    } else if (entry.uid > largest_uid()) {
+      const bool recent = changes.recent_from_uid != 0 && entry.uid >= changes.recent_from_uid;
+      messages_.push_back(ToMessage(entry, recent, difference.new_keywords));
+      difference.new_messages = true;
+    }
+  }
+  MarkExpunged(changes.expunged);
+  modseq_ = std::max(modseq_, changes.info.highest_modseq);
+  return difference;
+}
+
+bool SelectedMailbox::ApplyFlags(const std::vector<MailEntry>& entries) {
+  bool new_keywords = false;
+  for (const MailEntry& entry : entries) {
+    const std::optional<std::size_t> index = Find(entry.uid);
+    if (!index) continue;
+    Message& message = messages_[*index];
+    message.keyword_set = Intern(entry.flags.keywords, new_keywords);
+    message.system = static_cast<std::uint8_t>(entry.flags.system);
+    message.modseq = entry.modseq;
+  }
+  return new_keywords;
+}
+
+void SelectedMailbox::MarkExpunged(const std::vector<Uid>& uids) {
+  for (const Uid uid : uids) {
+    const std::optional<std::size_t> index = Find(uid);
+    if (!index || messages_[*index].expunged) continue;
+    messages_[*index].expunged = true;
+    ++unreported_expunges_;
+  }
+}
+
+void SelectedMailbox::ReportExpunges(std::string& out) {
+  if (unreported_expunges_ == 0) return;
+  // Each response shifts the numbers after it: what is kept so far, plus one, is the number.
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (messages_[i].expunged) {
+      imap::AppendCount(static_cast<std::uint32_t>(kept + 1), "EXPUNGE", out);
+    } else {
+      messages_[kept++] = messages_[i];
+    }
+  }
+  messages_.resize(kept);
+  unreported_expunges_ = 0;
+}
+
+std::vector<std::size_t> SelectedMailbox::Select(const imap::SequenceSet& set, bool uid) const {
+  std::vector<std::size_t> indexes;
+  for (const imap::SequenceRange& range : set.Resolve(uid ? largest_uid() : count())) {
+    if (!uid) {
+      for (std::uint64_t i = range.first; i <= range.last && i <= messages_.size(); ++i) {
+        indexes.push_back(static_cast<std::size_t>(i - 1));
+      }
+      continue;
+    }
+    auto it = std::lower_bound(
+        messages_.begin(), messages_.end(), range.first,
+        [](const Message& message, Uid wanted) { return message.uid < wanted; });
+    for (; it != messages_.end() && it->uid <= range.last; ++it) {
+      indexes.push_back(static_cast<std::size_t>(it - messages_.begin()));
+    }
+  }
+  return indexes;
+}
+
+bool SelectedMailbox::ContainsSequences(const imap::SequenceSet& set) const {
+  for (const imap::SequenceRange& range : set.ranges) {
+    const bool star = range.first == imap::kStar || range.last == imap::kStar;
+    if (messages_.empty() && star) continue;
+    if (std::max(range.first, range.last) > count()) return false;
+  }
+  return true;
+}
+
+std::vector<UidRange> SelectedMailbox::UidRanges(const std::vector<std::size_t>& indexes) const {
+  std::vector<UidRange> ranges;
+  std::size_t previous = 0;
+  for (const std::size_t index : indexes) {
+    if (messages_[index].expunged) continue;
+    const Uid uid = messages_[index].uid;
+    // Neighbours in the mailbox share a range, whatever UIDs lie between.
+    if (!ranges.empty() && previous + 1 == index) {
+      ranges.back().last = uid;
+    } else {
+      ranges.emplace_back(uid, uid);
+    }
+    previous = index;
+  }
+  return ranges;
+}
+
+}  // namespace posthorn::gateway

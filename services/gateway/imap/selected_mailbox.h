@@ -1,0 +1,101 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_IMAP_SELECTED_MAILBOX_H_
+#define POSTHORN_SERVICES_GATEWAY_IMAP_SELECTED_MAILBOX_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/ids.h"
+#include "lib/imap/sequence_set.h"
+#include "services/gateway/clients/mail_store.h"
+
+namespace posthorn::gateway {
+
+// What a session knows of its selected mailbox: the messages by sequence number, as the client was
+// told. An expunged message keeps its number until ReportExpunges. Compact, because thousands of
+// idle sessions hold one.
+class SelectedMailbox {
+ public:
+  struct Message {
+    ModSeq modseq = 0;
+    std::int64_t received_seconds = 0;  // since the epoch
+    Uid uid = 0;
+    std::uint32_t size = 0;
+    std::uint32_t keyword_set = 0;  // index; 0: none
+    std::uint8_t system = 0;        // flag bits of imap::kSeen and so on
+    bool recent = false;
+    bool expunged = false;  // gone, but the client has not been told
+  };
+
+  SelectedMailbox(const MailboxInfo& info, bool read_only);
+
+  MailboxId id() const { return id_; }
+  const std::string& name() const { return name_; }
+  bool read_only() const { return read_only_; }
+  std::uint32_t uid_validity() const { return uid_validity_; }
+  ModSeq modseq() const { return modseq_; }  // changes up to here are in
+
+  const std::vector<Message>& messages() const { return messages_; }
+  std::uint32_t count() const { return static_cast<std::uint32_t>(messages_.size()); }
+  std::uint32_t recent_count() const;
+  Uid largest_uid() const { return messages_.empty() ? 0 : messages_.back().uid; }
+  // Index of the first unseen message.
+  std::optional<std::size_t> FirstUnseen() const;
+  std::optional<std::size_t> Find(Uid uid) const;
+
+  // Keywords met so far, in order of appearance; never shrinks.
+  const std::vector<std::string>& keywords() const { return keywords_; }
+  const std::vector<std::string>& KeywordsOf(const Message& message) const {
+    return keyword_sets_[message.keyword_set];
+  }
+  // The flag list for the client, with \Recent.
+  void AppendFlagsOf(const Message& message, std::string& out) const;
+  bool HasKeyword(const Message& message, const std::string& keyword) const;
+
+  // Adds a batch of the snapshot; in UID order.
+  void Append(const std::vector<MailEntry>& entries, Uid recent_from_uid);
+  void FinishSnapshot();
+
+  // What Apply found, for the client. Indexes into messages() after it.
+  struct Difference {
+    bool new_messages = false;
+    bool new_keywords = false;
+    std::vector<std::size_t> flags_changed;  // of messages the client knew
+  };
+  // Takes changes in. Expunged messages are only marked.
+  Difference Apply(const MailboxChanges& changes);
+  // The flags of `entries` (answers to own StoreFlags); true if there are keywords not met before.
+  bool ApplyFlags(const std::vector<MailEntry>& entries);
+  void MarkExpunged(const std::vector<Uid>& uids);
+
+  // Removes expunged messages and appends their EXPUNGE responses, and EXISTS never.
+  void ReportExpunges(std::string& out);
+  bool has_unreported_expunges() const { return unreported_expunges_ > 0; }
+
+  // Indexes of the messages in a set of UIDs, or of sequence numbers; ascending.
+  std::vector<std::size_t> Select(const imap::SequenceSet& set, bool uid) const;
+  // Whether every sequence number of `set` exists; "*" does in an empty mailbox too.
+  bool ContainsSequences(const imap::SequenceSet& set) const;
+  // UIDs of messages at `indexes`, expunged ones left out.
+  std::vector<UidRange> UidRanges(const std::vector<std::size_t>& indexes) const;
+
+ private:
+  // Index of a keyword set; sets `added` if a keyword was not met before.
+  std::uint32_t Intern(const std::vector<std::string>& keywords, bool& added);
+  Message ToMessage(const MailEntry& entry, bool recent, bool& new_keywords);
+
+  const MailboxId id_;
+  const std::string name_;
+  const bool read_only_;
+  const std::uint32_t uid_validity_;
+  ModSeq modseq_;
+  std::vector<Message> messages_;
+  std::size_t unreported_expunges_ = 0;
+  std::vector<std::string> keywords_;
+  std::vector<std::vector<std::string>> keyword_sets_;
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_IMAP_SELECTED_MAILBOX_H_

@@ -1,0 +1,111 @@
+#include "services/gateway/imap/server.h"
+
+#include <optional>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/imap/format/format.h"
+#include "lib/telemetry/log.h"
+#include "lib/telemetry/metrics.h"
+#include "services/gateway/imap/session.h"
+
+namespace posthorn::gateway {
+namespace {
+
+metrics::Gauge& SessionsGauge() {
+  static metrics::Gauge& gauge = metrics::MakeGauge(
+      "posthorn_gateway_imap_sessions",
+      "Open IMAP connections. Near gateway.limits.connections: raise it or add gateways.");
+  return gauge;
+}
+
+}  // namespace
+
+// A stream's place in the registry, from greeting to close.
+class ImapServer::Registration {
+ public:
+  Registration(ImapServer& server, net::Stream* stream) : server_(server), stream_(stream) {
+    std::lock_guard lock(server_.mutex_);
+    server_.streams_.emplace(stream_, Executor::Current());
+    SessionsGauge().Increment();
+  }
+  ~Registration() {
+    std::lock_guard lock(server_.mutex_);
+    server_.streams_.erase(stream_);
+    SessionsGauge().Decrement();
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  ImapServer& server_;
+  net::Stream* const stream_;
+};
+
+ImapServer::ImapServer(ImapDependencies dependencies, ImapLimits limits)
+    : dependencies_(dependencies), limits_(limits) {}
+
+Task<void> ImapServer::Serve(std::unique_ptr<net::Stream> stream,
+                             const ImapListenerOptions& options) {
+  const Registration registration(*this, stream.get());
+  std::optional<ConnectionLimiter::Slot> slot;
+  std::string refusal;
+  if (dependencies_.connections != nullptr) {
+    absl::StatusOr<ConnectionLimiter::Slot> acquired =
+        dependencies_.connections->Acquire(stream->peer().ip);
+    if (acquired.ok()) {
+      slot.emplace(*std::move(acquired));
+    } else {
+      imap::AppendStatusResponse({}, imap::Condition::kBye, "LIMIT", PeerText(acquired.status()),
+                                 refusal);
+    }
+  }
+  if (refusal.empty() && draining_) {
+    imap::AppendStatusResponse({}, imap::Condition::kBye, "UNAVAILABLE", "Server shutting down",
+                               refusal);
+  }
+  if (options.implicit_tls) {
+    absl::Status secured = MakeFailure(Failure::kTlsFailed);
+    if (dependencies_.tls != nullptr) {
+      secured = co_await stream->StartTlsServer(*dependencies_.tls, limits_.login_timeout);
+    }
+    if (!secured.ok()) {
+      log::Debug("imap", "TLS handshake failed",
+                 {{"peer", stream->peer().ToString()}, {"status", secured}});
+      stream->Close();
+      co_return;
+    }
+  }
+  if (!refusal.empty()) {
+    const absl::Status ignored =
+        co_await stream->WriteAll(std::move(refusal), limits_.write_timeout);
+    (void)ignored;
+  } else {
+    ImapSession session(dependencies_, limits_, options, *stream, draining_);
+    co_await session.Run();
+  }
+  stream->Close();
+}
+
+void ImapServer::Drain() {
+  draining_ = true;
+  std::lock_guard lock(mutex_);
+  for (const auto& [stream, executor] : streams_) {
+    executor->Post([this, stream = stream] {
+      bool open = false;
+      {
+        std::lock_guard inner(mutex_);
+        open = streams_.contains(stream);
+      }
+      // Streams leave on this executor only, so it stays.
+      if (open) stream->Interrupt();
+    });
+  }
+}
+
+int ImapServer::active_sessions() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(streams_.size());
+}
+
+}  // namespace posthorn::gateway

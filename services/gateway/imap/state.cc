@@ -1,0 +1,98 @@
+#include "services/gateway/imap/state.h"
+
+#include <utility>
+
+#include "lib/base/failure.h"
+
+namespace posthorn::gateway {
+
+Task<absl::Status> ImapState::Flush() {
+  if (out.empty()) co_return absl::OkStatus();
+  std::string bytes = std::exchange(out, {});
+  co_return co_await stream.WriteAll(std::move(bytes), limits.write_timeout);
+}
+
+bool ImapState::MayAuthenticate() const {
+  return stream.tls().active ||
+         (options.allow_plaintext_auth_on_loopback && stream.peer().IsLoopback());
+}
+
+std::string ImapState::Capabilities() const {
+  std::string text = "IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE";
+  if (login) {
+    // RFC 3501 section 6.1.1: what does not depend on the login comes first, the rest after it.
+    return text + " CHILDREN UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE";
+  }
+  if (!stream.tls().active && dependencies.tls != nullptr) text += " STARTTLS";
+  text += MayAuthenticate() ? " AUTH=PLAIN" : " LOGINDISABLED";
+  return text;
+}
+
+void ImapState::AppendFlagsResponses() {
+  std::string flags;
+  constexpr std::uint32_t kAll =
+      imap::kAnswered | imap::kFlagged | imap::kDeleted | imap::kSeen | imap::kDraft;
+  imap::AppendFlags(kAll, selected->keywords(), flags);
+  out += "* FLAGS ";
+  out += flags;
+  out += "\r\n";
+  if (selected->read_only()) {
+    imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS ()",
+                               "Read-only mailbox", out);
+    return;
+  }
+  flags.insert(flags.size() - 1, " \\*");
+  imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS " + flags,
+                             "Flags permitted", out);
+}
+
+void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
+  const SelectedMailbox::Message& message = selected->messages()[index];
+  out += "* ";
+  imap::AppendNumber(index + 1, out);
+  out += " FETCH (";
+  if (with_uid) {
+    out += "UID ";
+    imap::AppendNumber(message.uid, out);
+    out += ' ';
+  }
+  out += "FLAGS ";
+  selected->AppendFlagsOf(message, out);
+  out += ")\r\n";
+}
+
+Task<absl::Status> ImapState::Sync(bool allow_expunge) {
+  stale = false;
+  absl::StatusOr<MailboxChanges> changes =
+      co_await store().GetChanges(tenant(), account(), selected->id(), selected->modseq(),
+                                  !selected->read_only());
+  if (!changes.ok()) {
+    const Failure failure = FailureOf(changes.status());
+    if (failure == Failure::kNoSuchMailbox || failure == Failure::kNotFound) {
+      co_return MakeFailure(Failure::kNoSuchMailbox, "Mailbox was deleted");
+    }
+    stale = true;  // another command tries again
+    co_return absl::OkStatus();
+  }
+  const SelectedMailbox::Difference difference = selected->Apply(*changes);
+  if (difference.new_keywords) AppendFlagsResponses();
+  // Before the expunges, while the indexes hold.
+  for (const std::size_t index : difference.flags_changed) {
+    if (!selected->messages()[index].expunged) AppendFlagsFetch(index, false);
+  }
+  if (allow_expunge) selected->ReportExpunges(out);
+  if (difference.new_messages) {
+    imap::AppendCount(selected->count(), "EXISTS", out);
+    imap::AppendCount(selected->recent_count(), "RECENT", out);
+  }
+  watch.Seen(selected->modseq());
+  co_return absl::OkStatus();
+}
+
+void ImapState::Deselect() {
+  selected.reset();
+  watch = ChangeHub::Watch();
+  stale = false;
+}
+
+}  // namespace posthorn::gateway

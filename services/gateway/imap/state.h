@@ -1,0 +1,66 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_IMAP_STATE_H_
+#define POSTHORN_SERVICES_GATEWAY_IMAP_STATE_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "lib/imap/format/format.h"
+#include "lib/net/stream.h"
+#include "services/gateway/change_hub.h"
+#include "services/gateway/imap/selected_mailbox.h"
+#include "services/gateway/imap/server.h"
+
+namespace posthorn::gateway {
+
+// What the handlers of one session share. Owned by the session, on its executor; handlers append
+// to `out` through lib/imap/format and never touch the stream but by Flush.
+class ImapState {
+ public:
+  // Long answers leave in pieces of about this size.
+  static constexpr std::size_t kFlushOctets = 64 * 1024;
+
+  ImapState(const ImapDependencies& dependencies_in, const ImapLimits& limits_in,
+            const ImapListenerOptions& options_in, net::Stream& stream_in)
+      : dependencies(dependencies_in), limits(limits_in), options(options_in), stream(stream_in) {}
+
+  MailStore& store() const { return *dependencies.store; }
+  TenantId tenant() const { return login->tenant; }
+  AccountId account() const { return login->account; }
+
+  // Writes all of `out`. After an error only the end of the session is left.
+  Task<absl::Status> Flush();
+  bool flush_due() const { return out.size() >= kFlushOctets; }
+
+  // Whether a password may be sent: under TLS, or the listener trusts loopback.
+  bool MayAuthenticate() const;
+  std::string Capabilities() const;
+
+  // Brings the selected mailbox up to date and appends what the client must know. With expunges
+  // not allowed they wait for the next time. kNoSuchMailbox when the mailbox is gone.
+  Task<absl::Status> Sync(bool allow_expunge);
+  // FLAGS and PERMANENTFLAGS of the selected mailbox.
+  void AppendFlagsResponses();
+  // "* n FETCH (FLAGS (...))" of one message, with its UID if wanted.
+  void AppendFlagsFetch(std::size_t index, bool with_uid);
+  // Ends the selection.
+  void Deselect();
+
+  const ImapDependencies& dependencies;
+  const ImapLimits& limits;
+  const ImapListenerOptions& options;
+  net::Stream& stream;
+
+  std::string out;
+  std::optional<Login> login;
+  std::unique_ptr<SelectedMailbox> selected;
+  ChangeHub::Watch watch;   // of the account, while a mailbox is selected
+  bool stale = false;       // the account has changed since the last Sync
+  bool idle_wait = false;   // the shell waits in IDLE: a change interrupts the stream
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_IMAP_STATE_H_

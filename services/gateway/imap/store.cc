@@ -1,0 +1,79 @@
+// RFC 3501 section 6.4.6.
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "lib/base/failure.h"
+#include "services/gateway/imap/handlers.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using Mode = imap::StoreCommand::Mode;
+
+StoreMode ToStoreMode(Mode mode) {
+  switch (mode) {
+    case Mode::kAdd:
+      return StoreMode::kAdd;
+    case Mode::kRemove:
+      return StoreMode::kRemove;
+    case Mode::kSet:
+      break;
+  }
+  return StoreMode::kSet;
+}
+
+// The system flags the client of a silent STORE takes the message to have afterwards.
+std::uint32_t Expected(std::uint32_t before, Mode mode, std::uint32_t flags) {
+  switch (mode) {
+    case Mode::kAdd:
+      return before | flags;
+    case Mode::kRemove:
+      return before & ~flags;
+    case Mode::kSet:
+      break;
+  }
+  return flags;
+}
+
+}  // namespace
+
+Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
+  SelectedMailbox& mailbox = *state.selected;
+  if (mailbox.read_only()) co_return ImapReply::Failed(MakeFailure(Failure::kReadOnly));
+  if (!command.uid && !mailbox.ContainsSequences(command.set)) {
+    co_return ImapReply::Bad("No such message");
+  }
+  const std::vector<std::size_t> indexes = mailbox.Select(command.set, command.uid);
+  std::vector<UidRange> uids = mailbox.UidRanges(indexes);
+  if (uids.empty()) co_return ImapReply::Ok("Store completed");
+  std::vector<std::uint32_t> expected;
+  if (command.silent) {
+    expected.reserve(indexes.size());
+    for (const std::size_t index : indexes) {
+      expected.push_back(
+          Expected(mailbox.messages()[index].system, command.mode, command.flags.system));
+    }
+  }
+  MessageFlags flags;
+  flags.system = command.flags.system;
+  flags.keywords = std::move(command.flags.keywords);
+  absl::StatusOr<StoreFlagsResult> result = co_await state.store().StoreFlags(
+      state.tenant(), state.account(), mailbox.id(), std::move(uids), ToStoreMode(command.mode),
+      std::move(flags));
+  if (!result.ok()) co_return ImapReply::Failed(result.status());
+  if (mailbox.ApplyFlags(result->changed)) state.AppendFlagsResponses();
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    const SelectedMailbox::Message& message = mailbox.messages()[indexes[i]];
+    if (message.expunged) continue;
+    // Silent means: nothing but what the client cannot know.
+    if (command.silent && message.system == expected[i]) continue;
+    state.AppendFlagsFetch(indexes[i], command.uid);
+    if (state.flush_due()) {
+      const absl::Status written = co_await state.Flush();
+      if (!written.ok()) co_return ImapReply::Broken();
+    }
+  }
+  co_return ImapReply::Ok("Store completed");
+}
+
+}  // namespace posthorn::gateway
