@@ -1,0 +1,80 @@
+#ifndef POSTHORN_LIB_NET_TLS_INTERNAL_H_
+#define POSTHORN_LIB_NET_TLS_INTERNAL_H_
+
+// For lib/net's own .cc files only.
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/net/socket.h"
+#include "lib/net/stream.h"
+#include "lib/net/tls.h"
+
+namespace posthorn::net {
+
+struct TlsContext::Impl {
+  // What new handshakes use; old connections keep theirs.
+  std::shared_ptr<SSL_CTX> Current() const {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return context;
+  }
+
+  bool server = false;
+  std::string certificate_file;
+  std::string key_file;
+  std::string ca_file;
+  mutable std::mutex mutex;
+  std::shared_ptr<SSL_CTX> context;  // guarded by mutex
+};
+
+// The TLS state of one connection, on top of a socket. Reads records straight from the socket;
+// what is to be sent collects in output(), so that nothing here ever waits for writing. Buffers
+// are released while the connection is idle.
+class TlsSession {
+ public:
+  static absl::StatusOr<std::unique_ptr<TlsSession>> Server(const TlsContext& context,
+                                                            std::shared_ptr<Socket> socket);
+  // `name`: for SNI, and the name the certificate must have if the context verifies.
+  static absl::StatusOr<std::unique_ptr<TlsSession>> Client(const TlsContext& context,
+                                                            std::shared_ptr<Socket> socket,
+                                                            const std::string& name);
+  ~TlsSession();
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+  enum class Progress { kDone, kWantRead };
+  // Errors: kTlsFailed with the reason; absl::kUnavailable if the connection broke.
+  absl::StatusOr<Progress> Handshake();
+
+  // As Socket::Receive, decrypted. An error is errno, or EPROTO for broken TLS.
+  Socket::Result Receive(char* buffer, std::size_t size);
+  // Appends the records for `plain` to output().
+  absl::Status Encrypt(std::string_view plain);
+  // Appends close_notify to output().
+  void Shutdown();
+
+  // To be sent as soon as possible.
+  std::string& output() { return output_; }
+  TlsInfo info() const;
+
+ private:
+  friend struct TlsBio;
+  TlsSession(std::shared_ptr<SSL_CTX> context, std::shared_ptr<Socket> socket);
+
+  const std::shared_ptr<SSL_CTX> context_;
+  const std::shared_ptr<Socket> socket_;
+  SSL* ssl_ = nullptr;
+  std::string output_;
+  int socket_error_ = 0;
+  bool end_of_file_ = false;
+};
+
+}  // namespace posthorn::net
+
+#endif  // POSTHORN_LIB_NET_TLS_INTERNAL_H_

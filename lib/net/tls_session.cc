@@ -1,0 +1,194 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
+#include "lib/net/tls_internal.h"
+
+namespace posthorn::net {
+
+// OpenSSL's view of the session: reads come from the socket, writes collect in output_.
+struct TlsBio {
+  static int Read(BIO* bio, char* buffer, std::size_t size, std::size_t* read) {
+    auto* session = static_cast<TlsSession*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    *read = 0;
+    if (session->socket_->closed()) {
+      session->socket_error_ = ECONNABORTED;
+      return 0;
+    }
+    const Socket::Result result = session->socket_->Receive(buffer, size);
+    if (result.octets > 0) {
+      *read = result.octets;
+      return 1;
+    }
+    if (result.would_block) BIO_set_retry_read(bio);
+    if (result.closed) session->end_of_file_ = true;
+    session->socket_error_ = result.error;
+    return 0;
+  }
+
+  static int Write(BIO* bio, const char* data, std::size_t size, std::size_t* written) {
+    auto* session = static_cast<TlsSession*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    session->output_.append(data, size);
+    *written = size;
+    return 1;
+  }
+
+  static long Control(BIO* bio, int command, long, void*) {
+    switch (command) {
+      case BIO_CTRL_FLUSH:
+        return 1;
+      case BIO_CTRL_EOF:
+        return static_cast<TlsSession*>(BIO_get_data(bio))->end_of_file_ ? 1 : 0;
+      default:
+        return 0;
+    }
+  }
+
+  static const BIO_METHOD* Method() {
+    static const BIO_METHOD* const method = [] {
+      BIO_METHOD* made =
+          BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "posthorn socket");
+      BIO_meth_set_read_ex(made, &TlsBio::Read);
+      BIO_meth_set_write_ex(made, &TlsBio::Write);
+      BIO_meth_set_ctrl(made, &TlsBio::Control);
+      return made;
+    }();
+    return method;
+  }
+};
+
+namespace {
+
+absl::Status HandshakeError(SSL* ssl) {
+  std::string reason = "unknown";
+  const unsigned long code = ERR_peek_last_error();
+  if (const char* text = ERR_reason_error_string(code); text != nullptr) reason = text;
+  ERR_clear_error();
+  if (const long verify = SSL_get_verify_result(ssl); verify != X509_V_OK) {
+    absl::StrAppend(&reason, ": ", X509_verify_cert_error_string(verify));
+  }
+  return MakeFailure(Failure::kTlsFailed, absl::StrCat("TLS handshake failed: ", reason));
+}
+
+bool IsIpAddress(const std::string& name) {
+  in6_addr address;
+  return inet_pton(AF_INET, name.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), &address) == 1;
+}
+
+}  // namespace
+
+TlsSession::TlsSession(std::shared_ptr<SSL_CTX> context, std::shared_ptr<Socket> socket)
+    : context_(std::move(context)), socket_(std::move(socket)), ssl_(SSL_new(context_.get())) {
+  BIO* bio = BIO_new(TlsBio::Method());
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_, bio, bio);
+}
+
+TlsSession::~TlsSession() { SSL_free(ssl_); }
+
+absl::StatusOr<std::unique_ptr<TlsSession>> TlsSession::Server(const TlsContext& context,
+                                                               std::shared_ptr<Socket> socket) {
+  std::unique_ptr<TlsSession> session(
+      new TlsSession(context.impl().Current(), std::move(socket)));
+  SSL_set_accept_state(session->ssl_);
+  return session;
+}
+
+absl::StatusOr<std::unique_ptr<TlsSession>> TlsSession::Client(const TlsContext& context,
+                                                               std::shared_ptr<Socket> socket,
+                                                               const std::string& name) {
+  std::unique_ptr<TlsSession> session(
+      new TlsSession(context.impl().Current(), std::move(socket)));
+  SSL* const ssl = session->ssl_;
+  SSL_set_connect_state(ssl);
+  if (!name.empty() && IsIpAddress(name)) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str());
+  } else if (!name.empty()) {
+    if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1 || SSL_set1_host(ssl, name.c_str()) != 1) {
+      ERR_clear_error();
+      return MakeFailure(Failure::kTlsFailed, "not a name for TLS");
+    }
+  }
+  return session;
+}
+
+absl::StatusOr<TlsSession::Progress> TlsSession::Handshake() {
+  ERR_clear_error();
+  socket_error_ = 0;
+  const int result = SSL_do_handshake(ssl_);
+  if (result == 1) return Progress::kDone;
+  const int error = SSL_get_error(ssl_, result);
+  if (error == SSL_ERROR_WANT_READ) return Progress::kWantRead;
+  if (socket_error_ != 0) return ConnectionError(socket_error_);
+  if (end_of_file_) return ConnectionError(ECONNRESET);
+  return HandshakeError(ssl_);
+}
+
+Socket::Result TlsSession::Receive(char* buffer, std::size_t size) {
+  Socket::Result result;
+  ERR_clear_error();
+  socket_error_ = 0;
+  while (result.octets < size) {
+    std::size_t read = 0;
+    const int returned = SSL_read_ex(ssl_, buffer + result.octets, size - result.octets, &read);
+    if (returned == 1) {
+      result.octets += read;
+      continue;
+    }
+    // What was read comes first; the same error or end shows again at the next call.
+    if (result.octets > 0) break;
+    const int error = SSL_get_error(ssl_, returned);
+    if (error == SSL_ERROR_WANT_READ) {
+      result.would_block = true;
+    } else if (error == SSL_ERROR_ZERO_RETURN || (end_of_file_ && socket_error_ == 0)) {
+      result.closed = true;
+    } else {
+      result.error = socket_error_ != 0 ? socket_error_ : EPROTO;
+    }
+    break;
+  }
+  ERR_clear_error();
+  return result;
+}
+
+absl::Status TlsSession::Encrypt(std::string_view plain) {
+  ERR_clear_error();
+  std::size_t written = 0;
+  if (plain.empty() || SSL_write_ex(ssl_, plain.data(), plain.size(), &written) == 1) {
+    return absl::OkStatus();
+  }
+  ERR_clear_error();
+  return ConnectionError(EPROTO);
+}
+
+void TlsSession::Shutdown() {
+  SSL_shutdown(ssl_);
+  ERR_clear_error();
+}
+
+TlsInfo TlsSession::info() const {
+  TlsInfo info;
+  info.active = true;
+  info.version = SSL_get_version(ssl_);
+  info.cipher = SSL_get_cipher_name(ssl_);
+  if (SSL_is_server(ssl_) == 1) {
+    const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
+    if (name != nullptr) info.server_name = name;
+  }
+  return info;
+}
+
+}  // namespace posthorn::net
