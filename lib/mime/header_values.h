@@ -55,7 +55,7 @@ void SetContentField(FieldId id, std::string_view value, Part* part, bool* type_
 // Fills in what the header left out. `digest`: the part is a child of a multipart/digest.
 void SetContentDefaults(bool type_seen, bool digest, Part* part);
 
-// Without MIME-Version only the Content-Type counts.
+// Forgets what a Content-* field said (there is no Content-Type).
 void ForgetContentFields(Part* part);
 
 }  // namespace posthorn::mime

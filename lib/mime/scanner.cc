@@ -119,16 +119,14 @@ class Scanner::Impl {
     if (line.size() >= 2 && line[0] == '-' && line[1] == '-' && !boundaries_.empty() &&
         parts_ < kMaxParts && boundaries_.Find(line.substr(0, kMaxBodyLineOctets), &match)) {
       OnBoundary(match, line_end, size);
-    } else {
-      if (state_ == State::kHeader) OnHeaderLine(line, line_end, offset_ + size);
-      Advance(line_end, size);
+      previous_line_end_ = 0;
+      return;
     }
-    previous_line_end_ = line_end;
-  }
-
-  void Advance(std::size_t line_end, std::size_t size) {
+    const bool in_header = state_ == State::kHeader;
+    if (in_header) OnHeaderLine(line, line_end, offset_ + size);
     offset_ += size;
     if (line_end > 0) ++line_feeds_;
+    previous_line_end_ = in_header ? 0 : line_end;
   }
 
   void OnHeaderLine(std::string_view line, std::size_t line_end, std::uint64_t next) {
@@ -209,7 +207,8 @@ class Scanner::Impl {
     part.header_lines = static_cast<std::uint32_t>(line_feeds - open.first_line_feed);
     part.body_offset = body;
     open.first_line_feed = line_feeds;
-    if (open.envelope != nullptr && !open.mime_version) ForgetContentFields(&part);
+    const bool is_mime = open.envelope == nullptr || open.mime_version || open.type_seen;
+    if (!is_mime) ForgetContentFields(&part);
     SetContentDefaults(open.type_seen, open.in_digest, &part);
     state_ = State::kBody;
     if (depth_ >= kMaxDepth || parts_ >= kMaxParts) return;
@@ -232,12 +231,9 @@ class Scanner::Impl {
   }
 
   void OnBoundary(const BoundaryStack::Match& match, std::size_t line_end, std::size_t size) {
-    // The line end before a boundary belongs to it (RFC 2046 section 5.1.1), except where a header
-    // ends without a blank line: there it is the header's.
-    const std::size_t before = state_ == State::kBody ? previous_line_end_ : 0;
     FinishField();
     while (state_ == State::kHeader) EndHeader(offset_);
-    CloseTo(match.level + 1, offset_, before);
+    CloseTo(match.level + 1, offset_, previous_line_end_);
     if (match.end) boundaries_.PopFrom(match.level);
     offset_ += size;
     if (line_end > 0) ++line_feeds_;
@@ -267,6 +263,8 @@ class Scanner::Impl {
   State state_ = State::kHeader;
   std::uint64_t offset_ = 0;      // octets before the current line
   std::uint64_t line_feeds_ = 0;  // in them
+  // The line end before a boundary line belongs to it (RFC 2046 section 5.1.1), unless it already
+  // ends a header or another boundary line: then this is 0.
   std::size_t previous_line_end_ = 0;
 
   std::string pending_;           // the start of the current line

@@ -22,7 +22,7 @@ struct Parameter {
 // One MIME part (RFC 2045, RFC 2046). Offsets count octets from the start of the scanned bytes (a
 // stored message's body: the prefix comes on top). Sizes are octets as stored. Values follow the
 // same rules as those of Envelope: no NUL, CR or LF. Of repeated fields the first counts. As with
-// Dovecot, a message without MIME-Version keeps only its Content-Type; its children keep all.
+// Dovecot, the Content-* fields of a message with neither MIME-Version nor Content-Type don't count.
 struct Part {
   enum class Kind : std::uint8_t {
     kLeaf,       // `parts` is empty
