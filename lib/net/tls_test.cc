@@ -1,1 +1,193 @@
+#include "lib/net/tls.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <fstream>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/net/event_loop.h"
+#include "lib/net/net_test_support.h"
+
+namespace posthorn::net {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(20);
+
+Task<void> Secure(Stream& stream, const TlsContext& context, std::promise<absl::Status>& done) {
+  done.set_value(co_await stream.StartTlsServer(context, kLong));
+}
+
+Task<std::string> ReadExactly(Stream& stream, std::size_t size) {
+  std::string all;
+  while (all.size() < size) {
+    absl::StatusOr<std::string> bytes = co_await stream.ReadSome(kLong);
+    if (!bytes.ok()) co_return "(" + std::string(bytes.status().message()) + ")";
+    if (bytes->empty()) break;
+    all += *bytes;
+  }
+  co_return std::move(all);
+}
+
+Task<void> WriteInBackground(Stream& stream, std::string bytes, std::promise<absl::Status>& done) {
+  done.set_value(co_await stream.WriteAll(std::move(bytes), kLong));
+}
+
+class TlsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto server = TlsContext::Server(certificate_.certificate_file, certificate_.key_file);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_context_ = *std::move(server);
+    pair_ = MakeSocketPair(loop_);
+  }
+  void TearDown() override {
+    if (pair_.server != nullptr) Destroy(loop_, std::move(pair_.server));
+    if (pair_.client != nullptr) Destroy(loop_, std::move(pair_.client));
+  }
+
+  struct Outcome {
+    absl::Status server;
+    absl::Status client;
+  };
+  Outcome Handshake(const std::string& ca_file, const std::string& name) {
+    auto context = TlsContext::Client(ca_file);
+    EXPECT_TRUE(context.ok()) << context.status();
+    client_context_ = *std::move(context);
+    std::promise<absl::Status> server;
+    Spawn(loop_, Secure(*pair_.server, *server_context_, server));
+    Outcome outcome;
+    outcome.client = RunOn(loop_, pair_.client->StartTlsClient(*client_context_, name, kLong));
+    if (!outcome.client.ok()) Destroy(loop_, std::move(pair_.client));
+    outcome.server = server.get_future().get();
+    return outcome;
+  }
+  absl::StatusOr<std::string> Read(Stream& stream) {
+    return RunOn(loop_, stream.ReadSome(kLong));
+  }
+  absl::Status Write(Stream& stream, std::string bytes) {
+    return RunOn(loop_, stream.WriteAll(std::move(bytes), kLong));
+  }
+
+  TestCertificate certificate_;
+  EventLoop loop_;
+  std::unique_ptr<TlsContext> server_context_;
+  std::unique_ptr<TlsContext> client_context_;
+  SocketPair pair_;
+};
+
+TEST_F(TlsTest, BothSidesShakeHandsAndExchangeLargeData) {
+  const Outcome outcome = Handshake(certificate_.certificate_file, "mx.example");
+  ASSERT_TRUE(outcome.client.ok()) << outcome.client;
+  ASSERT_TRUE(outcome.server.ok()) << outcome.server;
+  EXPECT_TRUE(pair_.server->tls().active);
+  EXPECT_EQ(pair_.server->tls().version, "TLSv1.3");
+  EXPECT_EQ(pair_.server->tls().server_name, "mx.example");
+  EXPECT_FALSE(pair_.client->tls().cipher.empty());
+
+  std::string bytes(5'000'000, 'x');
+  for (std::size_t i = 0; i < bytes.size(); i += 89) bytes[i] = static_cast<char>(i);
+  std::promise<absl::Status> down;
+  std::promise<absl::Status> up;
+  // Both directions at once: the reader must never send in the middle of the writer's record.
+  Spawn(loop_, WriteInBackground(*pair_.server, bytes, down));
+  Spawn(loop_, WriteInBackground(*pair_.client, bytes, up));
+  EXPECT_TRUE(RunOn(loop_, ReadExactly(*pair_.client, bytes.size())) == bytes);
+  EXPECT_TRUE(RunOn(loop_, ReadExactly(*pair_.server, bytes.size())) == bytes);
+  EXPECT_TRUE(down.get_future().get().ok());
+  EXPECT_TRUE(up.get_future().get().ok());
+  Destroy(loop_, std::move(pair_.client));
+  EXPECT_EQ(*Read(*pair_.server), "");
+}
+
+TEST_F(TlsTest, OpportunisticClientsTakeAnyCertificate) {
+  EXPECT_TRUE(Handshake("", "other.example").client.ok());
+}
+
+TEST_F(TlsTest, VerifyingClientsRefuseTheWrongName) {
+  const Outcome outcome = Handshake(certificate_.certificate_file, "other.example");
+  EXPECT_EQ(FailureOf(outcome.client), Failure::kTlsFailed);
+  EXPECT_THAT(std::string(outcome.client.message()), HasSubstr("ostname"));
+  EXPECT_FALSE(outcome.server.ok());
+}
+
+TEST_F(TlsTest, VerifyingClientsCheckAddressesToo) {
+  EXPECT_TRUE(Handshake(certificate_.certificate_file, "127.0.0.1").client.ok());
+}
+
+TEST_F(TlsTest, VerifyingClientsRefuseAnUnknownAuthority) {
+  const TestCertificate other;
+  const Outcome outcome = Handshake(other.certificate_file, "mx.example");
+  EXPECT_EQ(FailureOf(outcome.client), Failure::kTlsFailed);
+}
+
+TEST_F(TlsTest, ClearTextBeforeTheHandshakeIsDiscarded) {
+  ASSERT_TRUE(Write(*pair_.client, "MAIL FROM:<evil@example>\r\n").ok());
+  const Outcome outcome = Handshake("", "mx.example");
+  ASSERT_TRUE(outcome.client.ok()) << outcome.client;
+  ASSERT_TRUE(outcome.server.ok()) << outcome.server;
+  ASSERT_TRUE(Write(*pair_.client, "EHLO x\r\n").ok());
+  EXPECT_EQ(*Read(*pair_.server), "EHLO x\r\n");
+}
+
+TEST_F(TlsTest, GarbageInsteadOfAHandshakeIsAnError) {
+  std::promise<absl::Status> server;
+  Spawn(loop_, Secure(*pair_.server, *server_context_, server));
+  ASSERT_TRUE(Write(*pair_.client, "\x16garbage that is no hello, and long enough").ok());
+  EXPECT_EQ(FailureOf(server.get_future().get()), Failure::kTlsFailed);
+}
+
+TEST_F(TlsTest, AHandshakeThatNeverComesTimesOut) {
+  EXPECT_EQ(FailureOf(RunOn(loop_, pair_.server->StartTlsServer(*server_context_,
+                                                                absl::Milliseconds(30)))),
+            Failure::kTimeout);
+}
+
+TEST_F(TlsTest, InterruptionsReachTheReaderAfterTheHandshake) {
+  ASSERT_TRUE(Handshake("", "mx.example").client.ok());
+  std::promise<void> interrupted;
+  loop_.Post([this, &interrupted] {
+    pair_.server->Interrupt();
+    interrupted.set_value();
+  });
+  interrupted.get_future().wait();
+  ASSERT_TRUE(Write(*pair_.client, "DONE").ok());
+  EXPECT_TRUE(absl::IsCancelled(Read(*pair_.server).status()));
+  EXPECT_EQ(*Read(*pair_.server), "DONE");
+}
+
+TEST_F(TlsTest, ReloadChangesWhatNewHandshakesUse) {
+  const std::string old_copy = certificate_.directory + "/old.pem";
+  {
+    std::ifstream from(certificate_.certificate_file);
+    std::ofstream(old_copy) << from.rdbuf();
+  }
+  certificate_.Renew();
+  ASSERT_TRUE(server_context_->Reload().ok());
+  EXPECT_EQ(FailureOf(Handshake(old_copy, "mx.example").client), Failure::kTlsFailed);
+  TearDown();
+  pair_ = MakeSocketPair(loop_);
+  EXPECT_TRUE(Handshake(certificate_.certificate_file, "mx.example").client.ok());
+
+  std::ofstream(certificate_.key_file) << "broken";
+  const absl::Status status = server_context_->Reload();
+  EXPECT_THAT(std::string(status.message()), HasSubstr(certificate_.key_file));
+  TearDown();
+  pair_ = MakeSocketPair(loop_);
+  EXPECT_TRUE(Handshake(certificate_.certificate_file, "mx.example").client.ok());
+}
+
+TEST(TlsContextTest, AMissingFileIsNamed) {
+  const auto context = TlsContext::Server("/nonexistent/certificate.pem", "/nonexistent/key.pem");
+  ASSERT_FALSE(context.ok());
+  EXPECT_THAT(std::string(context.status().message()), HasSubstr("/nonexistent/certificate.pem"));
+}
+
+}  // namespace
+}  // namespace posthorn::net
