@@ -1,0 +1,132 @@
+#include "services/gateway/clients/directory_client.h"
+
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/rpc/client.h"
+#include "posthorn/directory/v1/directory.grpc.pb.h"
+#include "services/gateway/clients/resolve_cache.h"
+
+namespace posthorn::gateway {
+namespace {
+
+namespace pb = posthorn::directory::v1;
+
+constexpr absl::Duration kCacheAge = absl::Seconds(5);
+constexpr std::size_t kCacheEntries = 10000;
+
+absl::StatusOr<Resolution> FromProto(const pb::ResolveResponse& response) {
+  Resolution resolution;
+  resolution.tenant = TenantId(response.tenant_id());
+  switch (response.kind()) {
+    case pb::ResolveResponse::KIND_LOCAL:
+      resolution.kind = AddressKind::kLocal;
+      break;
+    case pb::ResolveResponse::KIND_NO_SUCH_RECIPIENT:
+      resolution.kind = AddressKind::kNoSuchRecipient;
+      break;
+    case pb::ResolveResponse::KIND_REMOTE:
+      resolution.kind = AddressKind::kRemote;
+      break;
+    case pb::ResolveResponse::KIND_DISABLED:
+      resolution.kind = AddressKind::kDisabled;
+      break;
+    default:
+      // A newer replica knows a kind that this one does not: wait until this one is newer too.
+      return MakeFailure(Failure::kUnavailable);
+  }
+  for (const pb::Target& target : response.targets()) {
+    if (target.to_case() == pb::Target::kAccountId) {
+      resolution.targets.emplace_back(AccountId(target.account_id()), target.address());
+    } else {
+      resolution.targets.emplace_back(AccountId(), target.remote_address());
+    }
+  }
+  return resolution;
+}
+
+class DirectoryClient final : public Directory {
+ public:
+  DirectoryClient(std::shared_ptr<grpc::Channel> channel, RpcSettings settings, const Clock& clock)
+      : stub_(pb::Directory::NewStub(std::move(channel))),
+        options_(std::move(settings.token), settings.timeout),
+        cache_(clock, kCacheAge, kCacheEntries) {}
+
+  Task<absl::StatusOr<Resolution>> Resolve(std::string address) override {
+    std::optional<Resolution> cached = cache_.Find(address);
+    if (cached.has_value()) co_return *std::move(cached);
+    pb::ResolveRequest request;
+    request.set_address(address);
+    Task<absl::StatusOr<pb::ResolveResponse>> call = rpc::Unary<pb::ResolveResponse>(
+        stub_->async(), &Stub::async::Resolve, std::move(request), options_);
+    const absl::StatusOr<pb::ResolveResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    absl::StatusOr<Resolution> resolution = FromProto(*response);
+    if (resolution.ok()) cache_.Store(address, *resolution);
+    co_return resolution;
+  }
+
+  Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) override {
+    pb::AuthenticateRequest request;
+    request.set_login(std::move(credentials.login));
+    request.set_password(std::move(credentials.password));
+    request.set_client_address(std::move(credentials.client_address));
+    request.set_service(std::move(credentials.service));
+    Task<absl::StatusOr<pb::AuthenticateResponse>> call = rpc::Unary<pb::AuthenticateResponse>(
+        stub_->async(), &Stub::async::Authenticate, std::move(request), options_);
+    const absl::StatusOr<pb::AuthenticateResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return Login(TenantId(response->tenant_id()), AccountId(response->account_id()),
+                    response->address());
+  }
+
+  Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) override {
+    pb::AuthenticateKeyRequest request;
+    request.set_key(std::move(key));
+    Task<absl::StatusOr<pb::AuthenticateKeyResponse>> call =
+        rpc::Unary<pb::AuthenticateKeyResponse>(stub_->async(), &Stub::async::AuthenticateKey,
+                                                std::move(request), options_);
+    const absl::StatusOr<pb::AuthenticateKeyResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return ApiKey(TenantId(response->tenant_id()), KeyId(response->key_id()));
+  }
+
+  Task<absl::Status> AuthorizeSender(TenantId tenant, AccountId account,
+                                     std::string address) override {
+    pb::AuthorizeSenderRequest request;
+    request.set_tenant_id(tenant.value());
+    request.set_account_id(account.value());
+    request.set_address(std::move(address));
+    Task<absl::StatusOr<pb::AuthorizeSenderResponse>> call =
+        rpc::Unary<pb::AuthorizeSenderResponse>(stub_->async(), &Stub::async::AuthorizeSender,
+                                                std::move(request), options_);
+    const absl::StatusOr<pb::AuthorizeSenderResponse> response = co_await std::move(call);
+    co_return response.status();
+  }
+
+  Task<absl::StatusOr<TenantId>> FindTenant(std::string name) override {
+    pb::FindTenantRequest request;
+    request.set_name(std::move(name));
+    Task<absl::StatusOr<pb::FindTenantResponse>> call = rpc::Unary<pb::FindTenantResponse>(
+        stub_->async(), &Stub::async::FindTenant, std::move(request), options_);
+    const absl::StatusOr<pb::FindTenantResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return TenantId(response->tenant_id());
+  }
+
+ private:
+  using Stub = pb::Directory::Stub;
+
+  const std::unique_ptr<Stub> stub_;
+  const rpc::CallOptions options_;
+  ResolveCache cache_;
+};
+
+}  // namespace
+
+std::unique_ptr<Directory> MakeDirectoryClient(std::shared_ptr<grpc::Channel> mailbox,
+                                               RpcSettings settings, const Clock& clock) {
+  return std::make_unique<DirectoryClient>(std::move(mailbox), std::move(settings), clock);
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,39 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_CLIENTS_RESOLVE_CACHE_H_
+#define POSTHORN_SERVICES_GATEWAY_CLIENTS_RESOLVE_CACHE_H_
+
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "lib/base/clock.h"
+#include "services/gateway/clients/directory.h"
+
+namespace posthorn::gateway {
+
+// Keeps where mail for local addresses goes for a few seconds, so that a burst to one address asks
+// once. Only found mailboxes are kept: an address that is added works at once. Thread-safe.
+class ResolveCache {
+ public:
+  ResolveCache(const Clock& clock, absl::Duration max_age, std::size_t max_entries);
+
+  std::optional<Resolution> Find(const std::string& address);
+  void Store(const std::string& address, const Resolution& resolution);
+
+ private:
+  struct Entry {
+    Resolution resolution;
+    absl::Time until;
+  };
+
+  const Clock& clock_;
+  const absl::Duration max_age_;
+  const std::size_t max_entries_;
+  std::mutex mutex_;
+  absl::flat_hash_map<std::string, Entry> entries_;  // guarded by mutex_
+};
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_CLIENTS_RESOLVE_CACHE_H_

@@ -1,0 +1,47 @@
+#include "services/gateway/clients/resolve_cache.h"
+
+#include "gtest/gtest.h"
+
+namespace posthorn::gateway {
+namespace {
+
+Resolution Local(std::int64_t account) {
+  std::vector<Target> targets;
+  targets.emplace_back(AccountId(account), "a@b.example");
+  return Resolution(AddressKind::kLocal, TenantId(1), std::move(targets));
+}
+
+TEST(ResolveCacheTest, KeepsForItsTimeOnly) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  ResolveCache cache(clock, absl::Seconds(5), 10);
+  EXPECT_FALSE(cache.Find("a@b.example").has_value());
+  cache.Store("a@b.example", Local(7));
+  clock.Advance(absl::Milliseconds(4999));
+  ASSERT_TRUE(cache.Find("a@b.example").has_value());
+  EXPECT_EQ(cache.Find("a@b.example")->targets[0].account, AccountId(7));
+  clock.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(cache.Find("a@b.example").has_value());
+}
+
+TEST(ResolveCacheTest, KeepsOnlyWhatWasFound) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  ResolveCache cache(clock, absl::Seconds(5), 10);
+  for (const AddressKind kind :
+       {AddressKind::kRemote, AddressKind::kNoSuchRecipient, AddressKind::kDisabled}) {
+    cache.Store("a@b.example", Resolution(kind, TenantId(1), {}));
+    EXPECT_FALSE(cache.Find("a@b.example").has_value());
+  }
+}
+
+TEST(ResolveCacheTest, StaysSmall) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  ResolveCache cache(clock, absl::Seconds(5), 3);
+  for (int i = 0; i < 100; ++i) cache.Store(std::to_string(i), Local(i));
+  int kept = 0;
+  for (int i = 0; i < 100; ++i) kept += cache.Find(std::to_string(i)).has_value();
+  EXPECT_LE(kept, 3);
+  EXPECT_TRUE(cache.Find("99").has_value());
+}
+
+}  // namespace
+}  // namespace posthorn::gateway
