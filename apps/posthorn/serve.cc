@@ -75,6 +75,18 @@ absl::StatusOr<std::vector<int>> BindSockets(const Config& config) {
   return descriptors;
 }
 
+// Where posthornctl on this machine finds the API: "127.0.0.1:2900 plaintext".
+absl::Status TellPosthornctl(const Layout& layout, const config::v1::Gateway& gateway) {
+  std::string address = gateway.api_address();
+  if (address == "0.0.0.0") address = "127.0.0.1";
+  if (address == "::") address = "::1";
+  if (address.find(':') != std::string::npos) address = absl::StrCat("[", address, "]");
+  return WriteFile(layout.data_dir + "/api",
+                   absl::StrCat(address, ":", gateway.api_port(),
+                                gateway.api_tls() ? " tls\n" : " plaintext\n"),
+                   0644);
+}
+
 absl::Status PrepareCredentials(const Layout& layout, Config& config) {
   absl::StatusOr<std::string> token = ReadOrCreateToken(config.gateway().admin_token_file());
   if (!token.ok()) {
@@ -89,6 +101,7 @@ absl::Status PrepareCredentials(const Layout& layout, Config& config) {
     return absl::FailedPreconditionError(
         absl::StrCat("rpc.token_file: ", std::string(token.status().message())));
   }
+  if (absl::Status s = TellPosthornctl(layout, config.gateway()); !s.ok()) return s;
   if (!config.tls().certificate_file().empty()) return absl::OkStatus();
   const DevCertificate certificate = DevCertificateIn(layout.tls());
   absl::Status made = EnsureDevCertificate(certificate, config.hostname(), absl::Now());

@@ -61,6 +61,8 @@ Supervisor::~Supervisor() = default;
 void Supervisor::BlockSignals() {
   const sigset_t set = HandledSignals();
   sigprocmask(SIG_BLOCK, &set, nullptr);
+  // A shell starts background jobs with SIGINT ignored, and what is ignored never arrives.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) signal(number, SIG_DFL);
   // A process that is gone must not take this one along.
   signal(SIGPIPE, SIG_IGN);
 }

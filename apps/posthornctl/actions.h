@@ -1,0 +1,66 @@
+#ifndef POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_
+#define POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+// What the commands do: one call of the API (or a few), and its result on standard output. Errors
+// are one line without the command's own words.
+namespace posthorn::ctl {
+
+class Session;
+
+absl::Status Status(Session& session);
+
+absl::Status AddTenant(Session& session, const std::string& name);
+absl::Status ListTenants(Session& session);
+absl::Status ShowTenant(Session& session, const std::string& name);
+absl::Status RemoveTenant(Session& session, const std::string& name);
+
+absl::Status AddDomain(Session& session, const std::string& tenant, const std::string& name);
+absl::Status ListDomains(Session& session, const std::string& tenant);
+absl::Status ShowDomain(Session& session, const std::string& name);
+absl::Status RemoveDomain(Session& session, const std::string& name);
+
+absl::Status AddAccount(Session& session, const std::string& address, std::uint64_t quota_octets);
+absl::Status ListAccounts(Session& session, const std::string& domain);
+absl::Status ShowAccount(Session& session, const std::string& address);
+absl::Status RemoveAccount(Session& session, const std::string& address);
+absl::Status SetPassword(Session& session, const std::string& address);
+// Errors of single rows go to standard error, and make the whole an error in the end.
+absl::Status ImportAccounts(Session& session, const std::string& file);
+
+absl::Status AddAlias(Session& session, const std::string& address,
+                      const std::vector<std::string>& targets);
+absl::Status ListAliases(Session& session, const std::string& domain);
+absl::Status ShowAlias(Session& session, const std::string& address);
+absl::Status RemoveAlias(Session& session, const std::string& address);
+
+absl::Status AddKey(Session& session, const std::string& tenant, const std::string& description);
+absl::Status ListKeys(Session& session, const std::string& tenant);
+absl::Status ShowKey(Session& session, std::int64_t id);
+absl::Status RemoveKey(Session& session, std::int64_t id);
+
+// Which queued messages; all conditions that are given hold.
+struct QueueSelection {
+  std::string message_id;
+  std::string tenant;
+  std::string destination;
+  std::string sender;
+  bool all = false;
+
+  bool empty() const {
+    return message_id.empty() && tenant.empty() && destination.empty() && sender.empty() && !all;
+  }
+};
+absl::Status ListQueue(Session& session, const QueueSelection& selection);
+absl::Status ShowQueued(Session& session, const std::string& message_id);
+absl::Status RetryQueue(Session& session, const QueueSelection& selection);
+absl::Status CancelQueue(Session& session, const QueueSelection& selection);
+
+}  // namespace posthorn::ctl
+
+#endif  // POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_

@@ -1,0 +1,240 @@
+#include "apps/posthornctl/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "apps/posthornctl/actions.h"
+
+namespace posthorn::ctl {
+namespace {
+
+// What the commands take; one set, because one command is given.
+struct Arguments {
+  std::string name;
+  std::string tenant;
+  std::string domain;
+  std::string description;
+  std::vector<std::string> targets;
+  std::uint64_t quota = 0;
+  std::int64_t id = 0;
+  QueueSelection selection;
+};
+
+class Commands {
+ public:
+  Commands(CLI::App& app, Invocation& invocation, std::shared_ptr<Arguments> arguments)
+      : app_(app), invocation_(invocation), arguments_(std::move(arguments)) {}
+
+  CLI::App* Noun(const char* name, const char* help) {
+    CLI::App* noun = app_.add_subcommand(name, help);
+    noun->require_subcommand(1);
+    noun->fallthrough();
+    return noun;
+  }
+
+  using Run = absl::Status (*)(Session&, const Arguments&);
+  CLI::App* Verb(CLI::App* noun, const char* name, const char* help, Run run) {
+    CLI::App* verb = noun->add_subcommand(name, help);
+    verb->fallthrough();
+    verb->callback([this, noun, verb, run] {
+      invocation_.what = noun == &app_ ? verb->get_name() : noun->get_name() + " " + verb->get_name();
+      invocation_.action = [arguments = arguments_, run](Session& session) {
+        return run(session, *arguments);
+      };
+    });
+    return verb;
+  }
+
+  // list, show NAME and remove NAME, which most nouns have.
+  void NameOf(CLI::App* verb, const char* label) {
+    verb->add_option(label, arguments_->name)->required();
+  }
+  Arguments& arguments() { return *arguments_; }
+
+ private:
+  CLI::App& app_;
+  Invocation& invocation_;
+  const std::shared_ptr<Arguments> arguments_;
+};
+
+void AddTenantCommands(Commands& c) {
+  CLI::App* noun = c.Noun("tenant", "Customers: everything else belongs to one");
+  c.NameOf(c.Verb(noun, "add", "Add a tenant",
+                  [](Session& s, const Arguments& a) { return AddTenant(s, a.name); }),
+           "NAME");
+  c.Verb(noun, "list", "List tenants",
+         [](Session& s, const Arguments&) { return ListTenants(s); });
+  c.NameOf(c.Verb(noun, "show", "Show a tenant",
+                  [](Session& s, const Arguments& a) { return ShowTenant(s, a.name); }),
+           "NAME");
+  c.NameOf(c.Verb(noun, "remove", "Remove a tenant without domains",
+                  [](Session& s, const Arguments& a) { return RemoveTenant(s, a.name); }),
+           "NAME");
+}
+
+void AddDomainCommands(Commands& c) {
+  CLI::App* noun = c.Noun("domain", "Domains that receive mail here");
+  CLI::App* add = c.Verb(noun, "add", "Add a domain to a tenant",
+                         [](Session& s, const Arguments& a) {
+                           return AddDomain(s, a.tenant, a.name);
+                         });
+  c.NameOf(add, "NAME");
+  add->add_option("--tenant", c.arguments().tenant, "Its tenant")->required();
+  CLI::App* list =
+      c.Verb(noun, "list", "List domains",
+             [](Session& s, const Arguments& a) { return ListDomains(s, a.tenant); });
+  list->add_option("--tenant", c.arguments().tenant, "Only this tenant's");
+  c.NameOf(c.Verb(noun, "show", "Show a domain",
+                  [](Session& s, const Arguments& a) { return ShowDomain(s, a.name); }),
+           "NAME");
+  c.NameOf(c.Verb(noun, "remove", "Remove a domain without accounts and aliases",
+                  [](Session& s, const Arguments& a) { return RemoveDomain(s, a.name); }),
+           "NAME");
+}
+
+void AddAccountCommands(Commands& c) {
+  CLI::App* noun = c.Noun("account", "Mailboxes with a login");
+  CLI::App* add = c.Verb(noun, "add", "Add an account; its password is read from standard input",
+                         [](Session& s, const Arguments& a) {
+                           return AddAccount(s, a.name, a.quota);
+                         });
+  c.NameOf(add, "ADDRESS");
+  add->add_option("--quota", c.arguments().quota, "Octets it may hold; 0: no limit");
+  CLI::App* list =
+      c.Verb(noun, "list", "List accounts",
+             [](Session& s, const Arguments& a) { return ListAccounts(s, a.domain); });
+  list->add_option("--domain", c.arguments().domain, "Only this domain's");
+  c.NameOf(c.Verb(noun, "show", "Show an account",
+                  [](Session& s, const Arguments& a) { return ShowAccount(s, a.name); }),
+           "ADDRESS");
+  c.NameOf(c.Verb(noun, "remove", "Remove an account with all its mail",
+                  [](Session& s, const Arguments& a) { return RemoveAccount(s, a.name); }),
+           "ADDRESS");
+  c.NameOf(c.Verb(noun, "password", "Set a password, read from standard input",
+                  [](Session& s, const Arguments& a) { return SetPassword(s, a.name); }),
+           "ADDRESS");
+  c.NameOf(c.Verb(noun, "import", "Add the accounts of a CSV file: address,password",
+                  [](Session& s, const Arguments& a) { return ImportAccounts(s, a.name); }),
+           "FILE");
+}
+
+void AddAliasCommands(Commands& c) {
+  CLI::App* noun = c.Noun("alias", "Addresses that lead to others");
+  CLI::App* add = c.Verb(noun, "add", "Add an alias", [](Session& s, const Arguments& a) {
+    return AddAlias(s, a.name, a.targets);
+  });
+  c.NameOf(add, "ADDRESS");
+  add->add_option("TARGETS", c.arguments().targets, "Where it leads, here or elsewhere")
+      ->required();
+  CLI::App* list =
+      c.Verb(noun, "list", "List aliases",
+             [](Session& s, const Arguments& a) { return ListAliases(s, a.domain); });
+  list->add_option("--domain", c.arguments().domain, "Only this domain's");
+  c.NameOf(c.Verb(noun, "show", "Show an alias",
+                  [](Session& s, const Arguments& a) { return ShowAlias(s, a.name); }),
+           "ADDRESS");
+  c.NameOf(c.Verb(noun, "remove", "Remove an alias",
+                  [](Session& s, const Arguments& a) { return RemoveAlias(s, a.name); }),
+           "ADDRESS");
+}
+
+void AddKeyCommands(Commands& c) {
+  CLI::App* noun = c.Noun("key", "API keys, for applications that send");
+  CLI::App* add = c.Verb(noun, "add", "Make a key; its secret is shown once",
+                         [](Session& s, const Arguments& a) {
+                           return AddKey(s, a.tenant, a.description);
+                         });
+  add->add_option("--tenant", c.arguments().tenant, "Its tenant")->required();
+  add->add_option("--description", c.arguments().description, "What it is for");
+  CLI::App* list = c.Verb(noun, "list", "List keys", [](Session& s, const Arguments& a) {
+    return ListKeys(s, a.tenant);
+  });
+  list->add_option("--tenant", c.arguments().tenant, "Only this tenant's");
+  CLI::App* show = c.Verb(noun, "show", "Show a key", [](Session& s, const Arguments& a) {
+    return ShowKey(s, a.id);
+  });
+  show->add_option("ID", c.arguments().id)->required();
+  CLI::App* remove = c.Verb(noun, "remove", "Remove a key: it is refused from now on",
+                            [](Session& s, const Arguments& a) { return RemoveKey(s, a.id); });
+  remove->add_option("ID", c.arguments().id)->required();
+}
+
+void AddQueueCommands(Commands& c) {
+  CLI::App* noun = c.Noun("queue", "Mail that waits to be delivered");
+  QueueSelection& selection = c.arguments().selection;
+  const auto add_filters = [&selection](CLI::App* verb) {
+    verb->add_option("--tenant", selection.tenant, "Only of this tenant");
+    verb->add_option("--destination", selection.destination, "Only to this domain");
+    verb->add_option("--sender", selection.sender, "Only from this reverse-path");
+  };
+  add_filters(c.Verb(noun, "list", "List queued messages", [](Session& s, const Arguments& a) {
+    return ListQueue(s, a.selection);
+  }));
+  c.NameOf(c.Verb(noun, "show", "Show a queued message and its recipients",
+                  [](Session& s, const Arguments& a) { return ShowQueued(s, a.name); }),
+           "ID");
+  CLI::App* retry = c.Verb(noun, "retry", "Try deferred mail again now",
+                           [](Session& s, const Arguments& a) {
+                             return RetryQueue(s, a.selection);
+                           });
+  CLI::App* cancel = c.Verb(noun, "cancel", "Drop waiting recipients, without telling the sender",
+                            [](Session& s, const Arguments& a) {
+                              return CancelQueue(s, a.selection);
+                            });
+  for (CLI::App* verb : {retry, cancel}) {
+    verb->add_option("ID", selection.message_id);
+    verb->add_flag("--all", selection.all, "All that is queued");
+    add_filters(verb);
+  }
+}
+
+}  // namespace
+
+std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_status) {
+  Invocation invocation;
+  Options& options = invocation.options;
+  CLI::App app("Administers a running Posthorn", "posthornctl");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "posthornctl 0.1.0");
+  app.add_option("--target", options.target,
+                 "The API: host:port or another gRPC target; default: that of the local posthorn "
+                 "serve, 127.0.0.1:2900");
+  app.add_option("--token-file", options.token_file,
+                 "The administrator token; default: $POSTHORN_TOKEN_FILE, or admin-token in the "
+                 "data directory");
+  app.add_option("--data-dir", options.data_dir,
+                 "Data directory of a local posthorn serve; default: $POSTHORN_DATA_DIR, var, "
+                 "/var/lib/posthorn");
+  app.add_option("--ca-file", options.ca_file,
+                 "Certification authority of the server; default: the development CA, or the "
+                 "system's");
+  app.add_option("--server-name", options.server_name,
+                 "The name the server's certificate must have, instead of the target's");
+  app.add_flag("--plaintext", options.plaintext, "No TLS");
+  app.add_flag("--json", options.json, "Write JSON");
+  app.footer("Exit status: 0 done, 1 refused or failed, 2 wrong command line, 3 no answer.");
+
+  Commands commands(app, invocation, std::make_shared<Arguments>());
+  AddTenantCommands(commands);
+  AddDomainCommands(commands);
+  AddAccountCommands(commands);
+  AddAliasCommands(commands);
+  AddKeyCommands(commands);
+  AddQueueCommands(commands);
+  commands.Verb(&app, "status", "Say whether the platform answers",
+                [](Session& s, const Arguments&) { return Status(s); });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_status = app.exit(error) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  const Arguments& given = commands.arguments();
+  for (const std::string& word : {given.name, given.selection.message_id}) {
+    if (!word.empty()) invocation.what += " " + word;
+  }
+  if (!given.tenant.empty()) invocation.what += " --tenant " + given.tenant;
+  if (given.id != 0) invocation.what += " " + std::to_string(given.id);
+  return invocation;
+}
+
+}  // namespace posthorn::ctl
