@@ -1,6 +1,8 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_CHANGE_HUB_H_
 #define POSTHORN_SERVICES_GATEWAY_CHANGE_HUB_H_
 
+#include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -72,15 +74,17 @@ class ChangeHub {
  private:
   using Key = std::pair<TenantId, AccountId>;
 
-  void Notify(Key key, ModSeq modseq);
-  static Task<void> PollLoop(std::shared_ptr<bool> running, ChangeHub* hub);
-  Task<void> PollOnce();
+  void Notify(const Key& key, ModSeq modseq);
+  static Task<void> PollLoop(std::shared_ptr<std::atomic<bool>> running, ChangeHub* hub);
+  static Task<void> PollOnce(std::shared_ptr<std::atomic<bool>> running, ChangeHub* hub);
 
   MailStore& store_;
   Executor& executor_;
   const absl::Duration poll_interval_;
-  std::shared_ptr<bool> running_;  // touched on executor_ only, after Start
-  bool polling_ = false;           // touched on executor_ only
+  std::shared_ptr<std::atomic<bool>> running_;
+  // Touched on executor_ only.
+  bool polling_ = false;
+  bool poll_again_ = false;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_. An account rarely has more than a few sessions.
