@@ -11,6 +11,7 @@
 #include "services/gateway/accept/commit_acceptor.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -57,6 +58,7 @@ struct CommitAcceptor::Group {
   std::vector<std::size_t> recipients;
   std::vector<std::size_t> queue;  // of these, what the queue gets
   bool direct = true;
+  std::optional<MessageId> first_copy;  // the queue has seen it before
 };
 
 CommitAcceptor::CommitAcceptor(LocalDelivery& delivery, Spool& spool, std::string hostname)
@@ -111,7 +113,12 @@ Task<void> CommitAcceptor::Enqueue(const AcceptRequest& request, const std::stri
   message.body = request.body;
   message.received_at = request.received_at;
   message.local_resend_key = resend_key;
-  message.idempotency_key = request.idempotency_key;
+  if (!request.idempotency_key.empty()) {
+    message.idempotency_key =
+        group.tenant == request.sender_tenant
+            ? request.idempotency_key
+            : ForeignIdempotencyKey(request.sender_tenant, request.idempotency_key);
+  }
   message.body_is_8bit = request.body_is_8bit;
   std::set<std::pair<AccountId, std::string>> seen;
   for (const std::size_t index : group.queue) {
@@ -136,11 +143,7 @@ Task<void> CommitAcceptor::Enqueue(const AcceptRequest& request, const std::stri
     co_return;
   }
   Metrics::Get().queued.Increment();
-  // The first copy's id speaks for the message only if this is all of it.
-  if (enqueued->duplicate && group.queue.size() == request.recipients.size()) {
-    result.id = enqueued->id;
-    result.duplicate = true;
-  }
+  if (enqueued->duplicate) group.first_copy = enqueued->id;
 }
 
 Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
@@ -195,6 +198,10 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
     if (group.queue.empty()) continue;
     co_await Enqueue(request, *key, received, group, result);
   }
+  // The first copy's id speaks for the message only if nothing of it is new.
+  result.duplicate = std::all_of(groups.begin(), groups.end(),
+                                 [](const Group& g) { return g.first_copy.has_value(); });
+  if (result.duplicate) result.id = *groups.front().first_copy;
   co_return result;
 }
 

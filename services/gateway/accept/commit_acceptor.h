@@ -23,7 +23,7 @@ class CommitAcceptor final : public MessageAcceptor {
  private:
   struct Group;
 
-  // Delivers what can be delivered at once; what is left has its group's `queue` filled.
+  // Delivers what can be delivered at once; what is left fills the group's `queue`.
   Task<void> DeliverDirectly(const AcceptRequest& request, const std::string& resend_key,
                              const std::string& received, Group& group, AcceptResult& result);
   Task<void> Enqueue(const AcceptRequest& request, const std::string& resend_key,

@@ -206,11 +206,25 @@ TEST_F(CommitAcceptorTest, IdempotencyKeysAreTheQueues) {
   spool_.answer = Enqueued(first, true);
   AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test")});
   request.idempotency_key = "k";
+  request.sender_tenant = kTenant;
   const AcceptResult result = Accept(std::move(request));
   EXPECT_TRUE(delivery_.messages.empty());
   EXPECT_EQ(spool_.messages.at(0).idempotency_key, "k");
   EXPECT_EQ(result.id, first);
   EXPECT_TRUE(result.duplicate);
+}
+
+TEST_F(CommitAcceptorTest, IdempotencyKeysOfTwoSendersAreTwoKeysInAThirdTenant) {
+  for (const TenantId sender : {TenantId(7), TenantId(8)}) {
+    AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test")});
+    request.idempotency_key = "k";
+    request.sender_tenant = sender;
+    EXPECT_FALSE(Accept(std::move(request)).duplicate);
+  }
+  ASSERT_EQ(spool_.messages.size(), 2u);
+  EXPECT_NE(spool_.messages[0].idempotency_key, "k");
+  EXPECT_NE(spool_.messages[0].idempotency_key, spool_.messages[1].idempotency_key);
+  EXPECT_LE(spool_.messages[0].idempotency_key.size(), 128u);
 }
 
 TEST_F(CommitAcceptorTest, WithoutMessageIdThereIsNoResendKey) {

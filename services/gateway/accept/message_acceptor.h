@@ -45,7 +45,10 @@ struct AcceptRequest {
   absl::Time received_at;
   bool body_is_8bit = false;
   std::string message_id_header;  // value of Message-ID; empty: no resend detection
-  std::string idempotency_key;    // of an API send; the message then always goes to the queue
+  // Of an API send; the message then always goes to the queue. Keys of different senders are
+  // different keys, also where their messages meet in a third tenant's envelope.
+  std::string idempotency_key;
+  TenantId sender_tenant;  // whose idempotency key it is
   // LMTP: each recipient has its own answer. Otherwise one answer speaks for all, so a recipient
   // that is refused for good while others are accepted goes to the queue, which tells the sender.
   bool answers_per_recipient = false;

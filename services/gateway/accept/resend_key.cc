@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "lib/base/executor.h"
 
 namespace posthorn::gateway {
@@ -76,6 +78,12 @@ std::string EnvelopeResendKey(const std::string& resend_key, std::vector<std::st
     hash.Update(std::string_view(recipient.c_str(), recipient.size() + 1));
   }
   return hash.Finish();
+}
+
+std::string ForeignIdempotencyKey(TenantId sender, const std::string& key) {
+  Sha256 hash;
+  hash.Update(key);
+  return absl::StrCat("t", sender.value(), ":", absl::BytesToHexString(hash.Finish()));
 }
 
 }  // namespace posthorn::gateway

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/base/ids.h"
 #include "lib/base/task.h"
 #include "lib/net/staged_body.h"
 
@@ -20,6 +21,10 @@ Task<absl::StatusOr<std::string>> ResendKey(std::string reverse_path, std::strin
 // The key of a message with these recipients, in any order: who sends one message to several sets
 // of recipients, one after the other, sends different things. Empty if `resend_key` is.
 std::string EnvelopeResendKey(const std::string& resend_key, std::vector<std::string> recipients);
+
+// `key` of `sender`, as it is known in the envelopes of another tenant: no other sender's key there
+// is the same. At most 85 characters.
+std::string ForeignIdempotencyKey(TenantId sender, const std::string& key);
 
 }  // namespace posthorn::gateway
 
