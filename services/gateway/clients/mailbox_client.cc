@@ -13,7 +13,8 @@ namespace posthorn::gateway {
 namespace {
 
 namespace pb = posthorn::mailbox::v1;
-using Async = pb::Mailboxes::Stub::async;
+// Elaborated, because the stub has a function of the same name.
+using Async = class pb::Mailboxes::Stub::async;
 
 constexpr absl::Duration kStreamTimeout = absl::Minutes(10);
 
