@@ -1,0 +1,209 @@
+#include "services/delivery/clients/queue_client.h"
+
+#include <utility>
+
+#include "lib/telemetry/log.h"
+#include "posthorn/common/v1/common.grpc.pb.h"
+#include "posthorn/queue/v1/queue.grpc.pb.h"
+#include "services/delivery/clients/convert.h"
+
+namespace posthorn::delivery {
+namespace {
+
+namespace pb = posthorn::queue::v1;
+namespace common = posthorn::common::v1;
+
+// A body may take as long as its slowest reader, the peer; each piece has the peer's timeout.
+constexpr absl::Duration kBodyDeadline = absl::Hours(2);
+
+absl::StatusOr<Job> FromProto(pb::Job& in) {
+  absl::StatusOr<MessageId> id = MessageId::FromBytes(in.message_id());
+  if (!id.ok()) return id.status();
+  Job job;
+  job.key.tenant = TenantId(in.tenant_id());
+  job.key.job = JobId(in.job_id());
+  job.key.attempt = in.attempt();
+  job.key.destination = in.destination();
+  job.message_id = *id;
+  job.reverse_path = in.reverse_path();
+  for (const pb::JobRecipient& from : in.recipients()) {
+    JobRecipient recipient;
+    recipient.recipient_id = from.recipient_id();
+    recipient.address = from.address();
+    recipient.original_address =
+        from.original_address().empty() ? from.address() : from.original_address();
+    recipient.account = AccountId(from.account_id());
+    job.recipients.push_back(std::move(recipient));
+  }
+  job.prefix = std::move(*in.mutable_prefix());
+  job.inline_body = std::move(*in.mutable_inline_body());
+  if (in.has_stored_body() && in.stored_body().size() > 0) {
+    job.stored_body = FromProto(in.stored_body());
+  }
+  job.received_at = FromProto(in.received_at());
+  job.expires_at = in.has_expires_at() ? FromProto(in.expires_at()) : absl::InfiniteFuture();
+  job.body_is_8bit = in.body_is_8bit();
+  job.delay_warning_due = in.delay_warning_due();
+  return job;
+}
+
+void ToProto(const LeaseKey& in, pb::LeaseKey& out) {
+  out.set_tenant_id(in.tenant.value());
+  out.set_job_id(in.job.value());
+  out.set_attempt(in.attempt);
+  out.set_destination(in.destination);
+}
+
+void ToProto(const OutboundMessage& in, pb::OutboundMessage& out) {
+  out.set_tenant_id(in.tenant.value());
+  out.set_message_id(in.message_id.bytes());
+  out.set_reverse_path(in.reverse_path);
+  for (const OutboundRecipient& recipient : in.recipients) {
+    pb::OutboundRecipient& to = *out.add_recipients();
+    to.set_address(recipient.address);
+    to.set_original_address(recipient.original_address);
+    to.set_account_id(recipient.account.value());
+  }
+  out.set_prefix(in.prefix);
+  if (in.stored_body.has_value()) {
+    ToProto(*in.stored_body, *out.mutable_stored_body());
+  } else {
+    out.set_inline_body(in.inline_body);
+  }
+  ToProto(in.received_at, *out.mutable_received_at());
+  out.set_body_is_8bit(in.body_is_8bit);
+}
+
+pb::RecipientReport::Outcome ToProto(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kDelivered: return pb::RecipientReport::OUTCOME_DELIVERED;
+    case Outcome::kDeferred: return pb::RecipientReport::OUTCOME_DEFERRED;
+    case Outcome::kBounced: return pb::RecipientReport::OUTCOME_BOUNCED;
+  }
+  return pb::RecipientReport::OUTCOME_UNSPECIFIED;
+}
+
+// The server's words are its own bytes; a proto string is UTF-8.
+std::string Ascii(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) >= 0x7f || static_cast<unsigned char>(c) < 0x20) c = '?';
+  }
+  return text;
+}
+
+void ToProto(const JobReport& in, pb::JobReport& out) {
+  ToProto(in.key, *out.mutable_job());
+  for (std::size_t i = 0; i < in.results.size(); ++i) {
+    const RecipientResult& result = in.results[i];
+    pb::RecipientReport& to = *out.add_recipients();
+    to.set_recipient_id(in.recipient_ids[i]);
+    to.set_outcome(ToProto(result.outcome));
+    to.set_remote_host(Ascii(result.remote_host));
+    to.set_smtp_code(result.smtp_code);
+    to.set_enhanced_status(result.enhanced);
+    to.set_text(Ascii(result.text));
+  }
+  for (const OutboundMessage& message : in.notifications) ToProto(message, *out.add_notifications());
+  out.set_delay_warning_sent(in.delay_warning_sent);
+}
+
+class GrpcBodyReader final : public BodyReader {
+ public:
+  explicit GrpcBodyReader(rpc::StreamReader<common::ReadBodyResponse> reader)
+      : reader_(std::move(reader)) {}
+  Task<absl::StatusOr<std::string>> Next() override {
+    for (;;) {
+      absl::StatusOr<std::optional<common::ReadBodyResponse>> next = co_await reader_.Next();
+      if (!next.ok()) co_return next.status();
+      if (!next->has_value()) co_return std::string();
+      if (!(*next)->data().empty()) co_return std::move(*(*next)->mutable_data());
+    }
+  }
+
+ private:
+  rpc::StreamReader<common::ReadBodyResponse> reader_;
+};
+
+class QueueClient final : public QueuePort {
+ public:
+  QueueClient(std::shared_ptr<grpc::Channel> channel, std::string token, absl::Duration deadline)
+      : queue_(pb::Queue::NewStub(channel)),
+        bodies_(common::Bodies::NewStub(channel)),
+        token_(std::move(token)),
+        deadline_(deadline) {}
+
+  Task<absl::StatusOr<LeasedJobs>> Lease(std::string worker_id, int max_jobs,
+                                         absl::Duration wait) override {
+    pb::LeaseRequest request;
+    request.set_worker_id(std::move(worker_id));
+    request.set_max_jobs(max_jobs);
+    request.set_wait_ms(static_cast<int>(absl::ToInt64Milliseconds(wait)));
+    rpc::CallOptions options(token_, deadline_ + wait);
+    absl::StatusOr<pb::LeaseResponse> response = co_await rpc::Unary<pb::LeaseResponse>(
+        queue_->async(), &pb::Queue::Stub::async::Lease, std::move(request), std::move(options));
+    if (!response.ok()) co_return response.status();
+    LeasedJobs leased;
+    leased.lease = absl::Seconds(std::max(1, response->lease_seconds()));
+    for (pb::Job& in : *response->mutable_jobs()) {
+      absl::StatusOr<Job> job = FromProto(in);
+      if (job.ok()) {
+        leased.jobs.push_back(*std::move(job));
+      } else {
+        log::Error("delivery", "malformed job", {{"job", in.job_id()}, {"error", job.status()}});
+      }
+    }
+    co_return leased;
+  }
+
+  Task<absl::StatusOr<std::vector<JobId>>> Heartbeat(std::string worker_id,
+                                                     std::vector<LeaseKey> jobs) override {
+    pb::HeartbeatRequest request;
+    request.set_worker_id(std::move(worker_id));
+    for (const LeaseKey& key : jobs) ToProto(key, *request.add_jobs());
+    rpc::CallOptions options(token_, deadline_);
+    const absl::StatusOr<pb::HeartbeatResponse> response =
+        co_await rpc::Unary<pb::HeartbeatResponse>(queue_->async(),
+                                                   &pb::Queue::Stub::async::Heartbeat,
+                                                   std::move(request), std::move(options));
+    if (!response.ok()) co_return response.status();
+    std::vector<JobId> lost;
+    for (const std::int64_t id : response->lost_job_ids()) lost.push_back(JobId(id));
+    co_return lost;
+  }
+
+  Task<absl::Status> Report(std::string worker_id, const std::vector<JobReport>& reports) override {
+    pb::ReportRequest request;
+    request.set_worker_id(std::move(worker_id));
+    for (const JobReport& report : reports) ToProto(report, *request.add_reports());
+    rpc::CallOptions options(token_, deadline_);
+    const absl::StatusOr<pb::ReportResponse> response = co_await rpc::Unary<pb::ReportResponse>(
+        queue_->async(), &pb::Queue::Stub::async::Report, std::move(request), std::move(options));
+    co_return response.status();
+  }
+
+  std::unique_ptr<BodyReader> ReadBody(TenantId tenant, const BodyRef& body,
+                                       std::uint64_t length) override {
+    common::ReadBodyRequest request;
+    request.set_tenant_id(tenant.value());
+    request.set_sha256(body.sha256);
+    request.set_length(length);
+    const rpc::CallOptions options(token_, kBodyDeadline);
+    return std::make_unique<GrpcBodyReader>(rpc::StreamReader<common::ReadBodyResponse>(
+        bodies_->async(), &common::Bodies::Stub::async::Read, std::move(request), options));
+  }
+
+ private:
+  const std::unique_ptr<pb::Queue::Stub> queue_;
+  const std::unique_ptr<common::Bodies::Stub> bodies_;
+  const std::string token_;
+  const absl::Duration deadline_;
+};
+
+}  // namespace
+
+std::unique_ptr<QueuePort> MakeQueueClient(std::shared_ptr<grpc::Channel> channel,
+                                           std::string service_token, absl::Duration deadline) {
+  return std::make_unique<QueueClient>(std::move(channel), std::move(service_token), deadline);
+}
+
+}  // namespace posthorn::delivery

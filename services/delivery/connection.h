@@ -1,0 +1,87 @@
+#ifndef POSTHORN_SERVICES_DELIVERY_CONNECTION_H_
+#define POSTHORN_SERVICES_DELIVERY_CONNECTION_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/net/stream.h"
+#include "lib/smtp/client/session.h"
+#include "services/delivery/body_source.h"
+#include "services/delivery/mail_router.h"
+#include "services/delivery/ports.h"
+
+namespace posthorn::delivery {
+
+struct ConnectionOptions {
+  std::string hostname;  // for EHLO
+  const net::TlsContext* tls = nullptr;  // nullptr: STARTTLS is not used
+  // RFC 5321 section 4.5.3.2.
+  absl::Duration connect_timeout = absl::Seconds(30);
+  absl::Duration command_timeout = absl::Minutes(5);
+  absl::Duration final_dot_timeout = absl::Minutes(10);
+};
+
+// An SMTP connection to one server: moves bytes between a stream and the session that decides.
+// Belongs to one executor.
+class Connection {
+ public:
+  // Connects, greets and starts TLS when offered and `use_tls`. kConnectFailed when the server
+  // can't be reached or does not want us, kTlsFailed when the handshake fails: temporary both.
+  static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(Connector& connector, Host host,
+                                                                const ConnectionOptions& options,
+                                                                bool use_tls);
+  ~Connection();
+
+  enum class End {
+    kDone,           // outcomes() decides for all recipients
+    kLost,           // the connection failed: those not decided are open
+    kBodyFailed,     // our own spool failed; the final dot was not sent
+    kLeaseNotSure,   // the lease was not confirmed lately; the final dot was not sent
+  };
+  // One transaction. `error` of the result says why, unless kDone.
+  struct Result {
+    End end = End::kDone;
+    absl::Status error;
+  };
+  // `body` and `lease` outlive the call.
+  Task<Result> Send(smtp::client::Transaction transaction, BodySource& body,
+                    const LeaseView& lease);
+
+  const std::vector<smtp::client::RecipientOutcome>& outcomes() const {
+    return session_.outcomes();
+  }
+  bool final_dot_lost() const { return session_.final_dot_lost(); }
+  // False: the server had closed the connection before it heard of the transaction.
+  bool transaction_answered() const { return session_.transaction_answered(); }
+  bool reusable() const { return session_.need() == smtp::client::Session::Need::kReady; }
+  const Host& host() const { return host_; }
+  bool tls_active() const { return session_.tls_active(); }
+
+  // QUIT, without waiting for the reply, and close.
+  Task<void> Quit();
+  // At once: what is under way fails.
+  void Abort();
+
+ private:
+  Connection(Host host, const ConnectionOptions& options, bool use_tls,
+             std::unique_ptr<net::Stream> stream);
+  Task<void> Flush();
+  Task<void> ReadReply();
+  Task<void> StartTls();
+  Task<Result> SendBody(BodySource& body, const LeaseView& lease);
+  absl::Duration TimeoutNow() const;
+
+  const Host host_;
+  const ConnectionOptions& options_;
+  std::unique_ptr<net::Stream> stream_;
+  smtp::client::Session session_;
+  bool tls_failed_ = false;
+};
+
+}  // namespace posthorn::delivery
+
+#endif  // POSTHORN_SERVICES_DELIVERY_CONNECTION_H_

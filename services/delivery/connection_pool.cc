@@ -1,0 +1,219 @@
+#include "services/delivery/connection_pool.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
+#include "lib/telemetry/log.h"
+#include "services/delivery/delivery_metrics.h"
+
+namespace posthorn::delivery {
+namespace {
+
+// Owns the connection until QUIT is written.
+Task<void> SayQuit(std::unique_ptr<Connection> connection) { co_await connection->Quit(); }
+
+}  // namespace
+
+ConnectionPool::Checkout::Checkout(ConnectionPool* pool, std::string key,
+                                   std::unique_ptr<Entry> entry)
+    : pool_(pool), key_(std::move(key)), entry_(std::move(entry)) {
+  pool_->in_use_.insert(entry_->connection.get());
+}
+
+ConnectionPool::Checkout::Checkout(Checkout&& other) noexcept
+    : pool_(other.pool_), key_(std::move(other.key_)), entry_(std::move(other.entry_)) {}
+
+ConnectionPool::Checkout::~Checkout() {
+  if (entry_ == nullptr) return;
+  pool_->in_use_.erase(entry_->connection.get());
+  ++entry_->transactions;
+  pool_->Release(key_, std::move(entry_));
+}
+
+ConnectionPool::ConnectionPool(PoolOptions options, ConnectionOptions connection_options,
+                               Executor& executor, Connector& connector, const Clock& clock)
+    : options_(options),
+      connection_options_(std::move(connection_options)),
+      executor_(executor),
+      connector_(connector),
+      clock_(clock),
+      self_(std::make_shared<ConnectionPool*>(this)) {}
+
+ConnectionPool::~ConnectionPool() { *self_ = nullptr; }
+
+Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh) {
+  std::string key = absl::StrCat(host.ip, " ", host.port, " ", connection_options_.tls != nullptr);
+  std::unique_ptr<HostState>& slot = hosts_[key];
+  if (slot == nullptr) slot = std::make_unique<HostState>();
+  HostState& state = *slot;
+  if (closed_) co_return MakeFailure(Failure::kShuttingDown);
+  if (clock_.Now() < state.down_until) {
+    co_return MakeFailure(Failure::kConnectFailed, state.down_reason);
+  }
+  std::unique_ptr<Entry> entry;
+  if (fresh) {
+    while (!state.idle.empty()) {
+      std::unique_ptr<Entry> stale = std::move(state.idle.back());
+      state.idle.pop_back();
+      --state.open;
+      --idle_;
+      Retire(std::move(stale));
+    }
+  }
+  if (!state.idle.empty()) {
+    entry = std::move(state.idle.back());  // the one most likely to be alive
+    state.idle.pop_back();
+    --idle_;
+  } else if (state.open < options_.connections_per_host) {
+    ++state.open;
+  } else {
+    Waiter waiter;
+    state.waiters.push_back(&waiter);
+    entry = co_await waiter;  // a connection, or only the right to open one
+    if (closed_) {
+      if (entry == nullptr) {
+        GiveSlot(key);
+      } else {
+        Release(key, std::move(entry));
+      }
+      co_return MakeFailure(Failure::kShuttingDown);
+    }
+    if (fresh && entry != nullptr && entry->transactions > 0) {
+      Retire(std::move(entry));
+      entry = nullptr;
+    }
+  }
+  if (entry == nullptr) {
+    absl::StatusOr<std::unique_ptr<Entry>> opened = co_await Open(std::move(host), key);
+    if (!opened.ok()) {
+      GiveSlot(key);
+      co_return opened.status();
+    }
+    entry = *std::move(opened);
+  }
+  co_return Checkout(this, std::move(key), std::move(entry));
+}
+
+Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Open(
+    Host host, std::string key) {
+  HostState& state = *hosts_[key];
+  const absl::Time started = clock_.Now();
+  bool use_tls = connection_options_.tls != nullptr && started >= state.clear_until;
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      co_await Connection::Open(connector_, host, connection_options_, use_tls);
+  if (!connection.ok() && FailureOf(connection.status()) == Failure::kTlsFailed) {
+    // Opportunistic TLS (RFC 7435): better in clear than not at all.
+    Metrics().tls_failures.Increment();
+    log::Info("delivery", "tls failed, going on in clear",
+              {{"host", host.ToString()}, {"error", connection.status()}});
+    state.clear_until = clock_.Now() + options_.clear_time;
+    connection = co_await Connection::Open(connector_, host, connection_options_, false);
+  }
+  if (!connection.ok()) {
+    Metrics().connect_failures.Increment();
+    // Refused at once costs nothing to ask again; silence costs a timeout each time.
+    if (clock_.Now() - started >= connection_options_.connect_timeout) {
+      state.down_until = clock_.Now() + options_.down_time;
+      state.down_reason = std::string(connection.status().message());
+    }
+    co_return connection.status();
+  }
+  Metrics().connections.Increment();
+  auto entry = std::make_unique<Entry>();
+  entry->connection = *std::move(connection);
+  entry->opened = clock_.Now();
+  co_return std::move(entry);
+}
+
+void ConnectionPool::Release(const std::string& key, std::unique_ptr<Entry> entry) {
+  HostState& state = *hosts_[key];
+  const absl::Time now = clock_.Now();
+  const bool keep = entry->connection->reusable() && !closed_ &&
+                    now - entry->opened < options_.max_age;
+  if (keep && !state.waiters.empty()) {
+    Waiter* waiter = state.waiters.front();
+    state.waiters.pop_front();
+    waiter->Set(std::move(entry));
+    return;
+  }
+  if (keep && options_.idle_time > absl::ZeroDuration() && idle_ < options_.max_idle) {
+    entry->idle_since = now;
+    state.idle.push_back(std::move(entry));
+    ++idle_;
+    ScheduleSweep();
+    return;
+  }
+  Retire(std::move(entry));
+  GiveSlot(key);
+}
+
+// A slot is free: the next in line may open a connection.
+void ConnectionPool::GiveSlot(const std::string& key) {
+  HostState& state = *hosts_[key];
+  if (!state.waiters.empty()) {
+    Waiter* waiter = state.waiters.front();
+    state.waiters.pop_front();
+    waiter->Set(nullptr);
+    return;
+  }
+  --state.open;
+}
+
+void ConnectionPool::Retire(std::unique_ptr<Entry> entry) {
+  if (closed_ || !entry->connection->reusable()) return;
+  Spawn(executor_, SayQuit(std::move(entry->connection)));
+}
+
+void ConnectionPool::ScheduleSweep() {
+  if (sweep_scheduled_) return;
+  sweep_scheduled_ = true;
+  executor_.PostAfter(absl::Seconds(1), [self = self_] {
+    if (*self != nullptr) (*self)->Sweep();
+  });
+}
+
+void ConnectionPool::Sweep() {
+  sweep_scheduled_ = false;
+  const absl::Time now = clock_.Now();
+  for (auto it = hosts_.begin(); it != hosts_.end();) {
+    HostState& state = *it->second;
+    while (!state.idle.empty() && now - state.idle.front()->idle_since >= options_.idle_time) {
+      std::unique_ptr<Entry> entry = std::move(state.idle.front());
+      state.idle.pop_front();
+      --state.open;
+      --idle_;
+      Retire(std::move(entry));
+    }
+    const bool forget =
+        state.open == 0 && state.waiters.empty() && now >= state.clear_until &&
+        now >= state.down_until;
+    if (forget) {
+      hosts_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
+  if (!hosts_.empty()) ScheduleSweep();
+}
+
+void ConnectionPool::CloseAll() {
+  closed_ = true;
+  for (Connection* connection : in_use_) connection->Abort();
+  for (auto& [key, state] : hosts_) {
+    while (!state->idle.empty()) {
+      state->idle.pop_back();
+      --state->open;
+      --idle_;
+    }
+    // Each gets the slot to find out that the pool is closed, and passes it on.
+    if (!state->waiters.empty() && state->open == 0) {
+      Waiter* waiter = state->waiters.front();
+      state->waiters.pop_front();
+      ++state->open;
+      waiter->Set(nullptr);
+    }
+  }
+}
+
+}  // namespace posthorn::delivery

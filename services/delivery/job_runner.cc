@@ -1,0 +1,83 @@
+#include "services/delivery/job_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/telemetry/log.h"
+#include "services/delivery/delivery_metrics.h"
+
+namespace posthorn::delivery {
+namespace {
+
+void Record(const Job& job, const std::vector<RecipientResult>& results, bool local) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const RecipientResult& result = results[i];
+    std::string_view what = "delivered";
+    switch (result.outcome) {
+      case Outcome::kDelivered:
+        (local ? Metrics().delivered_local : Metrics().delivered_remote).Increment();
+        break;
+      case Outcome::kDeferred:
+        what = "deferred";
+        Metrics().deferred.Increment();
+        break;
+      case Outcome::kBounced:
+        what = "bounced";
+        Metrics().bounced.Increment();
+        break;
+    }
+    log::Info("delivery", what,
+              {{"id", job.message_id.ToString()},
+               {"to", job.recipients[i].address},
+               {"host", result.remote_host},
+               {"attempt", job.key.attempt},
+               {"status", result.enhanced},
+               {"text", result.text}});
+  }
+}
+
+}  // namespace
+
+Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
+  JobReport report;
+  report.key = job.key;
+  bool local = job.key.destination == kLocalDestination;
+  absl::Status unsure = absl::OkStatus();
+  if (!local && !job.recipients.empty()) {
+    const absl::StatusOr<bool> ours =
+        co_await local_.IsOurs(job.key.destination, job.recipients.front().address);
+    if (ours.ok()) {
+      local = *ours;
+    } else {
+      unsure = ours.status();
+    }
+  }
+  if (!unsure.ok()) {
+    RecipientResult deferred = ResultOf(unsure);
+    deferred.outcome = Outcome::kDeferred;
+    report.results.assign(job.recipients.size(), deferred);
+  } else if (local) {
+    LocalResult result = co_await local_.Deliver(job);
+    report.results = std::move(result.results);
+    report.notifications = std::move(result.forwards);
+  } else {
+    report.results = co_await remote_.Deliver(job, lease);
+  }
+  bounces_.Expire(job, report.results);
+  std::vector<OutboundMessage> notifications = co_await bounces_.Compose(job, report.results);
+  for (OutboundMessage& message : notifications) {
+    report.notifications.push_back(std::move(message));
+  }
+  report.delay_warning_sent =
+      job.delay_warning_due &&
+      std::any_of(report.results.begin(), report.results.end(),
+                  [](const RecipientResult& r) { return r.outcome == Outcome::kDeferred; });
+  for (const JobRecipient& recipient : job.recipients) {
+    report.recipient_ids.push_back(recipient.recipient_id);
+  }
+  Record(job, report.results, local);
+  co_return report;
+}
+
+}  // namespace posthorn::delivery

@@ -1,0 +1,60 @@
+#ifndef POSTHORN_SERVICES_DELIVERY_LOCAL_DELIVERY_H_
+#define POSTHORN_SERVICES_DELIVERY_LOCAL_DELIVERY_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "lib/base/clock.h"
+#include "lib/base/task.h"
+#include "services/delivery/ports.h"
+
+namespace posthorn::delivery {
+
+struct LocalResult {
+  std::vector<RecipientResult> results;  // one a recipient, in order
+  // What an alias sends out of the platform again: the queue takes it together with the report.
+  std::vector<OutboundMessage> forwards;
+};
+
+// Puts jobs into the mailboxes of this platform. Idempotent by message id, so it needs no lease.
+// Belongs to one executor.
+class LocalDelivery {
+ public:
+  LocalDelivery(MailboxPort& mailbox, DirectoryPort& directory, QueuePort& queue,
+                const Clock& clock)
+      : mailbox_(mailbox), directory_(directory), queue_(queue), clock_(clock) {}
+
+  // Every recipient whose account is known goes there; others, and those whose account is gone,
+  // where the directory says now.
+  Task<LocalResult> Deliver(const Job& job);
+
+  // Whether the platform itself serves the domain of `address`: then mail that was queued for a
+  // remote server must not go round by way of MX. Remembered for half a minute; a longer outage of
+  // the directory is bridged with what was known. Failure: not known now.
+  Task<absl::StatusOr<bool>> IsOurs(std::string domain, std::string address);
+
+ private:
+  struct Bodies {
+    // The job's body in the mailbox store, by tenant; copied on first need.
+    absl::flat_hash_map<TenantId, BodyRef> stored;
+  };
+  struct Known {
+    bool ours = false;
+    absl::Time at;
+  };
+  Task<std::vector<absl::Status>> Store(const Job& job, TenantId tenant,
+                                        std::vector<MailboxRecipient> recipients, Bodies& bodies);
+  Task<void> DeliverResolved(const Job& job, std::size_t index, Bodies& bodies,
+                             LocalResult& result);
+
+  MailboxPort& mailbox_;
+  DirectoryPort& directory_;
+  QueuePort& queue_;
+  const Clock& clock_;
+  absl::flat_hash_map<std::string, Known> domains_;
+};
+
+}  // namespace posthorn::delivery
+
+#endif  // POSTHORN_SERVICES_DELIVERY_LOCAL_DELIVERY_H_

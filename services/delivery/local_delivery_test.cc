@@ -1,0 +1,171 @@
+#include "services/delivery/local_delivery.h"
+
+#include <gtest/gtest.h>
+
+#include "lib/base/manual_executor.h"
+#include "services/delivery/testing/fakes.h"
+
+namespace posthorn::delivery {
+namespace {
+
+class LocalDeliveryTest : public ::testing::Test {
+ protected:
+  static Job MakeJob() {
+    Job job;
+    job.key.tenant = TenantId(1);
+    job.key.destination = "local";
+    job.message_id = MessageId::Generate(absl::FromUnixSeconds(5));
+    job.reverse_path = "from@example.org";
+    job.prefix = "Received: x\r\n";
+    job.inline_body = "Subject: hi\r\n\r\nbody\r\n";
+    return job;
+  }
+  static void Add(Job& job, std::string address, AccountId account) {
+    JobRecipient recipient;
+    recipient.address = recipient.original_address = std::move(address);
+    recipient.account = account;
+    job.recipients.push_back(std::move(recipient));
+  }
+  LocalResult Deliver(const Job& job) { return executor_.Run(local_.Deliver(job)).value(); }
+
+  ManualExecutor executor_;
+  FakeClock clock_{absl::FromUnixSeconds(1000)};
+  FakeQueue queue_;
+  FakeDirectory directory_;
+  FakeMailbox mailbox_;
+  LocalDelivery local_{mailbox_, directory_, queue_, clock_};
+};
+
+TEST_F(LocalDeliveryTest, StoresWithTheSameIdAndTraceHeaders) {
+  Job job = MakeJob();
+  Add(job, "a@example.test", AccountId(10));
+  Add(job, "b@example.test", AccountId(11));
+  const LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(result.results[1].outcome, Outcome::kDelivered);
+  ASSERT_EQ(mailbox_.deliveries.size(), 1u);
+  const MailboxDelivery& delivery = mailbox_.deliveries[0];
+  EXPECT_EQ(delivery.tenant, TenantId(1));
+  EXPECT_EQ(delivery.message_id, job.message_id);
+  EXPECT_EQ(delivery.inline_body, job.inline_body);
+  ASSERT_EQ(delivery.recipients.size(), 2u);
+  EXPECT_EQ(delivery.recipients[1].prefix,
+            "Return-Path: <from@example.org>\r\nDelivered-To: b@example.test\r\nReceived: x\r\n");
+}
+
+TEST_F(LocalDeliveryTest, CopiesALargeBodyOnce) {
+  Job job = MakeJob();
+  job.inline_body.clear();
+  job.stored_body.emplace();
+  job.stored_body->sha256 = "x";
+  queue_.bodies["x"] = std::string(5000, 'b');
+  job.stored_body->size = 5000;
+  Add(job, "a@example.test", AccountId(10));
+  Add(job, "b@example.test", AccountId(0));
+  directory_.AddAccount("b@example.test", TenantId(1), AccountId(11));
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDelivered);
+  ASSERT_EQ(mailbox_.bodies.size(), 1u);
+  EXPECT_EQ(mailbox_.bodies[0].second, queue_.bodies["x"]);
+  EXPECT_EQ(mailbox_.deliveries[1].stored_body->sha256, "stored");
+}
+
+TEST_F(LocalDeliveryTest, ABodyThatEndsEarlyIsNotDelivered) {
+  Job job = MakeJob();
+  job.stored_body.emplace();
+  job.stored_body->sha256 = "x";
+  job.stored_body->size = 5000;
+  queue_.bodies["x"] = "short";
+  Add(job, "a@example.test", AccountId(10));
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred);
+  EXPECT_TRUE(mailbox_.deliveries.empty());
+}
+
+TEST_F(LocalDeliveryTest, EachRecipientHasItsOwnResult) {
+  Job job = MakeJob();
+  Add(job, "a@example.test", AccountId(10));
+  Add(job, "b@example.test", AccountId(11));
+  Add(job, "c@example.test", AccountId(12));
+  mailbox_.failures[{TenantId(1), AccountId(11)}] = MakeFailure(Failure::kOverQuota);
+  mailbox_.failures[{TenantId(1), AccountId(12)}] = MakeFailure(Failure::kAccountDisabled);
+  const LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(result.results[1].outcome, Outcome::kDeferred);
+  EXPECT_EQ(result.results[1].enhanced, "4.2.2");
+  EXPECT_EQ(result.results[2].outcome, Outcome::kBounced);
+  EXPECT_EQ(result.results[2].enhanced, "5.2.1");
+}
+
+TEST_F(LocalDeliveryTest, ACallThatFailsAsAWholeNeverBounces) {
+  Job job = MakeJob();
+  Add(job, "a@example.test", AccountId(10));
+  for (const Failure failure : {Failure::kStorageDown, Failure::kPermissionDenied}) {
+    mailbox_.failure = MakeFailure(failure);
+    EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred);
+  }
+}
+
+TEST_F(LocalDeliveryTest, AnAccountThatIsGoneIsLookedUpAgain) {
+  Job job = MakeJob();
+  Add(job, "moved@example.test", AccountId(10));
+  Add(job, "gone@example.test", AccountId(11));
+  for (const int id : {10, 11}) {
+    mailbox_.failures[{TenantId(1), AccountId(id)}] = MakeFailure(Failure::kNotFound);
+  }
+  directory_.AddAccount("moved@example.test", TenantId(2), AccountId(20));
+  directory_.addresses["gone@example.test"].kind = Resolution::Kind::kNoSuchRecipient;
+  const LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(mailbox_.deliveries.back().tenant, TenantId(2));
+  EXPECT_EQ(result.results[1].outcome, Outcome::kBounced);
+  EXPECT_EQ(result.results[1].enhanced, "5.1.1");
+}
+
+TEST_F(LocalDeliveryTest, AnAliasMayLeaveThePlatform) {
+  Job job = MakeJob();
+  Add(job, "list@example.test", AccountId(0));
+  directory_.AddAccount("list@example.test", TenantId(1), AccountId(10));
+  ResolvedTarget away;
+  away.remote_address = "away@example.net";
+  directory_.addresses["list@example.test"].targets.push_back(away);
+
+  mailbox_.failures[{TenantId(1), AccountId(10)}] = MakeFailure(Failure::kStorageDown);
+  LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDeferred);
+  EXPECT_TRUE(result.forwards.empty());  // or each attempt would send one
+
+  mailbox_.failures.clear();
+  result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDelivered);
+  ASSERT_EQ(result.forwards.size(), 1u);
+  EXPECT_EQ(result.forwards[0].recipients[0].address, "away@example.net");
+  EXPECT_EQ(result.forwards[0].reverse_path, "from@example.org");
+  EXPECT_EQ(result.forwards[0].inline_body, job.inline_body);
+  EXPECT_NE(result.forwards[0].message_id, job.message_id);
+}
+
+TEST_F(LocalDeliveryTest, WithoutTheDirectoryAnUnknownRecipientWaits) {
+  Job job = MakeJob();
+  Add(job, "a@example.test", AccountId(0));
+  directory_.failure = MakeFailure(Failure::kUnavailable);
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred);
+}
+
+TEST_F(LocalDeliveryTest, RemembersWhoseADomainIs) {
+  directory_.AddAccount("a@example.test", TenantId(1), AccountId(1));
+  const auto ask = [&](const std::string& domain) {
+    return executor_.Run(local_.IsOurs(domain, "a@" + domain)).value();
+  };
+  EXPECT_TRUE(*ask("example.test"));
+  EXPECT_FALSE(*ask("example.net"));
+  EXPECT_FALSE(*ask("example.net"));
+  EXPECT_EQ(directory_.calls, 2);
+  clock_.Advance(absl::Seconds(30));
+  directory_.failure = MakeFailure(Failure::kUnavailable);
+  EXPECT_FALSE(*ask("example.net"));  // what was known bridges an outage
+  EXPECT_FALSE(ask("new.example").ok());
+  clock_.Advance(absl::Hours(2));
+  EXPECT_FALSE(ask("example.net").ok());
+}
+
+}  // namespace
+}  // namespace posthorn::delivery

@@ -1,0 +1,53 @@
+#ifndef POSTHORN_SERVICES_DELIVERY_REMOTE_DELIVERY_H_
+#define POSTHORN_SERVICES_DELIVERY_REMOTE_DELIVERY_H_
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "lib/base/task.h"
+#include "services/delivery/connection_pool.h"
+#include "services/delivery/mail_router.h"
+#include "services/delivery/ports.h"
+
+namespace posthorn::delivery {
+
+struct RemoteOptions {
+  std::size_t recipients_per_transaction = 100;
+  std::size_t max_sessions = 5;  // servers that are talked to in one attempt
+};
+
+// Carries a job to the servers of its destination by SMTP: server after server in the router's
+// order, until every recipient has a lasting answer. Belongs to one executor.
+class RemoteDelivery {
+ public:
+  RemoteDelivery(RemoteOptions options, MailRouter& router, ConnectionPool& pool,
+                 QueuePort& queue)
+      : options_(options), router_(router), pool_(pool), queue_(queue) {}
+
+  // One result a recipient of the job, in order. `job` and `lease` outlive the call.
+  Task<std::vector<RecipientResult>> Deliver(const Job& job, const LeaseView& lease);
+
+ private:
+  struct Attempt {
+    std::vector<RecipientResult> results;
+    std::vector<std::size_t> open;  // recipients that another server may still take
+    bool stop = false;              // no further server: not its fault, or perhaps delivered
+  };
+  // True: the server has been talked to.
+  Task<bool> TryHost(const Job& job, const LeaseView& lease, Host host, Attempt& attempt);
+  // Recipients to offer to the same server again: it had too many at once.
+  std::vector<std::size_t> Take(const Job& job, const Connection& connection,
+                                const Connection::Result& result,
+                                const std::vector<std::size_t>& batch, Attempt& attempt,
+                                std::vector<std::size_t>& deferred);
+
+  const RemoteOptions options_;
+  MailRouter& router_;
+  ConnectionPool& pool_;
+  QueuePort& queue_;
+};
+
+}  // namespace posthorn::delivery
+
+#endif  // POSTHORN_SERVICES_DELIVERY_REMOTE_DELIVERY_H_

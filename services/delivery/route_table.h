@@ -1,0 +1,41 @@
+#ifndef POSTHORN_SERVICES_DELIVERY_ROUTE_TABLE_H_
+#define POSTHORN_SERVICES_DELIVERY_ROUTE_TABLE_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace posthorn::delivery {
+
+struct HostPort {
+  std::string host;  // a name or an IP address
+  int port = 0;
+  friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+// "host", "host:port", "192.0.2.1:25", "[2001:db8::1]:25".
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text, int default_port);
+
+// Static routes and smart hosts; the first pattern that matches counts. Immutable.
+class RouteTable {
+ public:
+  // `pattern`: "example.net", "*.example.net" (all below, not itself) or "*". The error names the
+  // pattern.
+  absl::Status Add(std::string pattern, const std::vector<std::string>& hosts, int default_port);
+
+  // The hosts to try in order; nullptr: no route, use MX.
+  const std::vector<HostPort>* Find(std::string_view domain) const;
+
+ private:
+  struct Route {
+    std::string pattern;
+    std::vector<HostPort> hosts;
+  };
+  std::vector<Route> routes_;
+};
+
+}  // namespace posthorn::delivery
+
+#endif  // POSTHORN_SERVICES_DELIVERY_ROUTE_TABLE_H_

@@ -1,0 +1,242 @@
+#include "services/delivery/wiring.h"
+
+#include <algorithm>
+#include <future>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/clock.h"
+#include "lib/dns/unbound_resolver.h"
+#include "lib/net/event_loop.h"
+#include "lib/net/listener.h"
+#include "lib/net/tls.h"
+#include "lib/telemetry/log.h"
+#include "posthorn/config/v1/config.pb.h"
+#include "services/delivery/bounces.h"
+#include "services/delivery/clients/mailbox_client.h"
+#include "services/delivery/clients/queue_client.h"
+#include "services/delivery/connection_pool.h"
+#include "services/delivery/delivery_metrics.h"
+#include "services/delivery/job_runner.h"
+#include "services/delivery/local_delivery.h"
+#include "services/delivery/mail_router.h"
+#include "services/delivery/remote_delivery.h"
+#include "services/delivery/worker.h"
+
+namespace posthorn::delivery {
+namespace {
+
+// How long Stop waits for what it has broken off to notice.
+constexpr absl::Duration kStopWait = absl::Seconds(5);
+
+class TcpConnector final : public Connector {
+ public:
+  Task<absl::StatusOr<std::unique_ptr<net::Stream>>> Connect(std::string ip, int port,
+                                                             absl::Duration timeout) override {
+    return net::Connect(std::move(ip), port, std::string(), timeout);
+  }
+};
+
+absl::StatusOr<RouteTable> RoutesOf(const config::v1::Delivery& config) {
+  RouteTable routes;
+  for (int i = 0; i < config.routes_size(); ++i) {
+    const config::v1::Route& route = config.routes(i);
+    const std::vector<std::string> hosts(route.hosts().begin(), route.hosts().end());
+    const absl::Status added = routes.Add(route.pattern(), hosts, config.smtp_port());
+    if (!added.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("delivery.routes[", i, "]: ", added.message()));
+    }
+  }
+  return routes;
+}
+
+MailRouterOptions RouterOptions(const config::v1::Config& config) {
+  MailRouterOptions options;
+  options.hostname = config.hostname();
+  options.smtp_port = config.delivery().smtp_port();
+  options.cache = config.dns().cache() != "off";
+  options.random = [generator = std::mt19937_64(std::random_device{}())](
+                       std::size_t below) mutable {
+    return static_cast<std::size_t>(generator() % below);
+  };
+  return options;
+}
+
+PoolOptions PoolOptionsOf(const config::v1::Delivery& config) {
+  PoolOptions options;
+  options.connections_per_host =
+      std::max(1, config.connections_per_destination() / config.threads());
+  options.idle_time = absl::Seconds(config.idle_connection_seconds());
+  return options;
+}
+
+ConnectionOptions ConnectionOptionsOf(const config::v1::Config& config,
+                                      const net::TlsContext* tls) {
+  const config::v1::Delivery& delivery = config.delivery();
+  ConnectionOptions options;
+  options.hostname = config.hostname();
+  options.tls = delivery.starttls() == "off" ? nullptr : tls;
+  options.connect_timeout = absl::Seconds(delivery.connect_timeout_seconds());
+  options.command_timeout = absl::Seconds(delivery.command_timeout_seconds());
+  options.final_dot_timeout = absl::Seconds(delivery.final_dot_timeout_seconds());
+  return options;
+}
+
+RemoteOptions RemoteOptionsOf(const config::v1::Delivery& config) {
+  RemoteOptions options;
+  options.recipients_per_transaction =
+      static_cast<std::size_t>(config.recipients_per_transaction());
+  return options;
+}
+
+WorkerOptions WorkerOptionsOf(const config::v1::Delivery& config, const Clock& clock) {
+  WorkerOptions options;
+  options.id = MessageId::Generate(clock.Now()).ToString();
+  options.concurrency = std::max(1, config.concurrency() / config.threads());
+  return options;
+}
+
+// What all lanes share; each part is thread-safe.
+struct Shared {
+  SystemClock clock;
+  TcpConnector connector;
+  std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<dns::UnboundResolver> resolver;
+  std::unique_ptr<QueuePort> queue;
+  std::unique_ptr<DirectoryPort> directory;
+};
+
+// One event loop with a worker and all that belongs to it.
+struct Lane {
+  Lane(const config::v1::Config& config, RouteTable routes, Shared& shared, Executor& loop_in,
+       std::unique_ptr<MailboxPort> mailbox_in)
+      : loop(loop_in),
+        mailbox(std::move(mailbox_in)),
+        router(RouterOptions(config), std::move(routes), *shared.resolver, shared.clock),
+        pool(PoolOptionsOf(config.delivery()), ConnectionOptionsOf(config, shared.tls.get()), loop,
+             shared.connector, shared.clock),
+        remote(RemoteOptionsOf(config.delivery()), router, pool, *shared.queue),
+        local(*mailbox, *shared.directory, *shared.queue, shared.clock),
+        bounces(config.hostname(), *shared.directory, *shared.queue, shared.clock),
+        runner(remote, local, bounces),
+        worker(WorkerOptionsOf(config.delivery(), shared.clock), loop, *shared.queue, runner,
+               shared.clock) {}
+
+  // Runs `fn` on the loop and waits for it.
+  template <typename T>
+  T Call(T (*fn)(Lane&)) {
+    std::promise<T> promise;
+    loop.Post([this, fn, &promise] { promise.set_value(fn(*this)); });
+    return promise.get_future().get();
+  }
+
+  Executor& loop;
+  std::unique_ptr<MailboxPort> mailbox;
+  MailRouter router;
+  ConnectionPool pool;
+  RemoteDelivery remote;
+  LocalDelivery local;
+  Bounces bounces;
+  DeliveryJobRunner runner;
+  Worker worker;
+};
+
+}  // namespace
+
+struct DeliveryServer::Impl {
+  explicit Impl(int threads) : loops(threads) {}
+
+  bool WaitIdle(absl::Duration limit) {
+    const absl::Time until = absl::Now() + limit;
+    for (;;) {
+      const bool idle = std::all_of(lanes.begin(), lanes.end(), [](auto& lane) {
+        return lane->template Call<bool>([](Lane& l) { return l.worker.idle(); });
+      });
+      if (idle) return true;
+      if (absl::Now() >= until) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+  Shared shared;
+  net::LoopPool loops;
+  std::vector<std::unique_ptr<Lane>> lanes;  // destroyed before the loops
+};
+
+DeliveryServer::DeliveryServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DeliveryServer::~DeliveryServer() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
+    const config::v1::Config& config, std::shared_ptr<grpc::Channel> queue,
+    std::shared_ptr<grpc::Channel> mailbox, std::string service_token) {
+  absl::StatusOr<RouteTable> routes = RoutesOf(config.delivery());
+  if (!routes.ok()) return routes.status();
+
+  dns::UnboundOptions dns_options;
+  dns_options.address = config.dns().address();
+  dns_options.port = config.dns().port();
+  dns_options.cache = config.dns().cache() != "off";
+  dns_options.timeout = absl::Seconds(config.dns().timeout_seconds());
+  absl::StatusOr<std::unique_ptr<dns::UnboundResolver>> resolver =
+      dns::UnboundResolver::Create(dns_options);
+  if (!resolver.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("dns: ", resolver.status().message()));
+  }
+  absl::StatusOr<std::unique_ptr<net::TlsContext>> tls = net::TlsContext::Client("");
+  if (!tls.ok()) return tls.status();
+
+  const absl::Duration deadline = absl::Seconds(config.rpc().deadline_seconds());
+  auto impl = std::make_unique<Impl>(config.delivery().threads());
+  impl->shared.tls = *std::move(tls);
+  impl->shared.resolver = *std::move(resolver);
+  impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
+  impl->shared.directory = MakeDirectoryClient(mailbox, service_token, deadline);
+  for (std::size_t i = 0; i < impl->loops.size(); ++i) {
+    net::EventLoop& loop = impl->loops.at(i);
+    impl->lanes.push_back(
+        std::make_unique<Lane>(config, *routes, impl->shared, loop,
+                               MakeMailboxClient(mailbox, service_token, deadline, loop)));
+    Lane& lane = *impl->lanes.back();
+    loop.Post([&lane] { lane.worker.Start(); });
+  }
+  Metrics();  // so that the counters are there from the start, at zero
+  log::Info("delivery", "started",
+            {{"threads", config.delivery().threads()},
+             {"concurrency", config.delivery().concurrency()}});
+  return std::unique_ptr<DeliveryServer>(new DeliveryServer(std::move(impl)));
+}
+
+void DeliveryServer::Drain(absl::Duration grace) {
+  if (impl_ == nullptr) return;
+  for (const std::unique_ptr<Lane>& lane : impl_->lanes) {
+    lane->Call<bool>([](Lane& l) {
+      l.worker.Drain();
+      return true;
+    });
+  }
+  impl_->WaitIdle(grace);
+}
+
+void DeliveryServer::Stop() {
+  if (impl_ == nullptr) return;
+  Drain(absl::ZeroDuration());
+  for (const std::unique_ptr<Lane>& lane : impl_->lanes) {
+    lane->Call<bool>([](Lane& l) {
+      l.pool.CloseAll();
+      return true;
+    });
+  }
+  const bool idle = impl_->WaitIdle(kStopWait);
+  impl_->loops.Stop();
+  if (!idle) {
+    // Calls are still under way whose callbacks will look for their loop: it has to stay.
+    log::Warn("delivery", "stopped with jobs under way");
+    static_cast<void>(impl_.release());
+  }
+  impl_.reset();
+}
+
+}  // namespace posthorn::delivery
