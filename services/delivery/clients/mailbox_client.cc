@@ -14,6 +14,9 @@
 namespace posthorn::delivery {
 namespace {
 
+using delivery::FromProto;
+using delivery::ToProto;
+
 namespace dir = posthorn::directory::v1;
 namespace mbox = posthorn::mailbox::v1;
 namespace common = posthorn::common::v1;

@@ -10,6 +10,9 @@
 namespace posthorn::delivery {
 namespace {
 
+using delivery::FromProto;
+using delivery::ToProto;
+
 namespace pb = posthorn::queue::v1;
 namespace common = posthorn::common::v1;
 
