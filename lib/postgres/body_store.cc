@@ -24,7 +24,8 @@ constexpr char kInsertChunk[] =
 constexpr char kInsertBody[] =
     "INSERT INTO $schema.body AS b (tenant_id, sha256, size, refs, marked_at, chunks_id, data, info)"
     " VALUES ($1, $2, $3, 0, now(), $4, $5, $6) ON CONFLICT (tenant_id, sha256) DO UPDATE"
-    " SET marked_at = CASE WHEN b.refs = 0 THEN now() END RETURNING chunks_id";
+    " SET marked_at = CASE WHEN b.refs = 0 THEN now() END, info = coalesce(b.info, EXCLUDED.info)"
+    " RETURNING chunks_id";
 constexpr char kEndUpload[] =
     "DELETE FROM $schema.body_upload WHERE tenant_id = $1 AND chunks_id = $2";
 constexpr char kDeleteChunks[] =

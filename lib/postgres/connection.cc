@@ -128,8 +128,8 @@ absl::Status Connection::Send(const Statement& statement, bool& prepares) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statements,
-                                            std::size_t wanted, Effect effect) {
+absl::StatusOr<std::vector<Result>> Connection::Pipeline(absl::Span<const Statement> statements,
+                                                         Effect effect) {
   if (broken_ || PQenterPipelineMode(connection_) != 1) return Lost();
   std::vector<std::size_t> owner;  // of each expected result: its statement
   std::vector<bool> is_prepare;
@@ -146,7 +146,7 @@ absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statemen
   }
   if (PQpipelineSync(connection_) != 1) return Lost();
 
-  Result wanted_result;
+  std::vector<Result> results(statements.size());
   absl::Status error;
   const auto lost = [&]() -> absl::Status {
     broken_ = true;
@@ -169,7 +169,7 @@ absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statemen
       prepared_.erase(absl::string_view(statements[owner[i]].sql.data(),
                                         statements[owner[i]].sql.size()));
     }
-    if (!is_prepare[i] && owner[i] == wanted) wanted_result = std::move(result);
+    if (!is_prepare[i]) results[owner[i]] = std::move(result);
     PQclear(PQgetResult(connection_));  // the end of this one
     if (PQstatus(connection_) != CONNECTION_OK) return lost();
   }
@@ -193,19 +193,42 @@ absl::StatusOr<Result> Connection::Pipeline(absl::Span<const Statement> statemen
     if (FailureOf(error) == Failure::kStorageDown) return lost();
     return error;
   }
-  return wanted_result;
+  return results;
 }
 
 absl::StatusOr<Result> Connection::Exec(std::string_view sql, const Params& params) {
   const Statement statement{sql, &params};
-  return Pipeline({&statement, 1}, 0, Effect::kCommits);
+  absl::StatusOr<std::vector<Result>> results = Pipeline({&statement, 1}, Effect::kCommits);
+  if (!results.ok()) return results.status();
+  return std::move(results->front());
 }
 
 absl::StatusOr<Result> Connection::ExecForTenants(absl::Span<const TenantId> tenants,
                                                   std::string_view sql, const Params& params) {
   const Params setting = Params::Of(TenantArray(tenants));
   const Statement statements[] = {{kSetTenants, &setting}, {sql, &params}};
-  return Pipeline(statements, 1, Effect::kCommits);
+  absl::StatusOr<std::vector<Result>> results = Pipeline(statements, Effect::kCommits);
+  if (!results.ok()) return results.status();
+  return std::move(results->back());
+}
+
+absl::StatusOr<std::vector<Result>> Connection::ExecSnapshot(absl::Span<const TenantId> tenants,
+                                                             absl::Span<const Query> queries) {
+  const Params none;
+  const Params setting = Params::Of(TenantArray(tenants));
+  std::vector<Statement> statements = {{"BEGIN ISOLATION LEVEL REPEATABLE READ", &none},
+                                       {kSetTenants, &setting}};
+  for (const Query& query : queries) statements.push_back({query.sql, &query.params});
+  statements.push_back({"COMMIT", &none});
+  absl::StatusOr<std::vector<Result>> results = Pipeline(statements, Effect::kCommits);
+  if (!results.ok()) {
+    // The error left the transaction open.
+    if (!broken_) (void)ExecScript("ROLLBACK");
+    return results.status();
+  }
+  results->erase(results->begin(), results->begin() + 2);
+  results->pop_back();
+  return results;
 }
 
 Transaction::Transaction(Connection& connection, std::vector<TenantId> tenants)
@@ -232,11 +255,11 @@ absl::StatusOr<Result> Transaction::Run(std::string_view sql, const Params& para
   const std::size_t wanted = statements.size();
   statements.push_back({sql, &params});
   if (commit) statements.push_back({"COMMIT", &none});
-  absl::StatusOr<Result> result = connection_.Pipeline(
-      statements, wanted,
-      commit ? Connection::Effect::kCommits : Connection::Effect::kNone);
-  state_ = !result.ok() ? State::kFailed : commit ? State::kCommitted : State::kOpen;
-  return result;
+  absl::StatusOr<std::vector<Result>> results = connection_.Pipeline(
+      statements, commit ? Connection::Effect::kCommits : Connection::Effect::kNone);
+  state_ = !results.ok() ? State::kFailed : commit ? State::kCommitted : State::kOpen;
+  if (!results.ok()) return results.status();
+  return std::move((*results)[wanted]);
 }
 
 absl::StatusOr<Result> Transaction::Exec(std::string_view sql, const Params& params) {
@@ -252,8 +275,8 @@ absl::Status Transaction::Commit() {
   if (state_ == State::kFailed) return absl::InternalError("commit of a failed transaction");
   const Params none;
   const Connection::Statement statement{"COMMIT", &none};
-  absl::StatusOr<Result> result =
-      connection_.Pipeline({&statement, 1}, 0, Connection::Effect::kCommits);
+  absl::StatusOr<std::vector<Result>> result =
+      connection_.Pipeline({&statement, 1}, Connection::Effect::kCommits);
   state_ = result.ok() ? State::kCommitted : State::kFailed;
   return result.status();
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -34,6 +35,13 @@ struct ConnectionOptions {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
+struct Query {
+  Query(std::string sql_in, Params params_in)
+      : sql(std::move(sql_in)), params(std::move(params_in)) {}
+  std::string sql;
+  Params params;
+};
+
 // One connection to PostgreSQL over libpq, blocking, for one thread at a time. Statements are
 // prepared once and run with binary arguments and results. After ConnectionLost it is broken for
 // good: open another.
@@ -49,6 +57,10 @@ class Connection {
   // One statement in its own transaction with the tenants set: one round trip.
   absl::StatusOr<Result> ExecForTenants(absl::Span<const TenantId> tenants, std::string_view sql,
                                         const Params& params);
+  // Several statements that see one snapshot (REPEATABLE READ, read and write) in one transaction
+  // and one round trip; a result each. kConflict: somebody changed a row that they wanted to change.
+  absl::StatusOr<std::vector<Result>> ExecSnapshot(absl::Span<const TenantId> tenants,
+                                                   absl::Span<const Query> queries);
   // Statements separated by semicolons, text protocol, no results (migrations, SET).
   absl::Status ExecScript(const std::string& sql);
 
@@ -66,10 +78,10 @@ class Connection {
   enum class Effect { kNone, kCommits };
 
   explicit Connection(pg_conn* connection) : connection_(connection) {}
-  // Runs the statements in one round trip and returns the result of statement `wanted`. The first
-  // error ends the rest. With kCommits a loss after sending is in doubt.
-  absl::StatusOr<Result> Pipeline(absl::Span<const Statement> statements, std::size_t wanted,
-                                  Effect effect);
+  // Runs the statements in one round trip and returns their results. The first error ends the
+  // rest. With kCommits a loss after sending is in doubt.
+  absl::StatusOr<std::vector<Result>> Pipeline(absl::Span<const Statement> statements,
+                                               Effect effect);
   absl::Status Send(const Statement& statement, bool& prepares);
   absl::Status Lost();
 

@@ -122,6 +122,21 @@ Task<absl::StatusOr<Result>> Database::Query(std::vector<TenantId> tenants, std:
   co_return result;
 }
 
+Task<absl::StatusOr<std::vector<Result>>> Database::Snapshot(TenantId tenant,
+                                                             std::vector<postgres::Query> queries) {
+  std::optional<absl::StatusOr<std::vector<Result>>> results;
+  const TenantId tenants[] = {tenant};
+  std::function<absl::Status(Connection&)> work = [&](Connection& connection) {
+    results.emplace(connection.ExecSnapshot(tenants, queries));
+    return results->status();
+  };
+  OneShot<absl::Status> done;
+  Submit(std::move(work), true, [&done](absl::Status status) { done.Set(std::move(status)); });
+  absl::Status status = co_await done;
+  if (!status.ok()) co_return status;
+  co_return *std::move(results);
+}
+
 bool Database::IsUp() const { return impl_->IsUp(); }
 
 }  // namespace posthorn::postgres

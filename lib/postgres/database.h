@@ -88,6 +88,10 @@ class Database {
     return Query(std::vector<TenantId>{tenant}, std::move(sql), std::move(params));
   }
 
+  // Connection::ExecSnapshot, again after a conflict.
+  Task<absl::StatusOr<std::vector<Result>>> Snapshot(TenantId tenant,
+                                                     std::vector<postgres::Query> queries);
+
   // Whether a connection stands or could be made lately (for readiness checks).
   bool IsUp() const;
 

@@ -1,0 +1,290 @@
+// Accounts and aliases.
+
+#include <algorithm>
+#include <map>
+
+#include "lib/base/failure.h"
+#include "services/mailbox/address.h"
+#include "services/mailbox/admin_store.h"
+
+namespace posthorn::mailbox {
+namespace {
+
+using postgres::Nothing;
+using postgres::Params;
+using postgres::Result;
+using postgres::Transaction;
+
+constexpr char kInsertAccount[] =
+    "INSERT INTO directory.account (tenant_id, account_id, password_hash)"
+    " VALUES ($1, nextval('directory.id'), $2) RETURNING account_id";
+constexpr char kInsertAccountAddress[] =
+    "INSERT INTO directory.address (tenant_id, address, domain, account_id)"
+    " VALUES ($1, $2, $3, $4) ON CONFLICT (address) DO NOTHING";
+constexpr char kCreateMailboxes[] =
+    "SELECT mailbox.create_account($1, $2, $3,"
+    " '{Drafts,Sent,Junk,Trash,Archive}',"
+    " '{\\\\Drafts,\\\\Sent,\\\\Junk,\\\\Trash,\\\\Archive}')";
+#define POSTHORN_ACCOUNT_COLUMNS                                                              \
+  "SELECT d.tenant_id, d.account_id, d.address, m.quota_bytes, m.used_bytes, m.messages,"     \
+  " c.disabled, c.created_at FROM directory.address d"                                        \
+  " JOIN directory.account c ON c.tenant_id = d.tenant_id AND c.account_id = d.account_id"    \
+  " JOIN mailbox.account m ON m.tenant_id = d.tenant_id AND m.account_id = d.account_id "
+constexpr char kSelectAccount[] =
+    POSTHORN_ACCOUNT_COLUMNS "WHERE d.tenant_id = $1 AND d.address = $2";
+constexpr char kSelectAccounts[] =
+    POSTHORN_ACCOUNT_COLUMNS
+    "WHERE d.address > $1 AND ($2 = '' OR d.domain = $2) ORDER BY d.address LIMIT $3";
+constexpr char kDeleteMail[] = "SELECT mailbox.delete_account($1, $2)";
+constexpr char kDeleteAccount[] =
+    "DELETE FROM directory.account WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kSetPassword[] =
+    "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1"
+    " WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kInsertAlias[] =
+    "INSERT INTO directory.address (tenant_id, address, domain, targets) VALUES ($1, $2, $3, $4)"
+    " RETURNING created_at";
+constexpr char kSelectAliases[] =
+    "SELECT tenant_id, address, targets, created_at FROM directory.address"
+    " WHERE targets IS NOT NULL AND address > $1 AND ($2 = '' OR domain = $2)"
+    " ORDER BY address LIMIT $3";
+constexpr char kSelectAlias[] =
+    "SELECT tenant_id, address, targets, created_at FROM directory.address"
+    " WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
+constexpr char kDeleteAlias[] =
+    "DELETE FROM directory.address WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
+
+int LimitOf(const Page& page) {
+  return page.limit <= 0 ? AdminStore::kMaxPage : std::min(page.limit, AdminStore::kMaxPage);
+}
+
+absl::Status Taken(const absl::Status& status) {
+  return postgres::SqlState(status) == postgres::kUniqueViolation
+             ? MakeFailure(Failure::kAlreadyExists)
+             : status;
+}
+
+AccountRecord AccountOf(const Result& r, int row) {
+  AccountRecord record;
+  record.account = Account(TenantId(r.Int(row, 0)), AccountId(r.Int(row, 1)));
+  record.address = r.Text(row, 2);
+  record.quota_bytes = static_cast<std::uint64_t>(r.Int(row, 3));
+  record.used_bytes = static_cast<std::uint64_t>(r.Int(row, 4));
+  record.messages = static_cast<std::uint64_t>(r.Int(row, 5));
+  record.disabled = r.Bool(row, 6);
+  record.created_at = r.Time(row, 7);
+  return record;
+}
+
+AliasRecord AliasOf(const Result& r, int row) {
+  return AliasRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Texts(row, 2), r.Time(row, 3)};
+}
+
+absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account) {
+  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(account.address);
+  if (!address.ok()) return address.status();
+  if (address->WithoutTag() != address->ToString()) {
+    return MakeFailure(Failure::kBadAddress, "an account's address has no plus sign");
+  }
+  if (account.quota_bytes > static_cast<std::uint64_t>(INT64_MAX)) {
+    return MakeFailure(Failure::kInvalidArgument, "quota too large");
+  }
+  return address;
+}
+
+// kAlreadyExists leaves the transaction as it was.
+absl::Status Insert(Transaction& transaction, TenantId tenant, const DirectoryAddress& address,
+                    const std::string& hash, std::uint64_t quota) {
+  absl::StatusOr<Result> id = transaction.Exec(kInsertAccount, Params::Of(tenant, hash));
+  if (!id.ok()) return id.status();
+  const AccountId account(id->Int(0, 0));
+  absl::StatusOr<Result> row =
+      transaction.Exec(kInsertAccountAddress,
+                       Params::Of(tenant, address.ToString(), address.domain, account));
+  if (!row.ok()) return row.status();
+  if (row->affected() == 0) {
+    absl::StatusOr<Result> undone =
+        transaction.Exec(kDeleteAccount, Params::Of(tenant, account));
+    return undone.ok() ? MakeFailure(Failure::kAlreadyExists) : undone.status();
+  }
+  return transaction
+      .Exec(kCreateMailboxes, Params::Of(tenant, account, static_cast<std::int64_t>(quota)))
+      .status();
+}
+
+}  // namespace
+
+Task<absl::StatusOr<AccountRecord>> AdminStore::AddAccount(NewAccount account) {
+  std::vector<std::string> hashes(1);
+  if (!account.password.empty()) {
+    absl::StatusOr<std::string> hashed = co_await passwords_.Hash(account.password);
+    if (!hashed.ok()) co_return hashed.status();
+    hashes[0] = *std::move(hashed);
+  }
+  std::vector<NewAccount> accounts(1, account);
+  std::vector<absl::Status> statuses(1);
+  absl::StatusOr<std::vector<absl::Status>> added =
+      co_await ImportAccounts(accounts, std::move(hashes), std::move(statuses));
+  if (!added.ok()) co_return added.status();
+  if (!added->front().ok()) co_return added->front();
+  absl::StatusOr<AccountRecord> record = co_await GetAccount(account.address);
+  co_return record;
+}
+
+Task<absl::StatusOr<std::string>> AdminStore::HashPassword(std::string password) {
+  absl::StatusOr<std::string> hash = co_await passwords_.Hash(std::move(password));
+  co_return hash;
+}
+
+Task<absl::StatusOr<std::vector<absl::Status>>> AdminStore::ImportAccounts(
+    const std::vector<NewAccount>& accounts, std::vector<std::string> hashes,
+    std::vector<absl::Status> statuses) {
+  std::vector<DirectoryAddress> addresses(accounts.size());
+  std::map<std::string, absl::StatusOr<TenantId>> domains;
+  for (std::size_t i = 0; i < accounts.size(); ++i) {
+    if (!statuses[i].ok()) continue;
+    absl::StatusOr<DirectoryAddress> address = AccountAddress(accounts[i]);
+    if (!address.ok()) {
+      statuses[i] = address.status();
+      continue;
+    }
+    addresses[i] = *std::move(address);
+    if (domains.find(addresses[i].domain) == domains.end()) {
+      absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(addresses[i].domain);
+      domains.emplace(addresses[i].domain, std::move(tenant));
+    }
+    statuses[i] = domains.at(addresses[i].domain).status();
+  }
+  std::vector<TenantId> tenants;
+  for (const auto& [name, tenant] : domains) {
+    if (tenant.ok()) tenants.push_back(*tenant);
+  }
+  std::function<absl::StatusOr<std::vector<absl::Status>>(Transaction&)> work =
+      [&](Transaction& transaction) -> absl::StatusOr<std::vector<absl::Status>> {
+    std::vector<absl::Status> results = statuses;
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+      if (!results[i].ok()) continue;
+      results[i] = Insert(transaction, *domains.at(addresses[i].domain), addresses[i], hashes[i],
+                          accounts[i].quota_bytes);
+      // Anything but a taken address has ended the transaction.
+      if (!results[i].ok() && FailureOf(results[i]) != Failure::kAlreadyExists) return results[i];
+    }
+    return results;
+  };
+  absl::StatusOr<std::vector<absl::Status>> imported =
+      co_await database_.Transact<std::vector<absl::Status>>(std::move(tenants), std::move(work));
+  co_return imported;
+}
+
+Task<absl::StatusOr<std::vector<AccountRecord>>> AdminStore::ListAccounts(std::string domain,
+                                                                          Page page) {
+  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsForDomain(domain);
+  if (!tenants.ok()) co_return tenants.status();
+  absl::StatusOr<Result> rows = co_await database_.Query(
+      *std::move(tenants), kSelectAccounts, Params::Of(page.after, domain, LimitOf(page)));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<AccountRecord> records;
+  for (int i = 0; i < rows->rows(); ++i) records.push_back(AccountOf(*rows, i));
+  co_return records;
+}
+
+Task<absl::StatusOr<AccountRecord>> AdminStore::GetAccount(std::string name) {
+  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
+  if (!address.ok()) co_return address.status();
+  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
+  if (!tenant.ok()) co_return tenant.status();
+  absl::StatusOr<Result> row = co_await database_.QueryFor(
+      *tenant, kSelectAccount, Params::Of(*tenant, address->ToString()));
+  if (!row.ok()) co_return row.status();
+  if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such account");
+  co_return AccountOf(*row, 0);
+}
+
+Task<absl::StatusOr<Account>> AdminStore::FindAccount(std::string address) {
+  absl::StatusOr<AccountRecord> record = co_await GetAccount(std::move(address));
+  if (!record.ok()) co_return record.status();
+  co_return record->account;
+}
+
+Task<absl::Status> AdminStore::RemoveAccount(std::string address) {
+  absl::StatusOr<Account> account = co_await FindAccount(std::move(address));
+  if (!account.ok()) co_return account.status();
+  const Params key = Params::Of(account->tenant, account->account);
+  std::function<absl::StatusOr<Nothing>(Transaction&)> work =
+      [&key](Transaction& transaction) -> absl::StatusOr<Nothing> {
+    for (const char* sql : {kDeleteMail, kDeleteAccount}) {
+      absl::StatusOr<Result> result = transaction.Exec(sql, key);
+      if (!result.ok()) return result.status();
+    }
+    return Nothing();
+  };
+  absl::StatusOr<Nothing> done =
+      co_await database_.TransactFor<Nothing>(account->tenant, std::move(work));
+  co_return done.status();
+}
+
+Task<absl::Status> AdminStore::SetPassword(std::string address, std::string password) {
+  absl::StatusOr<Account> account = co_await FindAccount(std::move(address));
+  if (!account.ok()) co_return account.status();
+  absl::StatusOr<std::string> hash = co_await passwords_.Hash(std::move(password));
+  if (!hash.ok()) co_return hash.status();
+  absl::StatusOr<Result> row = co_await database_.QueryFor(
+      account->tenant, kSetPassword, Params::Of(account->tenant, account->account, *hash));
+  co_return row.status();
+}
+
+Task<absl::StatusOr<AliasRecord>> AdminStore::AddAlias(std::string name,
+                                                       std::vector<std::string> targets) {
+  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
+  if (!address.ok()) co_return address.status();
+  if (targets.empty() || targets.size() > kMaxAliasTargets) {
+    co_return MakeFailure(Failure::kInvalidArgument, "an alias has 1 to 1000 targets");
+  }
+  for (std::string& target : targets) {
+    absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(target);
+    if (!parsed.ok()) co_return parsed.status();
+  }
+  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
+  if (!tenant.ok()) co_return tenant.status();
+  Params params = Params::Of(*tenant, address->ToString(), address->domain);
+  params.AddTexts(targets);
+  absl::StatusOr<Result> row =
+      co_await database_.QueryFor(*tenant, kInsertAlias, std::move(params));
+  if (!row.ok()) co_return Taken(row.status());
+  AliasRecord record{*tenant, address->ToString(), std::move(targets), row->Time(0, 0)};
+  co_return record;
+}
+
+Task<absl::StatusOr<std::vector<AliasRecord>>> AdminStore::ListAliases(std::string domain,
+                                                                       Page page) {
+  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsForDomain(domain);
+  if (!tenants.ok()) co_return tenants.status();
+  absl::StatusOr<Result> rows = co_await database_.Query(
+      *std::move(tenants), kSelectAliases, Params::Of(page.after, domain, LimitOf(page)));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<AliasRecord> records;
+  for (int i = 0; i < rows->rows(); ++i) records.push_back(AliasOf(*rows, i));
+  co_return records;
+}
+
+Task<absl::StatusOr<AliasRecord>> AdminStore::GetAlias(std::string name) {
+  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
+  if (!address.ok()) co_return address.status();
+  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
+  if (!tenant.ok()) co_return tenant.status();
+  absl::StatusOr<Result> row = co_await database_.QueryFor(
+      *tenant, kSelectAlias, Params::Of(*tenant, address->ToString()));
+  if (!row.ok()) co_return row.status();
+  if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such alias");
+  co_return AliasOf(*row, 0);
+}
+
+Task<absl::Status> AdminStore::RemoveAlias(std::string name) {
+  absl::StatusOr<AliasRecord> alias = co_await GetAlias(std::move(name));
+  if (!alias.ok()) co_return alias.status();
+  absl::StatusOr<Result> row = co_await database_.QueryFor(
+      alias->tenant, kDeleteAlias, Params::Of(alias->tenant, alias->address));
+  co_return row.status();
+}
+
+}  // namespace posthorn::mailbox

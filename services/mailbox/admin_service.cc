@@ -1,0 +1,280 @@
+#include <grpcpp/grpcpp.h>
+
+#include "lib/net/event_loop.h"
+#include "lib/rpc/server.h"
+#include "posthorn/admin/v1/admin.grpc.pb.h"
+#include "services/mailbox/admin_store.h"
+#include "services/mailbox/services.h"
+#include "services/mailbox/when_all.h"
+
+// The directory's part of posthorn.admin.v1: the queue's calls stay unimplemented here, the gateway
+// takes them to the queue service.
+
+namespace posthorn::mailbox {
+namespace {
+
+namespace pb = posthorn::admin::v1;
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+constexpr int kMaxImport = 1000;
+// Passwords of one import that are hashed side by side.
+constexpr int kImportWidth = 4;
+
+void ToProto(TenantRecord record, pb::Tenant* out) {
+  out->set_tenant_id(record.tenant.value());
+  out->set_name(std::move(record.name));
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+}
+
+void ToProto(DomainRecord record, pb::Domain* out) {
+  out->set_tenant_id(record.tenant.value());
+  out->set_tenant(std::move(record.tenant_name));
+  out->set_name(std::move(record.name));
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+}
+
+void ToProto(AccountRecord record, pb::Account* out) {
+  out->set_tenant_id(record.account.tenant.value());
+  out->set_account_id(record.account.account.value());
+  out->set_address(std::move(record.address));
+  out->set_quota_bytes(record.quota_bytes);
+  out->set_used_bytes(record.used_bytes);
+  out->set_messages(record.messages);
+  out->set_disabled(record.disabled);
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+}
+
+void ToProto(AliasRecord record, pb::Alias* out) {
+  out->set_tenant_id(record.tenant.value());
+  out->set_address(std::move(record.address));
+  for (std::string& target : record.targets) out->add_targets(std::move(target));
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+}
+
+void ToProto(KeyRecord record, pb::Key* out) {
+  out->set_tenant_id(record.tenant.value());
+  out->set_key_id(record.key.value());
+  out->set_tenant(std::move(record.tenant_name));
+  out->set_description(std::move(record.description));
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+}
+
+// The record of a call, or its status.
+template <typename Record, typename Proto>
+absl::Status Answer(absl::StatusOr<Record> record, Proto* out) {
+  if (!record.ok()) return record.status();
+  ToProto(*std::move(record), out);
+  return absl::OkStatus();
+}
+
+template <typename Record, typename Field>
+absl::Status AnswerAll(absl::StatusOr<std::vector<Record>> records, Field* field) {
+  if (!records.ok()) return records.status();
+  for (Record& record : *records) ToProto(std::move(record), field->Add());
+  return absl::OkStatus();
+}
+
+class AdminService final : public pb::Admin::CallbackService {
+ public:
+  AdminService(ServiceContext context, AdminStore& store) : context_(context), store_(store) {}
+
+#define POSTHORN_UNARY(METHOD, RESPONSE)                                                      \
+  ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request, \
+                             pb::RESPONSE* response) override {                               \
+    return rpc::HandleUnary(call, context_.guard, context_.loops.Next(),                      \
+                            Run(*request, *response));                                        \
+  }
+  POSTHORN_UNARY(AddTenant, Tenant)
+  POSTHORN_UNARY(ListTenants, ListTenantsResponse)
+  POSTHORN_UNARY(GetTenant, Tenant)
+  POSTHORN_UNARY(RemoveTenant, RemoveTenantResponse)
+  POSTHORN_UNARY(AddDomain, Domain)
+  POSTHORN_UNARY(ListDomains, ListDomainsResponse)
+  POSTHORN_UNARY(GetDomain, Domain)
+  POSTHORN_UNARY(RemoveDomain, RemoveDomainResponse)
+  POSTHORN_UNARY(AddAccount, Account)
+  POSTHORN_UNARY(ListAccounts, ListAccountsResponse)
+  POSTHORN_UNARY(GetAccount, Account)
+  POSTHORN_UNARY(RemoveAccount, RemoveAccountResponse)
+  POSTHORN_UNARY(SetPassword, SetPasswordResponse)
+  POSTHORN_UNARY(ImportAccounts, ImportAccountsResponse)
+  POSTHORN_UNARY(AddAlias, Alias)
+  POSTHORN_UNARY(ListAliases, ListAliasesResponse)
+  POSTHORN_UNARY(GetAlias, Alias)
+  POSTHORN_UNARY(RemoveAlias, RemoveAliasResponse)
+  POSTHORN_UNARY(AddKey, AddKeyResponse)
+  POSTHORN_UNARY(ListKeys, ListKeysResponse)
+  POSTHORN_UNARY(GetKey, Key)
+  POSTHORN_UNARY(RemoveKey, RemoveKeyResponse)
+#undef POSTHORN_UNARY
+
+ private:
+  // Requests and responses outlive the tasks below.
+
+  Task<absl::Status> Run(const pb::AddTenantRequest& request, pb::Tenant& response) {
+    absl::StatusOr<TenantRecord> record = co_await store_.AddTenant(request.name());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListTenantsRequest& request,
+                         pb::ListTenantsResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<TenantRecord>> records =
+        co_await store_.ListTenants(std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_tenants());
+  }
+  Task<absl::Status> Run(const pb::GetTenantRequest& request, pb::Tenant& response) {
+    absl::StatusOr<TenantRecord> record = co_await store_.GetTenant(request.name());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveTenantRequest& request, pb::RemoveTenantResponse&) {
+    absl::Status status = co_await store_.RemoveTenant(request.name());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::AddDomainRequest& request, pb::Domain& response) {
+    absl::StatusOr<DomainRecord> record =
+        co_await store_.AddDomain(request.tenant(), request.name());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListDomainsRequest& request,
+                         pb::ListDomainsResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<DomainRecord>> records =
+        co_await store_.ListDomains(request.tenant(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_domains());
+  }
+  Task<absl::Status> Run(const pb::GetDomainRequest& request, pb::Domain& response) {
+    absl::StatusOr<DomainRecord> record = co_await store_.GetDomain(request.name());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveDomainRequest& request, pb::RemoveDomainResponse&) {
+    absl::Status status = co_await store_.RemoveDomain(request.name());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::AddAccountRequest& request, pb::Account& response) {
+    NewAccount account(request.address(), request.password(), request.quota_bytes());
+    absl::StatusOr<AccountRecord> record = co_await store_.AddAccount(std::move(account));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListAccountsRequest& request,
+                         pb::ListAccountsResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<AccountRecord>> records =
+        co_await store_.ListAccounts(request.domain(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_accounts());
+  }
+  Task<absl::Status> Run(const pb::GetAccountRequest& request, pb::Account& response) {
+    absl::StatusOr<AccountRecord> record = co_await store_.GetAccount(request.address());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveAccountRequest& request, pb::RemoveAccountResponse&) {
+    absl::Status status = co_await store_.RemoveAccount(request.address());
+    co_return status;
+  }
+  Task<absl::Status> Run(const pb::SetPasswordRequest& request, pb::SetPasswordResponse&) {
+    absl::Status status = co_await store_.SetPassword(request.address(), request.password());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::ImportAccountsRequest& request,
+                         pb::ImportAccountsResponse& response) {
+    if (request.accounts_size() > kMaxImport) {
+      co_return MakeFailure(Failure::kInvalidArgument, "at most 1000 accounts a request");
+    }
+    std::vector<NewAccount> accounts;
+    for (const pb::AddAccountRequest& account : request.accounts()) {
+      accounts.emplace_back(account.address(), account.password(), account.quota_bytes());
+    }
+    std::vector<std::string> hashes(accounts.size());
+    std::vector<absl::Status> statuses(accounts.size());
+    std::size_t next = 0;
+    std::vector<Task<void>> tasks;
+    for (int i = 0; i < kImportWidth; ++i) {
+      tasks.push_back(HashAll(accounts, hashes, statuses, next));
+    }
+    co_await WhenAll(std::move(tasks));
+    absl::StatusOr<std::vector<absl::Status>> imported =
+        co_await store_.ImportAccounts(accounts, std::move(hashes), std::move(statuses));
+    if (!imported.ok()) co_return imported.status();
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+      pb::ImportResult* result = response.add_results();
+      result->set_address(accounts[i].address);
+      const absl::Status& status = (*imported)[i];
+      if (!status.ok()) result->set_error(std::string(PeerText(status)));
+    }
+    co_return absl::OkStatus();
+  }
+
+  // One of several that share the work, all on one executor.
+  Task<void> HashAll(const std::vector<NewAccount>& accounts, std::vector<std::string>& hashes,
+                     std::vector<absl::Status>& statuses, std::size_t& next) {
+    while (next < accounts.size()) {
+      const std::size_t i = next++;
+      if (accounts[i].password.empty()) continue;
+      absl::StatusOr<std::string> hash = co_await store_.HashPassword(accounts[i].password);
+      if (hash.ok()) {
+        hashes[i] = *std::move(hash);
+      } else {
+        statuses[i] = hash.status();
+      }
+    }
+  }
+
+  Task<absl::Status> Run(const pb::AddAliasRequest& request, pb::Alias& response) {
+    std::vector<std::string> targets(request.targets().begin(), request.targets().end());
+    absl::StatusOr<AliasRecord> record =
+        co_await store_.AddAlias(request.address(), std::move(targets));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListAliasesRequest& request,
+                         pb::ListAliasesResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<AliasRecord>> records =
+        co_await store_.ListAliases(request.domain(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_aliases());
+  }
+  Task<absl::Status> Run(const pb::GetAliasRequest& request, pb::Alias& response) {
+    absl::StatusOr<AliasRecord> record = co_await store_.GetAlias(request.address());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveAliasRequest& request, pb::RemoveAliasResponse&) {
+    absl::Status status = co_await store_.RemoveAlias(request.address());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::AddKeyRequest& request, pb::AddKeyResponse& response) {
+    absl::StatusOr<std::pair<KeyRecord, std::string>> added =
+        co_await store_.AddKey(request.tenant(), request.description());
+    if (!added.ok()) co_return added.status();
+    ToProto(std::move(added->first), response.mutable_key());
+    response.set_secret(std::move(added->second));
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Run(const pb::ListKeysRequest& request, pb::ListKeysResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<KeyRecord>> records =
+        co_await store_.ListKeys(request.tenant(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_keys());
+  }
+  Task<absl::Status> Run(const pb::GetKeyRequest& request, pb::Key& response) {
+    absl::StatusOr<KeyRecord> record = co_await store_.GetKey(KeyId(request.key_id()));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveKeyRequest& request, pb::RemoveKeyResponse&) {
+    absl::Status status = co_await store_.RemoveKey(KeyId(request.key_id()));
+    co_return status;
+  }
+
+  const ServiceContext context_;
+  AdminStore& store_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store) {
+  return std::make_unique<AdminService>(context, store);
+}
+
+}  // namespace posthorn::mailbox

@@ -1,0 +1,131 @@
+#ifndef POSTHORN_SERVICES_MAILBOX_ADMIN_STORE_H_
+#define POSTHORN_SERVICES_MAILBOX_ADMIN_STORE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/postgres/database.h"
+#include "services/mailbox/passwords.h"
+#include "services/mailbox/types.h"
+
+namespace posthorn::mailbox {
+
+struct TenantRecord {
+  TenantId tenant;
+  std::string name;
+  absl::Time created_at;
+};
+struct DomainRecord {
+  TenantId tenant;
+  std::string tenant_name;
+  std::string name;
+  absl::Time created_at;
+};
+struct AccountRecord {
+  Account account;
+  std::string address;
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t messages = 0;
+  bool disabled = false;
+  absl::Time created_at;
+};
+struct AliasRecord {
+  TenantId tenant;
+  std::string address;
+  std::vector<std::string> targets;
+  absl::Time created_at;
+};
+struct KeyRecord {
+  TenantId tenant;
+  KeyId key;
+  std::string tenant_name;
+  std::string description;
+  absl::Time created_at;
+};
+struct NewAccount {
+  NewAccount() = default;
+  NewAccount(std::string address_in, std::string password_in, std::uint64_t quota_in)
+      : address(std::move(address_in)), password(std::move(password_in)), quota_bytes(quota_in) {}
+  std::string address;
+  std::string password;  // empty: nobody can log in
+  std::uint64_t quota_bytes = 0;
+};
+// A page of a list: at most `limit` records (0: 1,000) after the name or address `after`.
+struct Page {
+  Page() = default;
+  Page(int limit_in, std::string after_in) : limit(limit_in), after(std::move(after_in)) {}
+  int limit = 0;
+  std::string after;
+};
+
+// Changes the directory for an administrator, who may see every tenant. Names that exist answer
+// kAlreadyExists, those that don't kNotFound, malformed ones kInvalidArgument or kBadAddress, and
+// what still has something below it kInvalidArgument with a text that says so.
+// Lists are in the order of names. Thread-safe.
+class AdminStore {
+ public:
+  static constexpr int kMaxPage = 1000;
+  static constexpr std::size_t kMaxAliasTargets = 1000;
+
+  AdminStore(postgres::Database& database, Passwords& passwords);
+
+  Task<absl::StatusOr<TenantRecord>> AddTenant(std::string name);
+  Task<absl::StatusOr<std::vector<TenantRecord>>> ListTenants(Page page);
+  Task<absl::StatusOr<TenantRecord>> GetTenant(std::string name);
+  Task<absl::Status> RemoveTenant(std::string name);
+
+  Task<absl::StatusOr<DomainRecord>> AddDomain(std::string tenant, std::string name);
+  Task<absl::StatusOr<std::vector<DomainRecord>>> ListDomains(std::string tenant, Page page);
+  Task<absl::StatusOr<DomainRecord>> GetDomain(std::string name);
+  Task<absl::Status> RemoveDomain(std::string name);
+
+  // With INBOX and the special mailboxes of RFC 6154: Drafts, Sent, Junk, Trash, Archive.
+  Task<absl::StatusOr<AccountRecord>> AddAccount(NewAccount account);
+  Task<absl::StatusOr<std::vector<AccountRecord>>> ListAccounts(std::string domain, Page page);
+  Task<absl::StatusOr<AccountRecord>> GetAccount(std::string address);
+  Task<absl::Status> RemoveAccount(std::string address);
+  Task<absl::Status> SetPassword(std::string address, std::string password);
+  // For ImportAccounts; see Passwords::Hash.
+  Task<absl::StatusOr<std::string>> HashPassword(std::string password);
+  // Adds those with an OK status, all in one transaction, with the hashes given (empty: nobody can
+  // log in); answers a status each. `accounts` outlives the task.
+  Task<absl::StatusOr<std::vector<absl::Status>>> ImportAccounts(
+      const std::vector<NewAccount>& accounts, std::vector<std::string> hashes,
+      std::vector<absl::Status> statuses);
+
+  Task<absl::StatusOr<AliasRecord>> AddAlias(std::string address, std::vector<std::string> targets);
+  Task<absl::StatusOr<std::vector<AliasRecord>>> ListAliases(std::string domain, Page page);
+  Task<absl::StatusOr<AliasRecord>> GetAlias(std::string address);
+  Task<absl::Status> RemoveAlias(std::string address);
+
+  // The secret is shown once.
+  Task<absl::StatusOr<std::pair<KeyRecord, std::string>>> AddKey(std::string tenant,
+                                                                 std::string description);
+  Task<absl::StatusOr<std::vector<KeyRecord>>> ListKeys(std::string tenant, Page page);
+  Task<absl::StatusOr<KeyRecord>> GetKey(KeyId key);
+  Task<absl::Status> RemoveKey(KeyId key);
+
+ private:
+  // kNotFound.
+  Task<absl::StatusOr<TenantId>> FindTenant(std::string name);
+  Task<absl::StatusOr<TenantId>> TenantOfDomain(std::string name);
+  // The tenant of that name, or all where it is empty.
+  Task<absl::StatusOr<std::vector<TenantId>>> TenantsFor(std::string name);
+  Task<absl::StatusOr<std::vector<TenantId>>> TenantsForDomain(std::string domain);
+  Task<absl::StatusOr<std::int64_t>> NextId();
+  Task<absl::StatusOr<Account>> FindAccount(std::string address);
+
+  postgres::Database& database_;
+  Passwords& passwords_;
+};
+
+}  // namespace posthorn::mailbox
+
+#endif  // POSTHORN_SERVICES_MAILBOX_ADMIN_STORE_H_

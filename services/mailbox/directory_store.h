@@ -1,0 +1,71 @@
+#ifndef POSTHORN_SERVICES_MAILBOX_DIRECTORY_STORE_H_
+#define POSTHORN_SERVICES_MAILBOX_DIRECTORY_STORE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/base/task.h"
+#include "lib/postgres/database.h"
+#include "services/mailbox/passwords.h"
+#include "services/mailbox/types.h"
+
+namespace posthorn::mailbox {
+
+// Where mail for an address goes.
+struct Resolution {
+  enum class Kind { kLocal, kNoSuchRecipient, kRemote, kDisabled };
+  struct Target {
+    AccountId account;    // none: remote
+    TenantId tenant;      // of the account
+    std::string address;  // where the alias chain ended
+  };
+  Kind kind = Kind::kRemote;
+  TenantId tenant;              // of the domain, where it is ours
+  std::vector<Target> targets;  // kLocal
+};
+
+struct Login {
+  Account account;
+  std::string address;  // canonical form
+};
+
+struct KeyLogin {
+  TenantId tenant;
+  KeyId key;
+};
+
+// Answers who is who. Thread-safe.
+class DirectoryStore {
+ public:
+  // Aliases may point at aliases, this deep, and at this many addresses in all; beyond that the
+  // mail loops (kMailLoop) or is too widely spread (kTooManyRecipients).
+  static constexpr int kMaxAliasDepth = 10;
+  static constexpr std::size_t kMaxTargets = 1000;
+
+  DirectoryStore(postgres::Database& database, Passwords& passwords);
+
+  // kBadAddress, kMailLoop, kTooManyRecipients. "alice+tag" is alice where it has no address of its
+  // own. Targets in another tenant of this platform are remote: mail between tenants is outside
+  // mail.
+  Task<absl::StatusOr<Resolution>> Resolve(std::string address);
+
+  // kAuthenticationFailed for whatever is wrong, after the same time; kAuthenticationBusy.
+  Task<absl::StatusOr<Login>> Authenticate(std::string login, std::string password);
+  Task<absl::StatusOr<KeyLogin>> AuthenticateKey(std::string key);
+
+  // May the account send as `address`: its own addresses and the aliases that lead to it directly,
+  // with or without a tag. No account: any address in a domain of the tenant. OK or
+  // kSenderNotAllowed.
+  Task<absl::Status> AuthorizeSender(Account account, std::string address);
+
+ private:
+  postgres::Database& database_;
+  Passwords& passwords_;
+};
+
+}  // namespace posthorn::mailbox
+
+#endif  // POSTHORN_SERVICES_MAILBOX_DIRECTORY_STORE_H_

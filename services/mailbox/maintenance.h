@@ -1,0 +1,42 @@
+#ifndef POSTHORN_SERVICES_MAILBOX_MAINTENANCE_H_
+#define POSTHORN_SERVICES_MAILBOX_MAINTENANCE_H_
+
+#include <atomic>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/postgres/body_store.h"
+
+namespace posthorn::mailbox {
+
+// Background work of the mailbox store, safe to run on any number of replicas at a time: removes
+// bodies that nothing has referred to for an hour, delivery ids older than the queue may retry, and
+// expunged UIDs older than a week.
+class Maintenance {
+ public:
+  // The queue's default expiry and a day.
+  static constexpr absl::Duration kDeliveryAge = absl::Hours(24 * 6);
+  static constexpr absl::Duration kExpungedAge = absl::Hours(24 * 7);
+  static constexpr absl::Duration kBodyGrace = absl::Hours(1);
+
+  explicit Maintenance(postgres::BodyStore& bodies) : bodies_(bodies) {}
+
+  // One round. Returns how many rows went.
+  Task<absl::StatusOr<std::int64_t>> RunOnce(absl::Duration body_grace,
+                                             absl::Duration delivery_age,
+                                             absl::Duration expunged_age);
+  // A round every minute until Stop, on the current executor. The object outlives the task.
+  Task<void> Run();
+  void Stop() { stopping_ = true; }
+
+ private:
+  Task<absl::StatusOr<std::int64_t>> Prune(std::string sql, absl::Duration age);
+
+  postgres::BodyStore& bodies_;
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace posthorn::mailbox
+
+#endif  // POSTHORN_SERVICES_MAILBOX_MAINTENANCE_H_

@@ -1,0 +1,70 @@
+#ifndef POSTHORN_SERVICES_MAILBOX_MESSAGE_READER_H_
+#define POSTHORN_SERVICES_MAILBOX_MESSAGE_READER_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/postgres/body_store.h"
+#include "lib/postgres/database.h"
+#include "services/mailbox/types.h"
+
+namespace posthorn::mailbox {
+
+struct FetchItems {
+  bool envelope = false;
+  bool structure = false;
+  bool header = false;
+  bool body = false;
+};
+
+struct FetchedMessage {
+  Uid uid = 0;
+  std::uint64_t size = 0;
+  absl::Time received_at;
+  std::uint32_t prefix_size = 0;
+  std::string envelope;
+  std::string structure;
+  std::string header;
+  std::string body;  // all of BODY[] if body_complete, else empty
+  bool body_complete = false;
+};
+
+// Reads messages of one mailbox in UID order, a batch at a time, so that memory stays bounded
+// whatever is asked for. Each batch sees the mailbox as it is then. For one coroutine at a time.
+class FetchCursor {
+ public:
+  // `uids` must be Normalised. `bodies` outlives the cursor.
+  FetchCursor(postgres::BodyStore& bodies, Account account, MailboxId mailbox,
+              std::vector<UidRange> uids, FetchItems items);
+
+  // Empty: the end.
+  Task<absl::StatusOr<std::vector<FetchedMessage>>> Next();
+
+ private:
+  // The ranges of the next query, and whether it is one that may have many messages.
+  std::vector<UidRange> NextRanges(bool& is_large) const;
+  void DropUpTo(Uid uid);
+  Task<absl::Status> AddHeaderOfLargeBody(std::string sha256, FetchedMessage& message);
+
+  postgres::BodyStore& bodies_;
+  const Account account_;
+  const MailboxId mailbox_;
+  std::vector<UidRange> left_;
+  std::size_t position_ = 0;  // of the first range in left_ that is not done
+  const FetchItems items_;
+};
+
+// Octets [offset, offset + length) of BODY[] of a message, to `sink` in pieces of at most 256 KiB;
+// length 0: to the end. `sink` returns false to stop. kNotFound.
+Task<absl::Status> ReadMessage(postgres::BodyStore& bodies, Account account, MailboxId mailbox,
+                               Uid uid, std::uint64_t offset, std::uint64_t length,
+                               std::function<Task<bool>(std::string)> sink);
+
+}  // namespace posthorn::mailbox
+
+#endif  // POSTHORN_SERVICES_MAILBOX_MESSAGE_READER_H_

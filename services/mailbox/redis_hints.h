@@ -1,0 +1,17 @@
+#ifndef POSTHORN_SERVICES_MAILBOX_REDIS_HINTS_H_
+#define POSTHORN_SERVICES_MAILBOX_REDIS_HINTS_H_
+
+#include <memory>
+#include <string>
+
+#include "services/mailbox/change_hints.h"
+
+namespace posthorn::mailbox {
+
+// Hints over Redis: "<tenant> <account> <modseq>" on channel "posthorn:hint:<account mod 1024>".
+std::unique_ptr<ChangeHints> MakeRedisHints(const std::string& address,
+                                            const std::string& password);
+
+}  // namespace posthorn::mailbox
+
+#endif  // POSTHORN_SERVICES_MAILBOX_REDIS_HINTS_H_

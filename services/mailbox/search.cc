@@ -1,0 +1,191 @@
+#include "services/mailbox/search.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "lib/base/failure.h"
+#include "lib/mime/envelope.h"
+#include "lib/mime/header_fields.h"
+#include "lib/mime/structure.h"
+#include "lib/mime/text_search.h"
+#include "services/mailbox/message_date.h"
+#include "services/mailbox/message_reader.h"
+
+namespace posthorn::mailbox {
+namespace {
+
+enum class Truth { kNo, kYes, kUnknown };
+
+// A key with its needles folded, and the index of its needle in the search of the body.
+struct Compiled {
+  SearchKey::Kind kind;
+  std::string header_name;
+  std::string folded;
+  SearchKey::Relation relation;
+  int days = 0;
+  int needle = -1;
+  std::vector<Compiled> keys;
+  std::vector<UidRange> uids;
+};
+
+Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>& needles) {
+  Compiled compiled;
+  compiled.kind = key.kind;
+  compiled.header_name = key.header_name;
+  compiled.relation = key.relation;
+  compiled.days = key.days_since_epoch;
+  compiled.uids = key.uids;
+  if (!key.value.empty()) compiled.folded = mime::FoldForSearch(key.value);
+  if (key.kind == SearchKey::Kind::kBody || key.kind == SearchKey::Kind::kText) {
+    compiled.needle = static_cast<int>(needles.size());
+    needles.emplace_back(compiled.folded, key.kind == SearchKey::Kind::kText);
+  }
+  for (const SearchKey& child : key.keys) compiled.keys.push_back(Compile(child, needles));
+  return compiled;
+}
+
+// What is known of one message. `found` is empty until its body has been read.
+struct Candidate {
+  const FetchedMessage& message;
+  std::optional<std::int64_t> sent_day;
+  const std::vector<bool>* found = nullptr;
+};
+
+bool Contains(const std::vector<UidRange>& ranges, Uid uid) {
+  return std::any_of(ranges.begin(), ranges.end(), [uid](const UidRange& r) {
+    return r.first <= uid && uid <= r.last;
+  });
+}
+
+// TEXT also looks at the header in front of the body that we prepended.
+bool AnyHeaderContains(std::string_view block, const std::string& folded) {
+  mime::HeaderReader reader(block);
+  while (std::optional<mime::HeaderField> field = reader.Next()) {
+    const std::string line = std::string(field->name) + ": " + mime::Unfold(field->value);
+    if (mime::HeaderValueContains(line, folded)) return true;
+  }
+  return false;
+}
+
+Truth Not(Truth truth) {
+  return truth == Truth::kUnknown ? truth : truth == Truth::kYes ? Truth::kNo : Truth::kYes;
+}
+
+Truth Evaluate(const Compiled& key, const Candidate& candidate) {
+  const auto truth = [](bool value) { return value ? Truth::kYes : Truth::kNo; };
+  switch (key.kind) {
+    case SearchKey::Kind::kUids:
+      return truth(Contains(key.uids, candidate.message.uid));
+    case SearchKey::Kind::kHeader:
+      return truth(mime::HeaderContains(candidate.message.header, key.header_name, key.folded));
+    case SearchKey::Kind::kSent: {
+      if (!candidate.sent_day.has_value()) return Truth::kNo;
+      const std::int64_t day = *candidate.sent_day;
+      if (key.relation == SearchKey::Relation::kBefore) return truth(day < key.days);
+      if (key.relation == SearchKey::Relation::kSince) return truth(day >= key.days);
+      return truth(day == key.days);
+    }
+    case SearchKey::Kind::kText:
+      if (key.folded.empty() || AnyHeaderContains(candidate.message.header, key.folded)) {
+        return Truth::kYes;
+      }
+      [[fallthrough]];
+    case SearchKey::Kind::kBody:
+      if (key.folded.empty()) return Truth::kYes;
+      if (candidate.found == nullptr) return Truth::kUnknown;
+      return truth((*candidate.found)[static_cast<std::size_t>(key.needle)]);
+    case SearchKey::Kind::kNone:
+      return key.keys.empty() ? Truth::kYes : Not(Evaluate(key.keys[0], candidate));
+    case SearchKey::Kind::kAll:
+    case SearchKey::Kind::kAny: {
+      const bool all = key.kind == SearchKey::Kind::kAll;
+      const Truth decisive = all ? Truth::kNo : Truth::kYes;
+      bool unknown = false;
+      for (const Compiled& child : key.keys) {
+        const Truth result = Evaluate(child, candidate);
+        if (result == decisive) return decisive;
+        unknown = unknown || result == Truth::kUnknown;
+      }
+      return unknown ? Truth::kUnknown : Not(decisive);
+    }
+  }
+  return Truth::kNo;
+}
+
+bool NeedsBody(const Compiled& key) {
+  return key.needle >= 0 || std::any_of(key.keys.begin(), key.keys.end(), NeedsBody);
+}
+
+// `search` outlives the task.
+Task<bool> FeedTo(mime::MessageSearch& search, std::string piece) {
+  search.Feed(piece);
+  co_return !search.complete();
+}
+
+Task<absl::Status> ReadInto(postgres::BodyStore& bodies, Account account, MailboxId mailbox,
+                            const FetchedMessage& message, mime::MessageSearch& search) {
+  if (message.body_complete) {
+    search.Feed(std::string_view(message.body).substr(message.prefix_size));
+    search.Finish();
+    co_return absl::OkStatus();
+  }
+  std::function<Task<bool>(std::string)> sink = [&search](std::string piece) {
+    return FeedTo(search, std::move(piece));
+  };
+  absl::Status status = co_await ReadMessage(bodies, account, mailbox, message.uid,
+                                             message.prefix_size, 0, std::move(sink));
+  search.Finish();
+  // It was expunged meanwhile: then it matches no more.
+  co_return status;
+}
+
+}  // namespace
+
+int SearchKey::Depth() const {
+  int deepest = 0;
+  for (const SearchKey& key : keys) deepest = std::max(deepest, key.Depth());
+  return deepest + 1;
+}
+
+Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Account account,
+                                              MailboxId mailbox, std::vector<UidRange> uids,
+                                              SearchKey key) {
+  if (key.Depth() > kMaxSearchDepth) co_return MakeFailure(Failure::kLimitExceeded);
+  std::vector<mime::MessageSearch::Needle> needles;
+  const Compiled compiled = Compile(key, needles);
+  FetchItems items;
+  items.envelope = true;
+  items.structure = true;
+  items.header = true;
+  items.body = NeedsBody(compiled);
+  FetchCursor cursor(bodies, account, mailbox, std::move(uids), items);
+  std::vector<Uid> matches;
+  for (;;) {
+    absl::StatusOr<std::vector<FetchedMessage>> batch = co_await cursor.Next();
+    if (!batch.ok()) co_return batch.status();
+    if (batch->empty()) break;
+    for (const FetchedMessage& message : *batch) {
+      Candidate candidate{message, std::nullopt, nullptr};
+      absl::StatusOr<mime::Envelope> envelope = mime::ParseEnvelope(message.envelope);
+      if (envelope.ok() && envelope->date.has_value()) {
+        candidate.sent_day = SentDay(*envelope->date);
+      }
+      Truth truth = Evaluate(compiled, candidate);
+      if (truth == Truth::kUnknown) {
+        absl::StatusOr<mime::Structure> structure = mime::ParseStructure(message.structure);
+        if (!structure.ok()) co_return structure.status();
+        mime::MessageSearch search(*structure, needles);
+        absl::Status read = co_await ReadInto(bodies, account, mailbox, message, search);
+        if (!read.ok() && FailureOf(read) == Failure::kNotFound) continue;
+        if (!read.ok()) co_return read;
+        const std::vector<bool> found = search.found();
+        candidate.found = &found;
+        truth = Evaluate(compiled, candidate);
+      }
+      if (truth == Truth::kYes) matches.push_back(message.uid);
+    }
+  }
+  co_return matches;
+}
+
+}  // namespace posthorn::mailbox

@@ -1,0 +1,146 @@
+#include "services/mailbox/wiring.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <future>
+
+#include "lib/base/clock.h"
+#include "lib/base/failure.h"
+#include "lib/net/event_loop.h"
+#include "lib/postgres/body_store.h"
+#include "lib/postgres/database.h"
+#include "lib/rpc/server.h"
+#include "posthorn/config/v1/config.pb.h"
+#include "services/mailbox/admin_store.h"
+#include "services/mailbox/delivery_store.h"
+#include "services/mailbox/directory_store.h"
+#include "services/mailbox/mailbox_store.h"
+#include "services/mailbox/maintenance.h"
+#include "services/mailbox/passwords.h"
+#include "services/mailbox/redis_hints.h"
+#include "services/mailbox/services.h"
+
+namespace posthorn::mailbox {
+namespace {
+
+constexpr char kRole[] = "posthorn_mailbox";
+
+postgres::ConnectionOptions ConnectionFor(const config::v1::Config& config) {
+  postgres::ConnectionOptions options;
+  options.url = config.postgres().url();
+  options.role = kRole;
+  options.application_name = "posthorn mailbox";
+  if (config.postgres().statement_timeout_seconds() > 0) {
+    options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
+  }
+  return options;
+}
+
+postgres::DatabaseOptions DatabaseFor(const config::v1::Config& config) {
+  postgres::DatabaseOptions options;
+  options.connection = ConnectionFor(config);
+  // Every statement here finds its rows by a key. Plans are kept, also those made while a table was
+  // still empty, so they must not read whole tables.
+  for (const char* setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"}) {
+    options.connection.settings.emplace_back(setting, "off");
+  }
+  options.connections = std::max(1, config.postgres().connections());
+  return options;
+}
+
+postgres::WriteGroupOptions GroupFor(const config::v1::Config& config) {
+  postgres::WriteGroupOptions options;
+  options.connection = ConnectionFor(config);
+  if (config.mailbox().max_write_group() > 0) {
+    options.max_group = static_cast<std::size_t>(config.mailbox().max_write_group());
+  }
+  return options;
+}
+
+std::unique_ptr<ChangeHints> HintsFor(const config::v1::Config& config) {
+  if (config.redis().address().empty()) return std::make_unique<NoChangeHints>();
+  return MakeRedisHints(config.redis().address(), config.redis().password());
+}
+
+}  // namespace
+
+// Declared in the order in which parts use each other.
+struct MailboxServer::Parts {
+  Parts(const config::v1::Config& config, std::string service_token)
+      : guard(std::move(service_token)),
+        hints(HintsFor(config)),
+        database(postgres::Database::Open(DatabaseFor(config))),
+        passwords(std::max(1, config.mailbox().password_threads()), clock),
+        bodies(*database, "mailbox"),
+        directory(*database, passwords),
+        admin(*database, passwords),
+        mailboxes(*database, *hints),
+        deliveries(*database, GroupFor(config), *hints),
+        maintenance(bodies),
+        loops(std::max(1, config.mailbox().threads())) {
+    const ServiceContext context{guard, loops};
+    services.push_back(MakeDirectoryService(context, directory));
+    services.push_back(MakeAdminService(context, admin));
+    services.push_back(MakeDeliveryService(context, deliveries));
+    services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies));
+    services.push_back(MakeBodiesService(context, bodies));
+    Spawn(loops.at(0), RunMaintenance());
+  }
+
+  Task<void> RunMaintenance() {
+    co_await maintenance.Run();
+    maintenance_done.set_value();
+  }
+
+  SystemClock clock;
+  rpc::TokenGuard guard;
+  std::unique_ptr<ChangeHints> hints;
+  std::unique_ptr<postgres::Database> database;
+  Passwords passwords;
+  postgres::BodyStore bodies;
+  DirectoryStore directory;
+  AdminStore admin;
+  MailboxStore mailboxes;
+  DeliveryStore deliveries;
+  Maintenance maintenance;
+  std::promise<void> maintenance_done;
+  net::LoopPool loops;
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  bool stopped = false;
+};
+
+absl::StatusOr<std::unique_ptr<MailboxServer>> MailboxServer::Start(
+    const config::v1::Config& config, std::string service_token) {
+  if (config.postgres().url().empty()) {
+    return absl::InvalidArgumentError("postgres.url is not set");
+  }
+  if (service_token.empty()) return absl::InvalidArgumentError("rpc.token_file: the token is empty");
+  return std::unique_ptr<MailboxServer>(
+      new MailboxServer(std::make_unique<Parts>(config, std::move(service_token))));
+}
+
+MailboxServer::MailboxServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+MailboxServer::~MailboxServer() { Stop(); }
+
+std::vector<grpc::Service*> MailboxServer::services() {
+  std::vector<grpc::Service*> result;
+  for (const std::unique_ptr<grpc::Service>& service : parts_->services) {
+    result.push_back(service.get());
+  }
+  return result;
+}
+
+bool MailboxServer::IsStorageUp() const { return parts_->database->IsUp(); }
+
+void MailboxServer::Drain() { parts_->maintenance.Stop(); }
+
+void MailboxServer::Stop() {
+  if (parts_->stopped) return;
+  parts_->stopped = true;
+  parts_->maintenance.Stop();
+  parts_->maintenance_done.get_future().wait();
+  parts_->loops.Stop();
+}
+
+}  // namespace posthorn::mailbox
