@@ -1,0 +1,234 @@
+// One dialogue a command.
+#include "services/gateway/imap/imap_fixture_test.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+using CommandTest = ImapTest;
+
+TEST_F(CommandTest, SelectAndExamine) {
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a EXAMINE inbox\r\n"),
+            "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
+            "* OK [PERMANENTFLAGS ()] Read-only mailbox\r\n"
+            "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] First unseen message\r\n"
+            "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
+            "a OK [READ-ONLY] Examine completed\r\n");
+  for (const char* refused : {"STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX"}) {
+    EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"),
+                StartsWith("b NO [READ-ONLY] "));
+  }
+  EXPECT_EQ(client.Say("c SELECT nowhere\r\n"), "c NO [NONEXISTENT] No such mailbox\r\n");
+  EXPECT_THAT(client.Say("d CHECK\r\n"), StartsWith("d BAD No mailbox selected"));
+}
+
+TEST_F(CommandTest, IdNamespaceAndCapability) {
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a ID (\"name\" \"x\" \"version\" NIL)\r\n"),
+            "* ID (\"name\" \"Posthorn\")\r\na OK ID completed\r\n");
+  EXPECT_EQ(client.Say("b NAMESPACE\r\n"),
+            "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
+  EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
+            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE CHILDREN UIDPLUS MOVE "
+            "UNSELECT SPECIAL-USE CREATE-SPECIAL-USE\r\nc OK Capability completed\r\n");
+}
+
+TEST_F(CommandTest, CreateDeleteRename) {
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a CREATE a/b/\r\n"), "a OK Create completed\r\n");
+  EXPECT_EQ(client.Say("b CREATE a\r\n"), "b NO [ALREADYEXISTS] Mailbox already exists\r\n");
+  EXPECT_THAT(client.Say("c CREATE a//c\r\n"), StartsWith("c NO [CANNOT] "));
+  EXPECT_THAT(client.Say("c CREATE &Jjo\r\n"), StartsWith("c NO [CANNOT] "));
+  EXPECT_THAT(client.Say("c CREATE \"" + std::string(1001, 'x') + "\"\r\n"),
+              StartsWith("c NO [CANNOT] "));
+  EXPECT_EQ(client.Say("d DELETE a\r\n"), "d NO [HASCHILDREN] Mailbox has children\r\n");
+  EXPECT_EQ(client.Say("e RENAME a z\r\n"), "e OK Rename completed\r\n");
+  EXPECT_EQ(client.Say("f LIST \"\" *\r\n"),
+            "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasChildren) \"/\" z\r\n"
+            "* LIST (\\HasNoChildren) \"/\" z/b\r\nf OK List completed\r\n");
+  EXPECT_EQ(client.Say("g DELETE z/b\r\n"), "g OK Delete completed\r\n");
+  EXPECT_THAT(client.Say("h DELETE INBOX\r\n"), StartsWith("h NO [NOPERM] "));
+  EXPECT_EQ(client.Say("i DELETE none\r\n"), "i NO [NONEXISTENT] No such mailbox\r\n");
+}
+
+TEST_F(CommandTest, ListPatternsReferencesAndNames) {
+  Client client = LogIn();
+  client.Say("a CREATE &ZeVnLIqe-/x\r\n");
+  client.Say("a CREATE \"with space\"\r\n");
+  client.Say("a CREATE Sent (USE (\\Sent))\r\n");
+  EXPECT_EQ(client.Say("b LIST \"\" \"\"\r\n"),
+            "* LIST (\\Noselect) \"/\" \"\"\r\nb OK List completed\r\n");
+  EXPECT_EQ(client.Say("c LIST \"\" %\r\n"),
+            "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+            "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n"
+            "* LIST (\\HasNoChildren) \"/\" \"with space\"\r\n"
+            "* LIST (\\HasChildren) \"/\" &ZeVnLIqe-\r\nc OK List completed\r\n");
+  EXPECT_EQ(client.Say("d LIST &ZeVnLIqe-/ %\r\n"),
+            "* LIST (\\HasNoChildren) \"/\" &ZeVnLIqe-/x\r\nd OK List completed\r\n");
+  EXPECT_EQ(client.Say("e LIST (SPECIAL-USE) \"\" *\r\n"),
+            "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\ne OK List completed\r\n");
+  EXPECT_EQ(client.Say("f LIST \"\" (Inbox Sent) RETURN (SPECIAL-USE CHILDREN)\r\n"),
+            "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+            "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\nf OK List completed\r\n");
+}
+
+TEST_F(CommandTest, SubscriptionsAndLsub) {
+  Client client = LogIn();
+  client.Say("a CREATE box\r\n");
+  EXPECT_EQ(client.Say("b SUBSCRIBE box\r\n"), "b OK Subscribe completed\r\n");
+  EXPECT_EQ(client.Say("c SUBSCRIBE gone/away\r\n"), "c OK Subscribe completed\r\n");
+  EXPECT_EQ(client.Say("d LSUB \"\" *\r\n"),
+            "* LSUB () \"/\" box\r\n* LSUB () \"/\" gone/away\r\nd OK Lsub completed\r\n");
+  EXPECT_EQ(client.Say("e LSUB \"\" %\r\n"),
+            "* LSUB () \"/\" box\r\n* LSUB (\\Noselect) \"/\" gone\r\ne OK Lsub completed\r\n");
+  EXPECT_EQ(client.Say("f LIST (SUBSCRIBED) \"\" *\r\n"),
+            "* LIST (\\Subscribed \\HasNoChildren) \"/\" box\r\n"
+            "* LIST (\\Subscribed \\NonExistent) \"/\" gone/away\r\nf OK List completed\r\n");
+  EXPECT_EQ(client.Say("g UNSUBSCRIBE gone/away\r\n"), "g OK Unsubscribe completed\r\n");
+  EXPECT_EQ(client.Say("h LSUB \"\" gone*\r\n"), "h OK Lsub completed\r\n");
+}
+
+TEST_F(CommandTest, Status) {
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)\r\n"),
+            "* STATUS INBOX (MESSAGES 1 RECENT 1 UIDNEXT 2 UIDVALIDITY 1001 UNSEEN 1)\r\n"
+            "a OK Status completed\r\n");
+  EXPECT_EQ(client.Say("b STATUS none (UNSEEN)\r\n"), "b NO [NONEXISTENT] No such mailbox\r\n");
+}
+
+TEST_F(CommandTest, AppendSmallLargeEmptyAndRefused) {
+  Client client = Select();
+  EXPECT_EQ(client.Say("a APPEND INBOX (\\Seen $x) \"17-Jul-1996 02:44:25 -0700\" {5}\r\n"),
+            "+ OK\r\n");
+  EXPECT_EQ(client.Say("a: b\n\r\n"),
+            "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x)\r\n"
+            "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x \\*)] "
+            "Flags permitted\r\n"
+            "* 1 EXISTS\r\n* 1 RECENT\r\na OK [APPENDUID 1001 1] Append completed\r\n");
+  EXPECT_EQ(client.Say("b FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])\r\n"),
+            "* 1 FETCH (FLAGS (\\Seen \\Recent $x) INTERNALDATE \"17-Jul-1996 09:44:25 +0000\" "
+            "RFC822.SIZE 5 BODY[] {5}\r\na: b\n)\r\nb OK Fetch completed\r\n");
+  const std::string large = "Subject: large\r\n\r\n" + std::string(300000, 'x') + "\r\n";
+  EXPECT_THAT(client.Say("c APPEND INBOX {" + std::to_string(large.size()) + "+}\r\n" + large +
+                         "\r\nd NOOP\r\n"),
+              AllOf(HasSubstr("c OK [APPENDUID 1001 2] "), HasSubstr("d OK NOOP completed\r\n")));
+  EXPECT_EQ(client.Say("e FETCH 2 BODY.PEEK[]\r\n"),
+            "* 2 FETCH (BODY[] {" + std::to_string(large.size()) + "}\r\n" + large +
+                ")\r\ne OK Fetch completed\r\n");
+  EXPECT_THAT(client.Say("f APPEND INBOX {0+}\r\n\r\n"), HasSubstr("f OK [APPENDUID 1001 3] "));
+  EXPECT_EQ(client.Say("g APPEND none {5}\r\n"), "g NO [TRYCREATE] No such mailbox\r\n");
+  EXPECT_EQ(client.Say("h APPEND none {5+}\r\nhello\r\ni NOOP\r\n"),
+            "h NO [TRYCREATE] No such mailbox\r\ni OK NOOP completed\r\n");
+  EXPECT_THAT(client.Say("j APPEND INBOX {99999999}\r\n"), StartsWith("j NO [TOOBIG] "));
+  EXPECT_EQ(client.Say("k APPEND INBOX {2+}\r\nhi {3+}\r\nxyz\r\nl NOOP\r\n"),
+            "k BAD Unexpected text after the message\r\nl OK NOOP completed\r\n");
+}
+
+TEST_F(CommandTest, AppendKeepsInStepWhenTheStoreFailsInTheMiddle) {
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a APPEND INBOX {200000}\r\n"), "+ OK\r\n");
+  store_.FailWith(MakeFailure(Failure::kOverQuota));
+  EXPECT_EQ(client.Say(std::string(200000, 'x') + "\r\n"), "a NO [OVERQUOTA] Mailbox full\r\n");
+  store_.FailWith(std::nullopt);
+  EXPECT_EQ(client.Say("b NOOP\r\n"), "b OK NOOP completed\r\n");
+}
+
+TEST_F(CommandTest, StoreInAllForms) {
+  for (int i = 0; i < 3; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  EXPECT_EQ(client.Say("a STORE 1:2 FLAGS \\Seen \\Draft\r\n"),
+            "* 1 FETCH (FLAGS (\\Seen \\Draft \\Recent))\r\n"
+            "* 2 FETCH (FLAGS (\\Seen \\Draft \\Recent))\r\na OK Store completed\r\n");
+  EXPECT_EQ(client.Say("b UID STORE 2 -FLAGS (\\Draft)\r\n"),
+            "* 2 FETCH (UID 2 FLAGS (\\Seen \\Recent))\r\nb OK Store completed\r\n");
+  EXPECT_EQ(client.Say("c STORE 3 +FLAGS.SILENT (\\Flagged)\r\n"), "c OK Store completed\r\n");
+  EXPECT_EQ(client.Say("d STORE 9 +FLAGS (\\Seen)\r\n"), "d BAD No such message\r\n");
+  EXPECT_EQ(client.Say("e UID STORE 99 +FLAGS (\\Seen)\r\n"), "e OK Store completed\r\n");
+  EXPECT_EQ(client.Say("f STORE 1 +FLAGS (\\Recent)\r\n"), "f BAD Invalid system flag\r\n");
+}
+
+TEST_F(CommandTest, CopyAndMove) {
+  for (int i = 0; i < 3; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  EXPECT_EQ(client.Say("a COPY 1 box\r\n"), "a NO [TRYCREATE] No such mailbox\r\n");
+  client.Say("b CREATE box\r\n");
+  EXPECT_EQ(client.Say("c UID COPY 1,3 box\r\n"), "c OK [COPYUID 1002 1,3 1:2] Copy completed\r\n");
+  EXPECT_EQ(client.Say("d MOVE 2:3 box\r\n"),
+            "* OK [COPYUID 1002 2:3 3:4] Moved UIDs\r\n* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n"
+            "d OK Move completed\r\n");
+  EXPECT_EQ(client.Say("e UID MOVE 77 box\r\n"), "e OK No messages found\r\n");
+  EXPECT_EQ(client.Say("f STATUS box (MESSAGES)\r\n"),
+            "* STATUS box (MESSAGES 4)\r\nf OK Status completed\r\n");
+}
+
+TEST_F(CommandTest, ExpungeUidExpungeCloseUnselect) {
+  for (int i = 0; i < 4; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  client.Say("a STORE 1:3 +FLAGS.SILENT (\\Deleted)\r\n");
+  EXPECT_EQ(client.Say("b UID EXPUNGE 3:4\r\n"), "* 3 EXPUNGE\r\nb OK Expunge completed\r\n");
+  EXPECT_EQ(client.Say("b UID EXPUNGE 90\r\n"), "b OK Expunge completed\r\n");
+  EXPECT_EQ(client.Say("c UNSELECT\r\n"), "c OK Unselect completed\r\n");
+  client.Say("d SELECT INBOX\r\n");
+  EXPECT_EQ(client.Say("e CLOSE\r\n"), "e OK Close completed\r\n");
+  EXPECT_EQ(client.Say("f STATUS INBOX (MESSAGES)\r\n"),
+            "* STATUS INBOX (MESSAGES 1)\r\nf OK Status completed\r\n");
+}
+
+TEST_F(CommandTest, SearchAllKindsOfKeys) {
+  Deliver("From: ann@a.example\r\nSubject: Apples\r\n\r\nred and round\r\n");
+  Deliver("From: bob@b.example\r\nSubject: Pears\r\n\r\nyellow\r\n");
+  Deliver("From: ann@a.example\r\nSubject: Plums\r\n\r\n" + std::string(500, 'x') + "\r\n");
+  Client client = Select();
+  client.Say("z STORE 2 +FLAGS.SILENT (\\Seen \\Flagged $k)\r\n");
+  const auto search = [&](const std::string& keys) {
+    const std::string answer = client.Say("a SEARCH " + keys + "\r\n");
+    return answer.substr(0, answer.find("\r\n"));
+  };
+  const std::pair<const char*, const char*> rows[] = {
+      {"ALL", "* SEARCH 1 2 3"},
+      {"SEEN", "* SEARCH 2"},
+      {"UNSEEN", "* SEARCH 1 3"},
+      {"NEW", "* SEARCH 1 3"},
+      {"OLD", "* SEARCH"},
+      {"RECENT", "* SEARCH 1 2 3"},
+      {"KEYWORD $K", "* SEARCH 2"},
+      {"UNKEYWORD $k FLAGGED", "* SEARCH"},
+      {"2:*", "* SEARCH 2 3"},
+      {"UID 1,3", "* SEARCH 1 3"},
+      {"LARGER 400", "* SEARCH 3"},
+      {"SMALLER 400 NOT SEEN", "* SEARCH 1"},
+      {"ON 1-Jan-1970", "* SEARCH 1 2 3"},
+      {"BEFORE 1-Jan-1970", "* SEARCH"},
+      {"SINCE \"02-Jan-1970\"", "* SEARCH"},
+      {"FROM ann", "* SEARCH 1 3"},
+      {"SUBJECT p OR FROM bob UNSEEN", "* SEARCH 1 2 3"},
+      {"BODY yellow", "* SEARCH 2"},
+      {"TEXT apples", "* SEARCH 1"},
+      {"HEADER Subject plum", "* SEARCH 3"},
+      {"OR SEEN (BODY red FROM ann)", "* SEARCH 1 2"},
+      {"NOT (FROM ann SMALLER 400)", "* SEARCH 2 3"},
+      {"CHARSET UTF-8 FROM ann UNSEEN LARGER 400", "* SEARCH 3"},
+      {"CHARSET KOI8-R ALL",
+       "a NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset"},
+      {"NONSENSE", "a BAD Unknown search key"},
+      {"99", "* SEARCH"},
+  };
+  for (const auto& [keys, answer] : rows) EXPECT_EQ(search(keys), answer) << keys;
+  EXPECT_EQ(client.Say("b UID SEARCH FROM bob\r\n"), "* SEARCH 2\r\nb OK Search completed\r\n");
+}
+
+TEST_F(CommandTest, RenameOfInboxMovesItsMessages) {
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  EXPECT_EQ(client.Say("a RENAME INBOX old\r\n"), "* 1 EXPUNGE\r\na OK Rename completed\r\n");
+  EXPECT_EQ(client.Say("b STATUS old (MESSAGES)\r\n"),
+            "* STATUS old (MESSAGES 1)\r\nb OK Status completed\r\n");
+}
+
+}  // namespace
+}  // namespace posthorn::gateway
