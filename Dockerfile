@@ -4,7 +4,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
       g++ cmake ninja-build ccache mold pkg-config \
       libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev \
-      libhiredis-dev libpq-dev libpqxx-dev libboost1.81-dev libunbound-dev libevent-dev libgmime-3.0-dev \
+      libhiredis-dev libpq-dev libpqxx-dev libboost1.81-dev libunbound-dev libevent-dev nettle-dev libgmime-3.0-dev \
       libsodium-dev libssl-dev libspdlog-dev prometheus-cpp-dev libcli11-dev libyaml-cpp-dev \
       libzstd-dev libicu-dev libidn2-dev zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
