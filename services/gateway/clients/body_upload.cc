@@ -8,6 +8,7 @@ namespace posthorn::gateway {
 namespace {
 
 constexpr std::size_t kPiece = 256 * 1024;
+constexpr double kSlowestOctetsPerSecond = 1024 * 1024;
 
 }  // namespace
 
@@ -19,6 +20,8 @@ absl::StatusOr<std::string> InlineBody(const net::StagedBody& body) {
 Task<absl::StatusOr<common::v1::BodyRef>> PutBody(common::v1::Bodies::Stub& stub, TenantId tenant,
                                                   std::shared_ptr<const net::StagedBody> body,
                                                   rpc::CallOptions options) {
+  // A large body takes its time, and must not take for ever.
+  options.timeout += absl::Seconds(static_cast<double>(body->size()) / kSlowestOctetsPerSecond);
   rpc::StreamWriter<common::v1::PutBodyRequest, common::v1::PutBodyResponse> writer(
       stub.async(), &common::v1::Bodies::Stub::async::Put, options);
   for (std::uint64_t offset = 0; offset < body->size();) {
