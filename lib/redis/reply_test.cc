@@ -53,7 +53,7 @@ TEST(ReplyParserTest, RefusesWhatIsNotResp) {
 
 TEST(FormatCommandTest, CarriesAnyBytes) {
   EXPECT_EQ(FormatCommand({"SET", "k", std::string("\0\r\n", 3)}),
-            std::string("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\n\0\r\n\r\n", 32));
+            std::string("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\n\0\r\n\r\n", 29));
 }
 
 }  // namespace

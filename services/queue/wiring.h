@@ -31,6 +31,9 @@ class QueueServer {
   // For the gRPC server; they belong to this object and live as long as it.
   std::vector<grpc::Service*> services();
 
+  // Whether PostgreSQL answers, for readiness. Thread-safe.
+  bool IsStorageUp() const;
+
   // Ends waiting leases at once and refuses new ones, so that workers go elsewhere; the rest is
   // served until the gRPC server shuts down.
   void Drain();

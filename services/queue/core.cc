@@ -1,0 +1,313 @@
+#include "services/queue/core.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/numbers.h"
+#include "lib/telemetry/log.h"
+#include "services/queue/metrics.h"
+
+namespace posthorn::queue {
+namespace {
+
+using Kind = Schedule::Change::Kind;
+
+// Beyond this, what the schedule is not yet told is left to the reconciler.
+constexpr std::size_t kMaxUntold = 200000;
+constexpr std::size_t kReportsPerCall = 100;
+constexpr absl::Duration kBodyGrace = absl::Hours(1);
+constexpr int kBodiesPerCollection = 500;
+
+postgres::ConnectionOptions ConnectionOf(const Core::Options& options) {
+  postgres::ConnectionOptions connection = Spool::ConnectTo(options.postgres_url);
+  connection.statement_timeout = options.statement_timeout;
+  return connection;
+}
+
+std::unique_ptr<postgres::Database> OpenDatabase(const Core::Options& options) {
+  postgres::DatabaseOptions database;
+  database.connection = ConnectionOf(options);
+  database.connections = options.postgres_connections;
+  return postgres::Database::Open(std::move(database));
+}
+
+Spool::Options SpoolOptions(const Core::Options& options) {
+  Spool::Options spool;
+  spool.connection = ConnectionOf(options);
+  spool.policy = options.policy;
+  return spool;
+}
+
+Reconciler::Options ReconcilerOptions(const Core::Options& options) {
+  Reconciler::Options reconciler;
+  reconciler.every = options.reconcile_every;
+  reconciler.replica = MessageId::Generate(absl::Now()).ToString();
+  return reconciler;
+}
+
+double Chance() {
+  thread_local absl::BitGen random;
+  return absl::Uniform(random, 0.0, 1.0);
+}
+
+void Count(const JobReport& report, const JobOutcome& outcome, std::int64_t job) {
+  Metrics& metrics = Metrics::Get();
+  const bool outdated = outcome.kind == JobOutcome::Kind::kOutdated ||
+                        outcome.kind == JobOutcome::Kind::kUnknown;
+  if (outdated || outcome.late_deliveries > 0) {
+    log::Warn("queue", "late report", {{"job", job},
+                                       {"attempt", report.key.attempt},
+                                       {"late_deliveries", outcome.late_deliveries}});
+  }
+  metrics.delivered.Increment(outcome.late_deliveries);
+  if (outdated || outcome.late_deliveries > 0) return;
+  for (const RecipientReport& recipient : report.recipients) {
+    if (recipient.outcome == RecipientState::kDelivered) metrics.delivered.Increment();
+    if (recipient.outcome == RecipientState::kDeferred) metrics.deferred.Increment();
+    if (recipient.outcome == RecipientState::kBounced) metrics.bounced.Increment();
+  }
+}
+
+}  // namespace
+
+Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
+    : loop_(loop),
+      clock_(clock),
+      options_(std::move(options)),
+      database_(OpenDatabase(options_)),
+      bodies_(*database_, "queue"),
+      spool_(*database_, clock_, SpoolOptions(options_)),
+      redis_(loop_, options_.redis),
+      schedule_(redis_, options_.shards),
+      background_(loop_),
+      reconciler_(background_, schedule_, spool_, clock_, ReconcilerOptions(options_)),
+      dispatcher_(background_, schedule_, spool_, clock_, options_.dispatcher,
+                  [this] { reconciler_.Poke(); }) {
+  hints_ = std::make_unique<redis::Subscriber>(
+      loop_, options_.redis,
+      [this](std::string_view, std::string_view message) {
+        int shard = 0;
+        const absl::string_view text(message.data(), message.size());
+        if (!absl::SimpleAtoi(text, &shard) || shard < 0 || shard >= options_.shards) return;
+        dispatcher_.MarkDue(shard);
+      },
+      [this] { reconciler_.Poke(); });  // Redis is back, perhaps empty
+  hints_->Subscribe({Schedule::kDueChannel});
+  background_.Start(reconciler_.RunForever());
+  background_.Start(KeepHouse());
+}
+
+Core::~Core() { Stop(); }
+
+void Core::Stop() {
+  hints_->Stop();
+  redis_.Stop();  // calls of background tasks end at once
+  background_.Stop();
+}
+
+void Core::Drain() {
+  loop_.Post([this] { dispatcher_.Drain(); });
+}
+
+// Collects while the call before is under way, so that a busy queue sends few large scripts.
+void Core::Tell(std::vector<Schedule::Change> changes) {
+  if (changes.empty()) return;
+  loop_.Post([this, changes = std::move(changes)]() mutable {
+    if (untold_.size() > kMaxUntold) return;
+    std::move(changes.begin(), changes.end(), std::back_inserter(untold_));
+    if (!std::exchange(telling_, true)) background_.Start(TellAll());
+  });
+}
+
+Task<void> Core::TellAll() {
+  while (!untold_.empty()) {
+    std::vector<Schedule::Change> changes = std::exchange(untold_, {});
+    const absl::Time now = clock_.Now();
+    std::set<int> due;
+    for (const Schedule::Change& change : changes) {
+      const bool waits = change.kind == Kind::kDue || change.kind == Kind::kDueOrSooner;
+      if (waits && change.at <= now) due.insert(schedule_.ShardOf(change.job));
+    }
+    const absl::StatusOr<int> applied = co_await schedule_.Apply(std::move(changes), now);
+    if (!applied.ok()) {
+      Metrics::Get().schedule_errors.Increment();
+      continue;
+    }
+    for (const int shard : due) dispatcher_.MarkDue(shard);
+  }
+  telling_ = false;
+}
+
+Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Core::Enqueue(
+    std::vector<Message> messages) {
+  absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>> queued =
+      co_await spool_.Enqueue(std::move(messages));
+  if (!queued.ok()) co_return queued.status();
+  const absl::Time now = clock_.Now();
+  std::vector<absl::StatusOr<Accepted>> results;
+  std::vector<Schedule::Change> changes;
+  for (const absl::StatusOr<Spool::EnqueueResult>& result : *queued) {
+    if (!result.ok()) {
+      results.push_back(result.status());
+      continue;
+    }
+    for (const JobRef& job : result->jobs) changes.emplace_back(Kind::kDue, job, now);
+    const std::string id = result->accepted.id.ToString();
+    if (result->accepted.duplicate) {
+      Metrics::Get().accepted_again.Increment();
+      log::Info("queue", "accepted before", {{"id", id}});
+    } else {
+      Metrics::Get().accepted.Increment();
+      log::Debug("queue", "accepted", {{"id", id}, {"jobs", result->jobs.size()}});
+    }
+    results.push_back(result->accepted);
+  }
+  Tell(std::move(changes));
+  co_return results;
+}
+
+Task<absl::StatusOr<std::vector<LeasedJob>>> Core::Lease(std::string worker, int max,
+                                                         absl::Duration wait,
+                                                         std::function<bool()> is_gone) {
+  Executor& caller = *Executor::Current();
+  co_await SwitchTo(loop_);
+  absl::StatusOr<std::vector<LeasedJob>> jobs =
+      co_await dispatcher_.Lease(std::move(worker), max, wait, std::move(is_gone));
+  co_await SwitchTo(caller);
+  co_return jobs;
+}
+
+Task<absl::StatusOr<std::vector<JobId>>> Core::Heartbeat(std::vector<LeaseKey> leases) {
+  const absl::Time lease_end = clock_.Now() + options_.dispatcher.lease;
+  const absl::StatusOr<std::vector<bool>> held = co_await spool_.Heartbeat(leases, lease_end);
+  if (!held.ok()) co_return held.status();
+  std::vector<JobId> lost;
+  std::vector<Schedule::Change> changes;
+  for (std::size_t i = 0; i < leases.size(); ++i) {
+    if ((*held)[i]) {
+      changes.emplace_back(Kind::kLeased, leases[i].ref, lease_end);
+    } else {
+      lost.push_back(leases[i].ref.job);
+    }
+  }
+  Tell(std::move(changes));
+  co_return lost;
+}
+
+Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
+  const absl::Time now = clock_.Now();
+  for (JobReport& report : reports) {
+    if (report.retry_at != absl::InfinitePast()) continue;
+    report.retry_at = now + options_.policy.DelayAfter(report.key.attempt, Chance());
+  }
+  for (std::size_t first = 0; first < reports.size(); first += kReportsPerCall) {
+    const std::size_t last = std::min(reports.size(), first + kReportsPerCall);
+    std::vector<JobReport> part(reports.begin() + static_cast<std::ptrdiff_t>(first),
+                                reports.begin() + static_cast<std::ptrdiff_t>(last));
+    const absl::StatusOr<std::vector<Spool::ReportResult>> results =
+        co_await spool_.Report(std::move(part));
+    if (!results.ok()) co_return results.status();
+    std::vector<Schedule::Change> changes;
+    for (std::size_t i = 0; i < results->size(); ++i) {
+      const Spool::ReportResult& result = (*results)[i];
+      const JobReport& report = reports[first + i];
+      Count(report, result.outcome, report.key.ref.job.value());
+      if (result.outcome.late_deliveries > 0 && report.key.ref.hash != HashOf(kLocalDestination)) {
+        Metrics::Get().duplicates_possible.Increment(result.outcome.late_deliveries);
+      }
+      switch (result.outcome.kind) {
+        case JobOutcome::Kind::kDone:
+        case JobOutcome::Kind::kUnknown:
+          changes.emplace_back(Kind::kGone, report.key.ref);
+          break;
+        case JobOutcome::Kind::kWaits:
+          changes.emplace_back(Kind::kDue, report.key.ref, result.due_at);
+          break;
+        case JobOutcome::Kind::kOutdated:
+          break;
+      }
+      for (const JobRef& job : result.notifications) changes.emplace_back(Kind::kDue, job, now);
+    }
+    Tell(std::move(changes));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<std::vector<QueuedMessage>>> Core::List(Filter filter, int limit,
+                                                            std::optional<MessageId> after) {
+  return spool_.List(std::move(filter), limit, after);
+}
+
+Task<absl::StatusOr<int>> Core::Retry(Filter filter) {
+  const absl::StatusOr<std::vector<JobRef>> jobs = co_await spool_.Retry(std::move(filter));
+  if (!jobs.ok()) co_return jobs.status();
+  const absl::Time now = clock_.Now();
+  std::vector<Schedule::Change> changes;
+  for (const JobRef& job : *jobs) changes.emplace_back(Kind::kDueOrSooner, job, now);
+  Tell(std::move(changes));
+  co_return static_cast<int>(jobs->size());
+}
+
+Task<absl::StatusOr<int>> Core::Cancel(Filter filter) {
+  const absl::StatusOr<Spool::CancelResult> result = co_await spool_.Cancel(std::move(filter));
+  if (!result.ok()) co_return result.status();
+  std::vector<Schedule::Change> changes;
+  for (const JobRef& job : result->jobs) changes.emplace_back(Kind::kGone, job);
+  Tell(std::move(changes));
+  co_return result->recipients;
+}
+
+Task<absl::StatusOr<Reconciler::Pass>> Core::ReconcileNow() {
+  Executor& caller = *Executor::Current();
+  co_await SwitchTo(loop_);
+  absl::StatusOr<Reconciler::Pass> pass = co_await reconciler_.RunOnce();
+  co_await SwitchTo(caller);
+  co_return pass;
+}
+
+Task<absl::Status> Core::CollectBodies() {
+  postgres::Params params = postgres::Params::Of(absl::FormatDuration(kBodyGrace));
+  std::vector<TenantId> no_tenants;
+  const absl::StatusOr<postgres::Result> rows = co_await database_->Query(
+      std::move(no_tenants), "SELECT lookup.queue_tenants_to_collect($1::interval)",
+      std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  for (int row = 0; row < rows->rows(); ++row) {
+    const TenantId tenant(rows->Int(row, 0));
+    const absl::StatusOr<int> collected =
+        co_await bodies_.Collect(tenant, kBodyGrace, kBodiesPerCollection);
+    if (!collected.ok()) co_return collected.status();
+  }
+  co_return absl::OkStatus();
+}
+
+Task<void> Core::CountOnce() {
+  const absl::StatusOr<Spool::Totals> totals = co_await spool_.CountAll();
+  if (!totals.ok()) co_return;
+  Metrics& metrics = Metrics::Get();
+  metrics.messages.Set(static_cast<double>(totals->messages));
+  metrics.jobs.Set(static_cast<double>(totals->jobs));
+  metrics.jobs_leased.Set(static_cast<double>(totals->leased));
+  metrics.jobs_deferred.Set(static_cast<double>(totals->deferred));
+  metrics.oldest_seconds.Set(
+      totals->oldest ? absl::ToDoubleSeconds(clock_.Now() - *totals->oldest) : 0);
+}
+
+Task<void> Core::KeepHouse() {
+  constexpr int kCountsPerRound = 4;
+  while (!background_.stopping()) {
+    for (int i = 0; i < kCountsPerRound && !background_.stopping(); ++i) {
+      co_await CountOnce();
+      co_await background_.Sleep(options_.housekeeping_every / kCountsPerRound);
+    }
+    if (background_.stopping()) break;
+    absl::Status status = co_await spool_.ExpireKeys();
+    if (status.ok()) status = co_await CollectBodies();
+    if (!status.ok()) log::Warn("queue", "housekeeping failed", {{"error", status}});
+  }
+}
+
+}  // namespace posthorn::queue

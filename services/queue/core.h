@@ -1,0 +1,97 @@
+#ifndef POSTHORN_SERVICES_QUEUE_CORE_H_
+#define POSTHORN_SERVICES_QUEUE_CORE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/base/clock.h"
+#include "lib/net/event_loop.h"
+#include "lib/postgres/body_store.h"
+#include "lib/postgres/database.h"
+#include "lib/redis/client.h"
+#include "services/queue/background.h"
+#include "services/queue/dispatcher.h"
+#include "services/queue/reconciler.h"
+#include "services/queue/schedule.h"
+#include "services/queue/spool.h"
+
+namespace posthorn::queue {
+
+// The queue without its wire: spool and schedule together, and what runs in the background. Every
+// change is first committed in the spool, then told to the schedule without waiting for it. Calls
+// may be awaited on any executor. Starts also while PostgreSQL or Redis are away.
+class Core {
+ public:
+  struct Options {
+    std::string postgres_url;
+    int postgres_connections = 4;
+    absl::Duration statement_timeout = absl::Seconds(30);
+    redis::Options redis;
+    int shards = 16;
+    RetryPolicy policy;
+    Dispatcher::Options dispatcher;
+    absl::Duration reconcile_every = absl::Seconds(10);
+    absl::Duration housekeeping_every = absl::Seconds(60);
+  };
+  // `loop` (the schedule's) and `clock` must outlive the core.
+  Core(net::EventLoop& loop, const Clock& clock, Options options);
+  ~Core();  // as Stop
+
+  Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Enqueue(
+      std::vector<Message> messages);
+  Task<absl::StatusOr<std::vector<LeasedJob>>> Lease(std::string worker, int max,
+                                                     absl::Duration wait,
+                                                     std::function<bool()> is_gone);
+  // The jobs whose leases are lost.
+  Task<absl::StatusOr<std::vector<JobId>>> Heartbeat(std::vector<LeaseKey> leases);
+  // A report without retry_at (InfinitePast) waits by the schedule of retries.
+  Task<absl::Status> Report(std::vector<JobReport> reports);
+
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> List(Filter filter, int limit,
+                                                        std::optional<MessageId> after);
+  Task<absl::StatusOr<int>> Retry(Filter filter);   // jobs
+  Task<absl::StatusOr<int>> Cancel(Filter filter);  // recipients
+
+  postgres::BodyStore& bodies() { return bodies_; }
+  absl::Duration lease() const { return options_.dispatcher.lease; }
+  bool IsStorageUp() const { return database_->IsUp(); }
+
+  // Ends waiting leases; new ones answer empty. Thread-safe.
+  void Drain();
+  // When no call is under way any more. Not on the loop's thread.
+  void Stop();
+
+  // For tests: one pass of the reconciler.
+  Task<absl::StatusOr<Reconciler::Pass>> ReconcileNow();
+
+ private:
+  void Tell(std::vector<Schedule::Change> changes);
+  Task<void> TellAll();
+  Task<void> KeepHouse();
+  Task<absl::Status> CollectBodies();
+  Task<void> CountOnce();
+
+  net::EventLoop& loop_;
+  const Clock& clock_;
+  const Options options_;
+  std::unique_ptr<postgres::Database> database_;
+  postgres::BodyStore bodies_;
+  Spool spool_;
+  redis::Client redis_;
+  Schedule schedule_;
+  Background background_;
+  Reconciler reconciler_;
+  Dispatcher dispatcher_;
+  std::unique_ptr<redis::Subscriber> hints_;
+
+  std::vector<Schedule::Change> untold_;  // of the loop
+  bool telling_ = false;                  // of the loop
+};
+
+}  // namespace posthorn::queue
+
+#endif  // POSTHORN_SERVICES_QUEUE_CORE_H_

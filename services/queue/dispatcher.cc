@@ -1,0 +1,181 @@
+#include "services/queue/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/telemetry/log.h"
+#include "services/queue/metrics.h"
+
+namespace posthorn::queue {
+namespace {
+
+// After a failure of the spool the jobs taken go back this far ahead.
+constexpr absl::Duration kRetryTake = absl::Seconds(1);
+
+}  // namespace
+
+Dispatcher::Dispatcher(Background& background, Schedule& schedule, Spool& spool,
+                       const Clock& clock, Options options, std::function<void()> on_lost)
+    : background_(background),
+      schedule_(schedule),
+      spool_(spool),
+      clock_(clock),
+      options_(options),
+      on_lost_(std::move(on_lost)) {}
+
+void Dispatcher::MarkDue(int shard) {
+  due_shards_.insert(shard);
+  WakeOne();
+}
+
+void Dispatcher::Drain() {
+  draining_ = true;
+  for (const std::shared_ptr<Call>& call : waiting_) {
+    if (call->alarm) call->alarm->Ring();
+  }
+}
+
+void Dispatcher::WakeOne() {
+  if (waiting_.empty()) return;
+  if (waiting_.front()->alarm) waiting_.front()->alarm->Ring();
+}
+
+Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::Lease(std::string worker, int max,
+                                                               absl::Duration wait,
+                                                               std::function<bool()> is_gone) {
+  max = std::clamp(max, 1, options_.max_jobs);
+  auto call = std::make_shared<Call>();
+  if (wait > absl::ZeroDuration()) {
+    background_.executor().PostAfter(wait, [weak = std::weak_ptr<Call>(call)] {
+      const std::shared_ptr<Call> waited = weak.lock();
+      if (!waited) return;
+      waited->expired = true;
+      if (waited->alarm) waited->alarm->Ring();
+    });
+  } else {
+    call->expired = true;
+    // Who doesn't wait asks now what a waiting one would be told.
+    const absl::StatusOr<std::vector<Schedule::ShardState>> states =
+        co_await schedule_.Look(clock_.Now());
+    for (std::size_t i = 0; states.ok() && i < states->size(); ++i) {
+      if ((*states)[i].due) due_shards_.insert(static_cast<int>(i));
+    }
+  }
+  for (;;) {
+    if (draining_ || background_.stopping() || is_gone()) {
+      if (!due_shards_.empty()) WakeOne();
+      co_return std::vector<LeasedJob>();
+    }
+    absl::StatusOr<std::vector<LeasedJob>> jobs = co_await TakeDue(worker, max);
+    if (jobs.ok() && !jobs->empty() && is_gone()) {
+      background_.Start(GiveBack(*std::move(jobs)));
+      co_return std::vector<LeasedJob>();
+    }
+    if (!jobs.ok() || !jobs->empty()) {
+      if (!due_shards_.empty()) WakeOne();
+      co_return jobs;
+    }
+    if (!due_shards_.empty()) continue;
+    if (call->expired || draining_) co_return jobs;
+    const auto place = waiting_.insert(waiting_.end(), call);
+    if (!std::exchange(looking_, true)) background_.Start(LookAround());
+    co_await background_.Sleep(absl::Hours(1), &call->alarm);
+    waiting_.erase(place);
+  }
+}
+
+Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string worker, int max) {
+  const absl::Time now = clock_.Now();
+  const absl::Time lease_end = now + options_.lease;
+  std::vector<JobRef> taken;
+  while (static_cast<int>(taken.size()) < max && !due_shards_.empty()) {
+    auto next = due_shards_.upper_bound(last_shard_);
+    if (next == due_shards_.end()) next = due_shards_.begin();
+    const int shard = last_shard_ = *next;
+    due_shards_.erase(next);
+    const int wanted = max - static_cast<int>(taken.size());
+    absl::StatusOr<Schedule::Popped> popped =
+        co_await schedule_.Pop(shard, now, lease_end, wanted);
+    if (!popped.ok()) {
+      Metrics::Get().schedule_errors.Increment();
+      break;
+    }
+    Metrics::Get().leases_expired.Increment(popped->expired);
+    taken.insert(taken.end(), popped->jobs.begin(), popped->jobs.end());
+    if (static_cast<int>(popped->jobs.size()) == wanted) due_shards_.insert(shard);
+  }
+  if (taken.empty()) co_return std::vector<LeasedJob>();
+
+  absl::StatusOr<Spool::LeaseResult> leased =
+      co_await spool_.Lease(std::move(worker), taken, lease_end);
+  std::vector<Schedule::Change> changes;
+  if (!leased.ok()) {
+    for (const JobRef& job : taken) {
+      changes.emplace_back(Schedule::Change::Kind::kDue, job, now + kRetryTake);
+    }
+    background_.Start(ApplyQuietly(schedule_, std::move(changes), now));
+    co_return leased.status();
+  }
+  for (const JobRef& job : leased->gone) {
+    changes.emplace_back(Schedule::Change::Kind::kGone, job);
+  }
+  for (const auto& [job, at] : leased->not_due) {
+    changes.emplace_back(Schedule::Change::Kind::kDue, job, at);
+  }
+  if (!changes.empty()) background_.Start(ApplyQuietly(schedule_, std::move(changes), now));
+
+  for (const LeasedJob& job : leased->jobs) {
+    if (!job.repeated) continue;
+    log::Warn("queue", "attempt never reported",
+              {{"id", job.message.ToString()},
+               {"job", job.ref.job.value()},
+               {"destination", job.destination},
+               {"attempt", job.attempt - 1}});
+    // Local delivery is idempotent.
+    if (job.destination != kLocalDestination) Metrics::Get().duplicates_possible.Increment();
+  }
+  Metrics::Get().leased.Increment(static_cast<double>(leased->jobs.size()));
+  std::stable_sort(leased->jobs.begin(), leased->jobs.end(),
+                   [](const LeasedJob& a, const LeasedJob& b) {
+                     return a.destination < b.destination;
+                   });
+  co_return std::move(leased->jobs);
+}
+
+Task<void> Dispatcher::GiveBack(std::vector<LeasedJob> jobs) {
+  const absl::Time now = clock_.Now();
+  std::vector<JobReport> reports;
+  std::vector<Schedule::Change> changes;
+  for (const LeasedJob& job : jobs) {
+    JobReport report;
+    report.key.ref = job.ref;
+    report.key.attempt = job.attempt;
+    report.retry_at = now;
+    reports.push_back(std::move(report));
+    changes.emplace_back(Schedule::Change::Kind::kDue, job.ref, now);
+  }
+  const absl::StatusOr<std::vector<Spool::ReportResult>> given =
+      co_await spool_.Report(std::move(reports));
+  if (!given.ok()) co_return;  // they come back when the lease ends
+  for (const Schedule::Change& change : changes) due_shards_.insert(schedule_.ShardOf(change.job));
+  co_await ApplyQuietly(schedule_, std::move(changes), now);
+  WakeOne();
+}
+
+Task<void> Dispatcher::LookAround() {
+  while (!waiting_.empty() && !background_.stopping() && !draining_) {
+    const absl::StatusOr<std::vector<Schedule::ShardState>> states =
+        co_await schedule_.Look(clock_.Now());
+    bool lost = false;
+    for (std::size_t i = 0; states.ok() && i < states->size(); ++i) {
+      lost = lost || !(*states)[i].known;
+      if ((*states)[i].due) due_shards_.insert(static_cast<int>(i));
+    }
+    if (lost) on_lost_();
+    if (!due_shards_.empty()) WakeOne();
+    co_await background_.Sleep(options_.look_every);
+  }
+  looking_ = false;
+}
+
+}  // namespace posthorn::queue

@@ -1,0 +1,75 @@
+#ifndef POSTHORN_SERVICES_QUEUE_DISPATCHER_H_
+#define POSTHORN_SERVICES_QUEUE_DISPATCHER_H_
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/clock.h"
+#include "lib/base/task.h"
+#include "services/queue/background.h"
+#include "services/queue/schedule.h"
+#include "services/queue/spool.h"
+
+namespace posthorn::queue {
+
+// Hands due jobs to workers: takes them from the schedule, starts their attempts in the spool, and
+// lets workers wait until something is due. All methods belong to the background's executor.
+class Dispatcher {
+ public:
+  struct Options {
+    absl::Duration lease = absl::Seconds(60);
+    int max_jobs = 200;  // in one answer, each with up to 64 KiB of body
+    // How often waiting workers make it look at the schedule: what other replicas or the time have
+    // made due. Normally a hint comes first.
+    absl::Duration look_every = absl::Milliseconds(200);
+  };
+  // `on_lost` is called when Redis turns out to have lost a shard.
+  Dispatcher(Background& background, Schedule& schedule, Spool& spool, const Clock& clock,
+             Options options, std::function<void()> on_lost);
+
+  // Up to `max` jobs, grouped by destination, waiting up to `wait` for the first. Empty: none came.
+  // `is_gone` says that the worker's call has ended, so that nothing is leased to nobody.
+  Task<absl::StatusOr<std::vector<LeasedJob>>> Lease(std::string worker, int max,
+                                                     absl::Duration wait,
+                                                     std::function<bool()> is_gone);
+
+  // There is something due in `shard`.
+  void MarkDue(int shard);
+  // Ends all waiting; from now on every lease is empty.
+  void Drain();
+
+ private:
+  struct Call {
+    bool expired = false;
+    std::shared_ptr<Background::Alarm> alarm;
+  };
+
+  Task<absl::StatusOr<std::vector<LeasedJob>>> TakeDue(std::string worker, int max);
+  Task<void> LookAround();
+  // Ends the attempts at once: the jobs are due again.
+  Task<void> GiveBack(std::vector<LeasedJob> jobs);
+  void WakeOne();
+
+  Background& background_;
+  Schedule& schedule_;
+  Spool& spool_;
+  const Clock& clock_;
+  const Options options_;
+  const std::function<void()> on_lost_;
+
+  std::set<int> due_shards_;  // may have due jobs
+  int last_shard_ = -1;       // where the last take ended: shards take turns
+  std::list<std::shared_ptr<Call>> waiting_;
+  bool looking_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace posthorn::queue
+
+#endif  // POSTHORN_SERVICES_QUEUE_DISPATCHER_H_

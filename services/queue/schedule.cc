@@ -1,0 +1,260 @@
+#include "services/queue/schedule.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/one_shot.h"
+#include "services/queue/metrics.h"
+
+namespace posthorn::queue {
+namespace {
+
+using redis::Reply;
+
+// KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job and time for each
+// change. The index of tenants is brought up to date once for each tenant that was touched.
+const redis::Script& ApplyScript() {
+  static const auto* const script = new redis::Script(R"lua(
+local tenants, lease, tag, now = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+local touched, news, due = {}, 0, false
+for i = 5, #ARGV, 4 do
+  local kind, tenant, job, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local queue, member = tag .. ':t:' .. tenant, tenant .. ':' .. job
+  if kind == 'S' then
+    redis.call('ZREM', lease, member)
+    redis.call('ZADD', queue, at, job)
+    touched[tenant] = true
+    due = due or tonumber(at) <= now
+  elseif kind == 'A' then
+    if not redis.call('ZSCORE', lease, member) then
+      local known = redis.call('ZSCORE', queue, job)
+      if not known or tonumber(known) > tonumber(at) then
+        redis.call('ZADD', queue, at, job)
+        touched[tenant] = true
+        if not known then news = news + 1 end
+        due = due or tonumber(at) <= now
+      end
+    end
+  elseif kind == 'H' then
+    redis.call('ZADD', lease, at, member)
+    if redis.call('ZREM', queue, job) == 1 then touched[tenant] = true end
+  else
+    redis.call('ZREM', lease, member)
+    if redis.call('ZREM', queue, job) == 1 then touched[tenant] = true end
+  end
+end
+for tenant in pairs(touched) do
+  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
+  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
+  else redis.call('ZREM', tenants, tenant) end
+end
+if due then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+return news
+)lua");
+  return *script;
+}
+
+// KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many. Leases that have ended go back
+// first. Two rounds: equal shares, then what shares have left over.
+const redis::Script& PopScript() {
+  static const auto* const script = new redis::Script(R"lua(
+local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
+local now, lease_end, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local touched, expired = {}, redis.call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, 500)
+for _, member in ipairs(expired) do
+  local tenant, job = string.match(member, '^(%d+):(%d+)$')
+  redis.call('ZREM', lease, member)
+  if tenant then
+    redis.call('ZADD', tag .. ':t:' .. tenant, now, job)
+    redis.call('ZADD', tenants, 'LT', now, tenant)
+  end
+end
+local ready = redis.call('ZRANGEBYSCORE', tenants, '-inf', now, 'LIMIT', 0, math.min(wanted, 256))
+local result = {#expired}
+for round = 1, 2 do
+  local share = round == 1 and math.max(1, math.floor(wanted / math.max(1, #ready))) or wanted
+  for _, tenant in ipairs(ready) do
+    if wanted > 0 then
+      local queue = tag .. ':t:' .. tenant
+      local jobs = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0,
+                              math.min(share, wanted))
+      if #jobs > 0 then
+        redis.call('ZREM', queue, unpack(jobs))
+        local leases = {}
+        for _, job in ipairs(jobs) do
+          leases[#leases + 1] = lease_end
+          leases[#leases + 1] = tenant .. ':' .. job
+          result[#result + 1] = tenant
+          result[#result + 1] = job
+        end
+        redis.call('ZADD', lease, unpack(leases))
+        wanted = wanted - #jobs
+        touched[tenant] = true
+      end
+    end
+  end
+end
+for tenant in pairs(touched) do
+  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
+  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
+  else redis.call('ZREM', tenants, tenant) end
+end
+return result
+)lua");
+  return *script;
+}
+
+// KEYS: tenants, lease, epoch. ARGV: now.
+const redis::Script& LookScript() {
+  static const auto* const script = new redis::Script(R"lua(
+local due = #redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
+  + #redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 1)
+return {redis.call('EXISTS', KEYS[3]), due}
+)lua");
+  return *script;
+}
+
+// KEYS: the lock. ARGV: replica, milliseconds.
+const redis::Script& HoldScript() {
+  static const auto* const script = new redis::Script(R"lua(
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+)lua");
+  return *script;
+}
+
+std::string Tag(int shard) { return absl::StrCat("{q", shard, "}"); }
+std::string Millis(absl::Time time) { return absl::StrCat(absl::ToUnixMillis(time)); }
+
+// Rounded up: a job must not be popped before PostgreSQL finds it due.
+std::string DueMillis(absl::Time time) {
+  return absl::StrCat(absl::ToUnixMillis(time + absl::Milliseconds(1) - absl::Nanoseconds(1)));
+}
+
+// Awaits several calls that run at the same time on the current executor.
+struct Fleet {
+  explicit Fleet(std::size_t size) : replies(size), left(size) {}
+  std::vector<absl::StatusOr<Reply>> replies;
+  std::size_t left;
+  OneShot<bool> done;
+};
+
+Task<void> Sail(std::shared_ptr<Fleet> fleet, std::size_t index,
+                Task<absl::StatusOr<Reply>> call) {
+  fleet->replies[index] = co_await std::move(call);
+  if (--fleet->left == 0) fleet->done.Set(true);
+}
+
+Task<std::vector<absl::StatusOr<Reply>>> All(std::vector<Task<absl::StatusOr<Reply>>> calls) {
+  if (calls.empty()) co_return std::vector<absl::StatusOr<Reply>>();
+  auto fleet = std::make_shared<Fleet>(calls.size());
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    Spawn(*Executor::Current(), Sail(fleet, i, std::move(calls[i])));
+  }
+  co_await fleet->done;
+  co_return std::move(fleet->replies);
+}
+
+}  // namespace
+
+Task<absl::StatusOr<int>> Schedule::Apply(std::vector<Change> changes, absl::Time now) {
+  std::map<int, std::vector<std::string>> args_by_shard;
+  for (const Change& change : changes) {
+    const int shard = ShardOf(change.job);
+    std::vector<std::string>& args = args_by_shard[shard];
+    if (args.empty()) args = {Tag(shard), Millis(now), kDueChannel, absl::StrCat(shard)};
+    args.push_back(std::string(1, static_cast<char>(change.kind)));
+    args.push_back(absl::StrCat(change.job.tenant.value()));
+    args.push_back(absl::StrCat(change.job.job.value()));
+    args.push_back(DueMillis(change.at));
+  }
+  std::vector<Task<absl::StatusOr<Reply>>> calls;
+  for (auto& [shard, args] : args_by_shard) {
+    std::vector<std::string> keys = {Tag(shard) + ":tenants", Tag(shard) + ":lease"};
+    calls.push_back(client_.Run(ApplyScript(), std::move(keys), std::move(args)));
+  }
+  const std::vector<absl::StatusOr<Reply>> replies = co_await All(std::move(calls));
+  int news = 0;
+  for (const absl::StatusOr<Reply>& reply : replies) {
+    if (!reply.ok()) co_return reply.status();
+    news += static_cast<int>(reply->integer);
+  }
+  co_return news;
+}
+
+Task<absl::StatusOr<Schedule::Popped>> Schedule::Pop(int shard, absl::Time now,
+                                                     absl::Time lease_end, int max) {
+  std::vector<std::string> keys = {Tag(shard) + ":tenants", Tag(shard) + ":lease"};
+  std::vector<std::string> args = {Tag(shard), Millis(now), DueMillis(lease_end),
+                                   absl::StrCat(max)};
+  const absl::StatusOr<Reply> reply =
+      co_await client_.Run(PopScript(), std::move(keys), std::move(args));
+  if (!reply.ok()) co_return reply.status();
+  Popped popped;
+  const std::vector<Reply>& parts = reply->elements;
+  if (!parts.empty()) popped.expired = static_cast<int>(parts[0].integer);
+  for (std::size_t i = 1; i + 1 < parts.size(); i += 2) {
+    std::int64_t tenant = 0, job = 0;
+    if (!absl::SimpleAtoi(parts[i].text, &tenant) || !absl::SimpleAtoi(parts[i + 1].text, &job)) {
+      continue;  // not ours
+    }
+    JobRef ref;
+    ref.tenant = TenantId(tenant);
+    ref.job = JobId(job);
+    ref.hash = shard;
+    popped.jobs.push_back(ref);
+  }
+  co_return popped;
+}
+
+Task<absl::StatusOr<std::vector<Schedule::ShardState>>> Schedule::Look(absl::Time now) {
+  std::vector<Task<absl::StatusOr<Reply>>> calls;
+  for (int shard = 0; shard < shards_; ++shard) {
+    const std::string tag = Tag(shard);
+    std::vector<std::string> keys = {tag + ":tenants", tag + ":lease", tag + ":epoch"};
+    std::vector<std::string> args = {Millis(now)};
+    calls.push_back(client_.Run(LookScript(), std::move(keys), std::move(args)));
+  }
+  const std::vector<absl::StatusOr<Reply>> replies = co_await All(std::move(calls));
+  std::vector<ShardState> states;
+  for (const absl::StatusOr<Reply>& reply : replies) {
+    if (!reply.ok()) co_return reply.status();
+    ShardState state;
+    if (reply->elements.size() == 2) {
+      state.known = reply->elements[0].integer != 0;
+      state.due = reply->elements[1].integer != 0;
+    }
+    states.push_back(state);
+  }
+  co_return states;
+}
+
+Task<absl::Status> Schedule::SetEpoch(int shard, std::string epoch) {
+  std::vector<std::string> command = {"SET", Tag(shard) + ":epoch", std::move(epoch), "NX"};
+  const absl::StatusOr<Reply> reply = co_await client_.Command(std::move(command));
+  co_return reply.status();
+}
+
+Task<absl::StatusOr<bool>> Schedule::HoldReconciler(int shard, std::string replica,
+                                                    absl::Duration ttl) {
+  std::vector<std::string> keys = {Tag(shard) + ":reconciler"};
+  std::vector<std::string> args = {std::move(replica), absl::StrCat(absl::ToInt64Milliseconds(ttl))};
+  const absl::StatusOr<Reply> reply =
+      co_await client_.Run(HoldScript(), std::move(keys), std::move(args));
+  if (!reply.ok()) co_return reply.status();
+  co_return reply->integer == 1;
+}
+
+Task<void> ApplyQuietly(Schedule& schedule, std::vector<Schedule::Change> changes,
+                        absl::Time now) {
+  const absl::StatusOr<int> applied = co_await schedule.Apply(std::move(changes), now);
+  if (!applied.ok()) Metrics::Get().schedule_errors.Increment();
+}
+
+}  // namespace posthorn::queue

@@ -1,0 +1,85 @@
+#ifndef POSTHORN_SERVICES_QUEUE_SCHEDULE_H_
+#define POSTHORN_SERVICES_QUEUE_SCHEDULE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/task.h"
+#include "lib/redis/client.h"
+#include "services/queue/types.h"
+
+namespace posthorn::queue {
+
+// When which job is due, in Redis: never the truth, only what makes finding due jobs cheap. Every
+// answer is checked against the spool, so a lost or outdated entry costs time and nothing else.
+//
+// A shard is a hash of the destination, so a shard's jobs share destinations and its keys one tag:
+//   {q<N>}:t:<tenant>  zset  job id -> due, milliseconds since the epoch
+//   {q<N>}:tenants     zset  tenant -> its earliest due
+//   {q<N>}:lease       zset  "<tenant>:<job>" -> end of the lease
+//   {q<N>}:epoch       string, present as long as the shard was not lost
+//   {q<N>}:reconciler  string, the replica that reconciles the shard
+// Tenants with due jobs share what a lease takes equally.
+//
+// Methods may be awaited on any executor. Errors are those of redis::Client.
+class Schedule {
+ public:
+  // Published when jobs have become due; the message is the shard.
+  static constexpr char kDueChannel[] = "posthorn:queue:due";
+
+  Schedule(redis::Client& client, int shards) : client_(client), shards_(shards) {}
+
+  int shards() const { return shards_; }
+  int ShardOf(const JobRef& job) const { return job.hash % shards_; }
+
+  struct Change {
+    enum class Kind : char {
+      kDue = 'S',        // waits until `at`, whatever was known
+      kDueOrSooner = 'A',  // waits until `at` unless leased or waiting for something sooner
+      kLeased = 'H',     // leased until `at`
+      kGone = 'D',
+    };
+    Change(Kind kind_in, JobRef job_in, absl::Time at_in = absl::UnixEpoch())
+        : kind(kind_in), job(job_in), at(at_in) {}
+    Kind kind;
+    JobRef job;
+    absl::Time at;
+  };
+  // Applies the changes of any shards, one script call a shard, all sent together. Returns how many
+  // jobs were news to Redis. An error says that some may not have been applied.
+  Task<absl::StatusOr<int>> Apply(std::vector<Change> changes, absl::Time now);
+
+  struct Popped {
+    std::vector<JobRef> jobs;  // `hash` is that of the shard, not of the destination
+    int expired = 0;           // leases that had ended unreported
+  };
+  // Takes up to `max` due jobs of a shard and marks them leased until `lease_end`.
+  Task<absl::StatusOr<Popped>> Pop(int shard, absl::Time now, absl::Time lease_end, int max);
+
+  struct ShardState {
+    bool known = false;  // the epoch is there: Redis has not lost the shard
+    bool due = false;    // something can be popped
+  };
+  // Of all shards.
+  Task<absl::StatusOr<std::vector<ShardState>>> Look(absl::Time now);
+
+  // Declares the shard complete again.
+  Task<absl::Status> SetEpoch(int shard, std::string epoch);
+  // True if `replica` is the one to reconcile the shard for the next `ttl`.
+  Task<absl::StatusOr<bool>> HoldReconciler(int shard, std::string replica, absl::Duration ttl);
+
+ private:
+  redis::Client& client_;
+  const int shards_;
+};
+
+// Applies changes whose loss the reconciler repairs: errors are only counted.
+Task<void> ApplyQuietly(Schedule& schedule, std::vector<Schedule::Change> changes, absl::Time now);
+
+}  // namespace posthorn::queue
+
+#endif  // POSTHORN_SERVICES_QUEUE_SCHEDULE_H_

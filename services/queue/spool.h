@@ -1,0 +1,116 @@
+#ifndef POSTHORN_SERVICES_QUEUE_SPOOL_H_
+#define POSTHORN_SERVICES_QUEUE_SPOOL_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/clock.h"
+#include "lib/base/task.h"
+#include "lib/postgres/database.h"
+#include "services/queue/retry_policy.h"
+#include "services/queue/types.h"
+
+namespace posthorn::queue {
+
+// The queue's truth: schema queue in PostgreSQL. Every change is committed when its task ends.
+// Knows nothing of the schedule. Thread-safe; destroy it only when nobody awaits a call.
+//
+// All calls: kStorageDown while PostgreSQL is away.
+class Spool {
+ public:
+  struct Options {
+    postgres::ConnectionOptions connection;
+    int group_connections = 2;
+    RetryPolicy policy;
+    absl::Duration keys_live = absl::Hours(24);
+  };
+  // What the service's connections need besides url and timeouts: the role, and settings that keep
+  // plans on the indexes (statistics of tables that empty and fill by the second mislead).
+  static postgres::ConnectionOptions ConnectTo(std::string url);
+
+  // `database` and `clock` must outlive the spool.
+  Spool(postgres::Database& database, const Clock& clock, Options options);
+  ~Spool();
+
+  struct EnqueueResult {
+    Accepted accepted;
+    std::vector<JobRef> jobs;  // to be scheduled for now
+  };
+  // One result a message, all committed together. An error of one message: kBadAddress (a
+  // recipient without domain), kNotFound (no such stored body), kInvalidArgument.
+  Task<absl::StatusOr<std::vector<absl::StatusOr<EnqueueResult>>>> Enqueue(
+      std::vector<Message> messages);
+
+  struct LeaseResult {
+    std::vector<LeasedJob> jobs;
+    std::vector<JobRef> gone;                            // PostgreSQL has them no more
+    std::vector<std::pair<JobRef, absl::Time>> not_due;  // leased or due only then
+  };
+  // Starts an attempt of those of `jobs` that are due.
+  Task<absl::StatusOr<LeaseResult>> Lease(std::string worker, std::vector<JobRef> jobs,
+                                          absl::Time lease_end);
+  // Whether each lease is still held under its attempt; then it lasts until `lease_end`.
+  Task<absl::StatusOr<std::vector<bool>>> Heartbeat(std::vector<LeaseKey> leases,
+                                                    absl::Time lease_end);
+
+  struct ReportResult {
+    JobOutcome outcome;
+    absl::Time due_at;                  // kWaits
+    std::vector<JobRef> notifications;  // jobs of the DSNs that were enqueued
+  };
+  // One result a report. Reports of one job in one call are not allowed.
+  Task<absl::StatusOr<std::vector<ReportResult>>> Report(std::vector<JobReport> reports);
+
+  // By message id, after `after`.
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> List(Filter filter, int limit,
+                                                        std::optional<MessageId> after);
+  // Makes waiting jobs due now.
+  Task<absl::StatusOr<std::vector<JobRef>>> Retry(Filter filter);
+  struct CancelResult {
+    std::vector<JobRef> jobs;  // gone
+    int recipients = 0;
+  };
+  Task<absl::StatusOr<CancelResult>> Cancel(Filter filter);
+
+  struct DueJob {
+    JobRef ref;
+    absl::Time due_at;
+    absl::Time next_at;  // later than due_at while leased
+  };
+  // Jobs of these shards with due_at up to `horizon`, by (due_at, tenant, job), after `after`.
+  Task<absl::StatusOr<std::vector<DueJob>>> Due(std::vector<int> shards, int shard_count,
+                                                absl::Time horizon, std::optional<DueJob> after,
+                                                int limit);
+
+  struct Totals {
+    std::int64_t messages = 0;
+    std::int64_t jobs = 0;
+    std::int64_t leased = 0;
+    std::int64_t deferred = 0;
+    std::optional<absl::Time> oldest;
+  };
+  Task<absl::StatusOr<Totals>> CountAll();
+  // Removes keys of accepted messages that have expired.
+  Task<absl::Status> ExpireKeys();
+  // All tenants that have messages here.
+  Task<absl::StatusOr<std::vector<TenantId>>> Tenants();
+
+ private:
+  class Groups;
+  Task<absl::StatusOr<std::vector<TenantId>>> TenantsOf(const Filter& filter);
+
+  postgres::Database& database_;
+  const Clock& clock_;
+  const Options options_;
+  std::unique_ptr<Groups> groups_;
+};
+
+}  // namespace posthorn::queue
+
+#endif  // POSTHORN_SERVICES_QUEUE_SPOOL_H_

@@ -1,0 +1,215 @@
+// What operators ask of the spool: list, retry, cancel.
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
+#include "services/queue/spool.h"
+
+namespace posthorn::queue {
+namespace {
+
+// Messages a transaction works on at once.
+constexpr int kBatch = 500;
+
+constexpr char kFind[] =
+    "SELECT m.tenant_id, m.message_id, m.reverse_path, m.size, m.received_at, m.expires_at,"
+    " m.first_job_id, m.job_count FROM queue.message m"
+    " WHERE (m.message_id, m.tenant_id) > ($1, $2::bigint)"
+    " AND ($3 = ''::bytea OR m.message_id = $3) AND ($4 = '' OR lower(m.reverse_path) = $4)"
+    " AND ($5 = '' OR EXISTS (SELECT FROM queue.job j WHERE j.tenant_id = m.tenant_id"
+    "   AND j.job_id >= m.first_job_id AND j.job_id < m.first_job_id + m.job_count"
+    "   AND j.destination = $5))"
+    " ORDER BY m.message_id, m.tenant_id LIMIT $6";
+constexpr char kRecipients[] =
+    "SELECT a.n, r.address, r.account_id, r.state, r.remote_host, r.smtp_code, r.enhanced_status,"
+    " r.reply, j.job_id IS NOT NULL, j.destination, j.attempt, j.leased_until, j.due_at"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS a(t, first, count, n)"
+    " JOIN queue.recipient r ON r.tenant_id = a.t AND r.job_id >= a.first"
+    "   AND r.job_id < a.first + a.count"
+    " LEFT JOIN queue.job j ON j.tenant_id = r.tenant_id AND j.job_id = r.job_id"
+    " ORDER BY a.n, r.job_id, r.recipient_id";
+constexpr char kRetry[] =
+    "UPDATE queue.job j SET due_at = $1 FROM unnest($2::bigint[], $3::bytea[]) AS a(t, id)"
+    " JOIN queue.message m ON m.tenant_id = a.t AND m.message_id = a.id"
+    " WHERE j.tenant_id = m.tenant_id AND j.job_id >= m.first_job_id"
+    " AND j.job_id < m.first_job_id + m.job_count AND j.leased_until IS NULL AND j.due_at > $1"
+    " AND ($4 = '' OR j.destination = $4) RETURNING j.tenant_id, j.job_id, j.hash";
+constexpr char kCancel[] =
+    "SELECT tenant_id, job_id, hash, recipients FROM queue.cancel($1, $2, $3, NULLIF($4, ''))";
+
+std::string LastReply(const postgres::Result& rows, int row) {
+  const std::string host = rows.Text(row, 4);
+  const std::int64_t code = rows.Int(row, 5);
+  std::string reply;
+  if (!host.empty()) absl::StrAppend(&reply, host, ": ");
+  if (code != 0) absl::StrAppend(&reply, code, " ");
+  const std::string status = rows.Text(row, 6);
+  if (!status.empty()) absl::StrAppend(&reply, status, " ");
+  absl::StrAppend(&reply, rows.Text(row, 7));
+  return reply;
+}
+
+JobRef RefOf(const postgres::Result& rows, int row) {
+  JobRef ref;
+  ref.tenant = TenantId(rows.Int(row, 0));
+  ref.job = JobId(rows.Int(row, 1));
+  ref.hash = static_cast<int>(rows.Int(row, 2));
+  return ref;
+}
+
+// A page of messages found, as the columns of kFind.
+struct Page {
+  std::vector<QueuedMessage> messages;
+  std::vector<std::int64_t> first_jobs, job_counts;
+
+  std::vector<std::int64_t> Tenants() const {
+    std::vector<std::int64_t> tenants;
+    for (const QueuedMessage& message : messages) tenants.push_back(message.tenant.value());
+    return tenants;
+  }
+  std::vector<TenantId> TenantSet() const {
+    std::vector<TenantId> tenants;
+    for (const QueuedMessage& message : messages) tenants.push_back(message.tenant);
+    std::sort(tenants.begin(), tenants.end());
+    tenants.erase(std::unique(tenants.begin(), tenants.end()), tenants.end());
+    return tenants;
+  }
+};
+
+Task<absl::StatusOr<Page>> FindPage(postgres::Database& database, std::vector<TenantId> tenants,
+                                    Filter filter, std::optional<MessageId> after,
+                                    TenantId after_tenant, int limit) {
+  const std::string after_id = after ? after->bytes() : std::string();
+  const std::string wanted_id = filter.message ? filter.message->bytes() : std::string();
+  postgres::Params params = postgres::Params::Of(
+      postgres::Bytes(after_id), after_tenant, postgres::Bytes(wanted_id), filter.reverse_path,
+      filter.destination, limit);
+  absl::StatusOr<postgres::Result> rows =
+      co_await database.Query(std::move(tenants), kFind, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  Page page;
+  for (int row = 0; row < rows->rows(); ++row) {
+    QueuedMessage message;
+    message.tenant = TenantId(rows->Int(row, 0));
+    absl::StatusOr<MessageId> id = MessageId::FromBytes(rows->Bytes(row, 1));
+    if (!id.ok()) co_return id.status();
+    message.id = *id;
+    message.reverse_path = rows->Text(row, 2);
+    message.size = static_cast<std::uint64_t>(rows->Int(row, 3));
+    message.received_at = rows->Time(row, 4);
+    message.expires_at = rows->Time(row, 5);
+    page.messages.push_back(std::move(message));
+    page.first_jobs.push_back(rows->Int(row, 6));
+    page.job_counts.push_back(rows->Int(row, 7));
+  }
+  co_return page;
+}
+
+// The arrays that name a page's messages. Views point into `ids`, which outlives the call.
+void AddMessages(const Page& page, std::vector<std::string>& ids, postgres::Params& params) {
+  for (const QueuedMessage& message : page.messages) ids.push_back(message.id.bytes());
+  const std::vector<std::optional<std::string_view>> views(ids.begin(), ids.end());
+  params.AddInts(page.Tenants()).AddBytesArray(views);
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::vector<TenantId>>> Spool::TenantsOf(const Filter& filter) {
+  if (filter.tenant) co_return std::vector<TenantId>(1, filter.tenant);
+  co_return co_await Tenants();
+}
+
+Task<absl::StatusOr<std::vector<QueuedMessage>>> Spool::List(Filter filter, int limit,
+                                                             std::optional<MessageId> after) {
+  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsOf(filter);
+  if (!tenants.ok()) co_return tenants.status();
+  // Ids are unique over the platform, so all of the last page's id has been shown.
+  constexpr TenantId kLastTenant(std::numeric_limits<std::int64_t>::max());
+  absl::StatusOr<Page> page = co_await FindPage(database_, *tenants, filter, after,
+                                                after ? kLastTenant : TenantId(), limit);
+  if (!page.ok()) co_return page.status();
+  postgres::Params params;
+  params.AddInts(page->Tenants()).AddInts(page->first_jobs).AddInts(page->job_counts);
+  absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(page->TenantSet(), kRecipients, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  for (int row = 0; row < rows->rows(); ++row) {
+    QueuedRecipient recipient;
+    recipient.address = rows->Text(row, 1);
+    recipient.state = static_cast<RecipientState>(rows->Int(row, 3));
+    recipient.last_reply = LastReply(*rows, row);
+    const bool has_job = rows->Bool(row, 8);
+    if (has_job) {
+      recipient.destination = rows->Text(row, 9);
+      recipient.attempts = static_cast<int>(rows->Int(row, 10));
+      recipient.leased = !rows->IsNull(row, 11);
+      if (!recipient.leased && recipient.state < RecipientState::kDelivered) {
+        recipient.next_attempt_at = rows->Time(row, 12);
+      }
+    } else {
+      Recipient known;
+      known.address = recipient.address;
+      known.account = AccountId(rows->Int(row, 2));
+      recipient.destination = DestinationOf(known);
+    }
+    page->messages[static_cast<std::size_t>(rows->Int(row, 0) - 1)].recipients.push_back(
+        std::move(recipient));
+  }
+  co_return std::move(page->messages);
+}
+
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
+  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsOf(filter);
+  if (!tenants.ok()) co_return tenants.status();
+  std::vector<JobRef> refs;
+  std::optional<MessageId> after;
+  TenantId after_tenant;
+  for (;;) {
+    absl::StatusOr<Page> page =
+        co_await FindPage(database_, *tenants, filter, after, after_tenant, kBatch);
+    if (!page.ok()) co_return page.status();
+    if (page->messages.empty()) co_return refs;
+    after = page->messages.back().id;
+    after_tenant = page->messages.back().tenant;
+    postgres::Params params = postgres::Params::Of(clock_.Now());
+    std::vector<std::string> ids;
+    AddMessages(*page, ids, params);
+    params.Add(filter.destination);
+    absl::StatusOr<postgres::Result> rows =
+        co_await database_.Query(page->TenantSet(), kRetry, std::move(params));
+    if (!rows.ok()) co_return rows.status();
+    for (int row = 0; row < rows->rows(); ++row) refs.push_back(RefOf(*rows, row));
+  }
+}
+
+Task<absl::StatusOr<Spool::CancelResult>> Spool::Cancel(Filter filter) {
+  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsOf(filter);
+  if (!tenants.ok()) co_return tenants.status();
+  CancelResult result;
+  std::optional<MessageId> after;
+  TenantId after_tenant;
+  for (;;) {
+    absl::StatusOr<Page> page =
+        co_await FindPage(database_, *tenants, filter, after, after_tenant, kBatch);
+    if (!page.ok()) co_return page.status();
+    if (page->messages.empty()) co_return result;
+    after = page->messages.back().id;
+    after_tenant = page->messages.back().tenant;
+    postgres::Params params = postgres::Params::Of(clock_.Now());
+    std::vector<std::string> ids;
+    AddMessages(*page, ids, params);
+    params.Add(filter.destination);
+    absl::StatusOr<postgres::Result> rows =
+        co_await database_.Query(page->TenantSet(), kCancel, std::move(params));
+    if (!rows.ok()) co_return rows.status();
+    for (int row = 0; row < rows->rows(); ++row) {
+      result.jobs.push_back(RefOf(*rows, row));
+      result.recipients += static_cast<int>(rows->Int(row, 3));
+    }
+  }
+}
+
+}  // namespace posthorn::queue

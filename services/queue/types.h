@@ -1,0 +1,153 @@
+#ifndef POSTHORN_SERVICES_QUEUE_TYPES_H_
+#define POSTHORN_SERVICES_QUEUE_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "lib/base/ids.h"
+
+namespace posthorn::queue {
+
+// Mailboxes of this platform are one destination.
+inline constexpr char kLocalDestination[] = "local";
+inline constexpr std::size_t kRecipientsPerJob = 100;
+
+struct Recipient {
+  Recipient() = default;
+  std::string address;
+  std::string original_address;
+  AccountId account;
+};
+
+// A message to accept. Either `inline_body` (up to 64 KiB) or `body_sha256` of a stored one.
+struct Message {
+  TenantId tenant;
+  MessageId id;
+  std::string reverse_path;
+  std::vector<Recipient> recipients;
+  std::string prefix;
+  std::optional<std::string> inline_body;
+  std::string body_sha256;
+  std::uint64_t size = 0;  // octets of the body
+  absl::Time received_at;
+  bool body_is_8bit = false;
+  std::string resend_key;
+  std::string idempotency_key;
+  std::string local_resend_key;
+};
+
+struct Accepted {
+  MessageId id;  // another than the message's if it was accepted before under that one
+  bool duplicate = false;
+};
+
+// Names a job to the schedule: `hash` finds its shard.
+struct JobRef {
+  TenantId tenant;
+  JobId job;
+  int hash = 0;
+  friend bool operator==(const JobRef&, const JobRef&) = default;
+};
+
+struct LeasedRecipient {
+  std::int64_t id = 0;
+  std::string address;
+  std::string original_address;
+  AccountId account;
+};
+
+struct LeasedJob {
+  JobRef ref;
+  int attempt = 0;
+  // The attempt before ended without a report: its worker may have delivered.
+  bool repeated = false;
+  MessageId message;
+  std::string destination;
+  std::string reverse_path;
+  std::vector<LeasedRecipient> recipients;
+  std::string prefix;
+  std::optional<std::string> inline_body;
+  std::string body_sha256;
+  std::uint64_t size = 0;
+  absl::Time received_at;
+  absl::Time expires_at;
+  bool body_is_8bit = false;
+  bool delay_warning_due = false;
+  std::string local_resend_key;
+};
+
+// A lease as its holder names it.
+struct LeaseKey {
+  JobRef ref;
+  int attempt = 0;
+};
+
+// As the column queue.recipient.state.
+enum class RecipientState { kQueued = 0, kDeferred = 1, kDelivered = 2, kBounced = 3, kCancelled = 4 };
+
+struct RecipientReport {
+  std::int64_t id = 0;
+  RecipientState outcome = RecipientState::kDeferred;  // kDeferred, kDelivered or kBounced
+  std::string remote_host;
+  int smtp_code = 0;
+  std::string enhanced_status;
+  std::string text;
+};
+
+// A report of the current attempt ends it: recipients that are neither delivered nor bounced wait
+// until `retry_at`, those it doesn't name with their state unchanged.
+struct JobReport {
+  LeaseKey key;
+  std::vector<RecipientReport> recipients;
+  absl::Time retry_at;
+  std::vector<Message> notifications;
+  bool delay_warning_sent = false;
+};
+
+// What a report came to.
+struct JobOutcome {
+  enum class Kind { kDone, kWaits, kOutdated, kUnknown };
+  Kind kind = Kind::kUnknown;
+  int late_deliveries = 0;  // recorded for an attempt that was not current any more
+};
+
+// For operators. Empty or none: any.
+struct Filter {
+  TenantId tenant;
+  std::optional<MessageId> message;
+  std::string destination;
+  std::string reverse_path;
+};
+
+struct QueuedRecipient {
+  std::string address;
+  std::string destination;
+  RecipientState state = RecipientState::kQueued;
+  bool leased = false;
+  int attempts = 0;
+  std::optional<absl::Time> next_attempt_at;
+  std::string last_reply;
+};
+
+struct QueuedMessage {
+  TenantId tenant;
+  MessageId id;
+  std::string reverse_path;
+  std::uint64_t size = 0;
+  absl::Time received_at;
+  absl::Time expires_at;
+  std::vector<QueuedRecipient> recipients;
+};
+
+// Where mail for this recipient goes: "local" or the lower-case domain. Addresses come with
+// A-labels (the gateway's work).
+std::string DestinationOf(const Recipient& recipient);
+// Never negative; the same on every replica and in every version.
+int HashOf(const std::string& destination);
+
+}  // namespace posthorn::queue
+
+#endif  // POSTHORN_SERVICES_QUEUE_TYPES_H_
