@@ -157,6 +157,7 @@ Task<std::vector<absl::Status>> LocalDelivery::Store(const Job& job, TenantId te
   delivery.reverse_path = job.reverse_path;
   delivery.recipients = std::move(recipients);
   delivery.received_at = job.received_at;
+  delivery.resend_key = job.local_resend_key;
   if (!job.stored_body.has_value()) {
     delivery.inline_body = job.inline_body;
   } else {

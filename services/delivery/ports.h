@@ -76,6 +76,7 @@ struct MailboxDelivery {
   std::string inline_body;
   std::optional<BodyRef> stored_body;
   absl::Time received_at;
+  std::string resend_key;  // empty: no resend detection
 };
 
 class MailboxPort {

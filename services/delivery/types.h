@@ -45,6 +45,8 @@ struct Job {
   absl::Time expires_at;
   bool body_is_8bit = false;
   bool delay_warning_due = false;
+  // The sender's, for mailboxes: a copy that came another way is known as the same message.
+  std::string local_resend_key;
 
   std::uint64_t body_size() const {
     return stored_body.has_value() ? stored_body->size : inline_body.size();

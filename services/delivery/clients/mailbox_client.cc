@@ -92,6 +92,7 @@ void ToProto(MailboxDelivery&& in, mbox::Delivery& out) {
     out.set_inline_body(std::move(in.inline_body));
   }
   ToProto(in.received_at, *out.mutable_received_at());
+  out.set_resend_key(in.resend_key);
 }
 
 std::vector<absl::Status> FromProto(const mbox::DeliveryResult& in) {

@@ -46,6 +46,7 @@ absl::StatusOr<Job> FromProto(pb::Job& in) {
   job.received_at = FromProto(in.received_at());
   job.expires_at = in.has_expires_at() ? FromProto(in.expires_at()) : absl::InfiniteFuture();
   job.body_is_8bit = in.body_is_8bit();
+  job.local_resend_key = in.local_resend_key();
   job.delay_warning_due = in.delay_warning_due();
   return job;
 }
