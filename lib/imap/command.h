@@ -79,7 +79,7 @@ struct ListCommand {
   std::vector<std::string> patterns;  // UTF-8, with % and *
   bool select_subscribed = false;     // RFC 5258 selection options
   bool select_special_use = false;
-  bool return_subscribed = false;     // and return options
+  bool return_subscribed = false;  // and return options
 };
 enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen };
 struct StatusCommand {
@@ -151,24 +151,24 @@ struct FetchCommand {
 struct SearchKey {
   enum class Kind {
     kAll,
-    kAnd,   // children
-    kOr,    // two children
-    kNot,   // one child
+    kAnd,  // children
+    kOr,   // two children
+    kNot,  // one child
     kSequence,
     kUid,
-    kFlag,      // system flag in number; \Recent too
-    kKeyword,   // text
-    kNew,       // recent and unseen
-    kLarger,    // number
+    kFlag,     // system flag in number; \Recent too
+    kKeyword,  // text
+    kNew,      // recent and unseen
+    kLarger,   // number
     kSmaller,
-    kBefore,    // days
+    kBefore,  // days
     kOn,
     kSince,
     kSentBefore,
     kSentOn,
     kSentSince,
-    kHeader,    // name, text
-    kBody,      // text
+    kHeader,  // name, text
+    kBody,    // text
     kText,
   };
   SearchKey() = default;

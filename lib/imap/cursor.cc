@@ -119,8 +119,7 @@ absl::StatusOr<std::string> Cursor::String() {
   if (Consume('{')) {
     const std::optional<std::uint64_t> size = Number64();
     if (size) Consume('+');
-    if (!size || !Consume('}') || !Consume('\r') || !Consume('\n') ||
-        text_.size() - pos_ < *size) {
+    if (!size || !Consume('}') || !Consume('\r') || !Consume('\n') || text_.size() - pos_ < *size) {
       return SyntaxError("Invalid literal");
     }
     const std::string_view value = text_.substr(pos_, *size);

@@ -24,7 +24,10 @@ TEST(SequenceSetTest, ResolvesSortsAndMerges) {
       {"overlap", {{5, 8}, {1, 3}, {4, 4}, {7, 9}}, 10, {{1, 9}}},
       {"gap", {{1, 1}, {3, 3}}, 10, {{1, 1}, {3, 3}}},
       {"empty mailbox", {{1, kStar}}, 0, {}},
-      {"largest number", {{4294967295u, 4294967295u}, {1, kStar}}, 4, {{1, 4}, {4294967295u, 4294967295u}}},
+      {"largest number",
+       {{4294967295u, 4294967295u}, {1, kStar}},
+       4,
+       {{1, 4}, {4294967295u, 4294967295u}}},
   };
   for (const Row& row : rows) {
     EXPECT_EQ(SequenceSet{row.set}.Resolve(row.largest), row.resolved) << row.name;
@@ -68,11 +71,21 @@ TEST(MailboxNameTest, MatchesPatterns) {
     bool matches;
   };
   const Row rows[] = {
-      {"INBOX", "inbox", true},   {"INBOX", "%", true},       {"a/b", "%", false},
-      {"a/b", "*", true},         {"a/b", "a/%", true},       {"a/b/c", "a/%", false},
-      {"a/b/c", "a/*", true},     {"a/b/c", "%/%/c", true},   {"abc", "a*c", true},
-      {"abc", "a%d", false},      {"INBOX/x", "InBox/%", true}, {"Inboxes", "inboxes", false},
-      {"", "", true},             {"a", "", false},           {"aaaa", "*a*a*a*a*a", false},
+      {"INBOX", "inbox", true},
+      {"INBOX", "%", true},
+      {"a/b", "%", false},
+      {"a/b", "*", true},
+      {"a/b", "a/%", true},
+      {"a/b/c", "a/%", false},
+      {"a/b/c", "a/*", true},
+      {"a/b/c", "%/%/c", true},
+      {"abc", "a*c", true},
+      {"abc", "a%d", false},
+      {"INBOX/x", "InBox/%", true},
+      {"Inboxes", "inboxes", false},
+      {"", "", true},
+      {"a", "", false},
+      {"aaaa", "*a*a*a*a*a", false},
   };
   for (const Row& row : rows) {
     EXPECT_EQ(MatchesPattern(row.name, row.pattern), row.matches) << row.name << " " << row.pattern;

@@ -272,8 +272,7 @@ std::optional<Received> Receiver::NextAppendTail() {
 
 std::optional<Received> Receiver::SkipLine() {
   const std::optional<std::string_view> line = TakeLine();
-  const std::string_view part =
-      line ? *line : std::string_view(buffer_).substr(pos_);
+  const std::string_view part = line ? *line : std::string_view(buffer_).substr(pos_);
   skip_tail_.append(part.substr(part.size() - std::min(part.size(), kSkipTail)));
   if (skip_tail_.size() > kSkipTail) skip_tail_.erase(0, skip_tail_.size() - kSkipTail);
   if (!line) {
@@ -288,8 +287,8 @@ std::optional<Received> Receiver::SkipLine() {
   state_ = State::kCommand;
   if (mark && !mark->synchronising) {
     if (mark->overflow) {
-      return CommandFailure{{}, MakeFailure(Failure::kMessageTooLarge, "Literal is too large"),
-                            true};
+      return CommandFailure{
+          {}, MakeFailure(Failure::kMessageTooLarge, "Literal is too large"), true};
     }
     remaining_ = mark->size;
     state_ = State::kSkipLiteral;

@@ -14,8 +14,8 @@
 namespace posthorn::imap {
 
 struct ReceiverLimits {
-  std::size_t line_octets = 65536;              // a command without its literals
-  std::size_t literal_octets = 1024 * 1024;     // all literals of a command together
+  std::size_t line_octets = 65536;           // a command without its literals
+  std::size_t literal_octets = 1024 * 1024;  // all literals of a command together
   std::uint64_t append_octets = 50 * 1024 * 1024;
 };
 
@@ -47,8 +47,8 @@ struct CommandFailure {
   absl::Status status;
   bool fatal = false;  // the stream cannot be followed any further: say BYE
 };
-using Received = std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendEnd, RawLine,
-                              CommandFailure>;
+using Received =
+    std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendEnd, RawLine, CommandFailure>;
 
 // Turns the bytes of an IMAP client into commands; knows no socket. Feed what arrives, then call
 // Next until it answers NeedMore; between two Feeds memory is bounded by the limits plus what was

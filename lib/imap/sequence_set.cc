@@ -41,8 +41,7 @@ bool Contains(const std::vector<SequenceRange>& ranges, std::uint32_t number) {
 std::vector<SequenceRange> ToRanges(const std::vector<std::uint32_t>& numbers) {
   std::vector<SequenceRange> ranges;
   for (std::uint32_t number : numbers) {
-    if (!ranges.empty() && ranges.back().last != UINT32_MAX &&
-        ranges.back().last + 1 == number) {
+    if (!ranges.empty() && ranges.back().last != UINT32_MAX && ranges.back().last + 1 == number) {
       ranges.back().last = number;
     } else {
       ranges.push_back(SequenceRange{number, number});

@@ -151,9 +151,9 @@ Task<void> ChangeHub::PollOnce(std::shared_ptr<std::atomic<bool>> running, Chang
       for (const auto& [key, watches] : hub->entries_) keys.push_back(key);
     }
     for (std::size_t at = 0; at < keys.size(); at += kAccountsPerCall) {
-      std::vector<Key> batch(keys.begin() + static_cast<std::ptrdiff_t>(at),
-                             keys.begin() + static_cast<std::ptrdiff_t>(
-                                                std::min(at + kAccountsPerCall, keys.size())));
+      std::vector<Key> batch(
+          keys.begin() + static_cast<std::ptrdiff_t>(at),
+          keys.begin() + static_cast<std::ptrdiff_t>(std::min(at + kAccountsPerCall, keys.size())));
       absl::StatusOr<std::vector<ModSeq>> marks = co_await hub->store_.GetWatermarks(batch);
       if (!*running) co_return;
       // The store is away: the next poll is soon enough.

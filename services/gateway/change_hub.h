@@ -59,8 +59,7 @@ class ChangeHub {
   void Stop();
 
   // From an executor. `seen`: the MODSEQ the session has read up to.
-  Watch Register(TenantId tenant, AccountId account, ModSeq seen,
-                 std::function<void()> on_change);
+  Watch Register(TenantId tenant, AccountId account, ModSeq seen, std::function<void()> on_change);
 
   // "<tenant_id> <account_id> <modseq>", the payload on channel "posthorn:hint:*". Anything else
   // is ignored.

@@ -25,9 +25,7 @@ class ChangeHubTest : public testing::Test {
 
   ChangeHub::Watch Register(ModSeq seen) {
     ChangeHub::Watch watch;
-    executor_.Post([&] {
-      watch = hub_.Register(kTenant, kAccount, seen, [this] { ++woken_; });
-    });
+    executor_.Post([&] { watch = hub_.Register(kTenant, kAccount, seen, [this] { ++woken_; }); });
     executor_.RunUntilIdle();
     return watch;
   }
@@ -56,7 +54,8 @@ TEST_F(ChangeHubTest, WakesOnANewerModseqOfItsAccountOnly) {
 
 TEST_F(ChangeHubTest, IgnoresMalformedHints) {
   const ChangeHub::Watch watch = Register(0);
-  for (const char* hint : {"", "3 7", "3 7 x", "3 7 1 1", "a b c", "3  7", "99999999999999999999 7 1"}) {
+  for (const char* hint :
+       {"", "3 7", "3 7 x", "3 7 1 1", "a b c", "3  7", "99999999999999999999 7 1"}) {
     Hint(hint);
   }
   EXPECT_EQ(woken_, 0);

@@ -2,8 +2,7 @@
 
 namespace posthorn::imap {
 
-void AppendFlags(std::uint32_t system, const std::vector<std::string>& keywords,
-                 std::string& out) {
+void AppendFlags(std::uint32_t system, const std::vector<std::string>& keywords, std::string& out) {
   struct Name {
     std::uint32_t bit;
     std::string_view name;

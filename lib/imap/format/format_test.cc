@@ -16,11 +16,8 @@ std::string Out(F f) {
 
 TEST(FormatTest, StringsAreQuotedOrLiterals) {
   const std::pair<std::string, const char*> rows[] = {
-      {"plain", "\"plain\""},
-      {"a\"b\\c", "\"a\\\"b\\\\c\""},
-      {"", "\"\""},
-      {"a\r\nb", "{4}\r\na\r\nb"},
-      {"\xc3\xa4", "{2}\r\n\xc3\xa4"},
+      {"plain", "\"plain\""},      {"a\"b\\c", "\"a\\\"b\\\\c\""},  {"", "\"\""},
+      {"a\r\nb", "{4}\r\na\r\nb"}, {"\xc3\xa4", "{2}\r\n\xc3\xa4"},
   };
   for (const auto& [text, expected] : rows) {
     EXPECT_EQ(Out([&](std::string& out) { AppendString(text, out); }), expected);
@@ -45,7 +42,8 @@ TEST(FormatTest, FailuresBecomeBadOrNoWithTheirCode) {
   };
   EXPECT_EQ(failure(Failure::kUnknownCommand), "t BAD Unknown command\r\n");
   EXPECT_EQ(failure(Failure::kNoSuchMailbox), "t NO [NONEXISTENT] No such mailbox\r\n");
-  EXPECT_EQ(failure(Failure::kBadCharset), "t NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset\r\n");
+  EXPECT_EQ(failure(Failure::kBadCharset),
+            "t NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset\r\n");
   EXPECT_EQ(Out([](std::string& out) { AppendFailure("", absl::InternalError("secret"), out); }),
             "* NO [SERVERBUG] Temporary failure, try again later\r\n");
 }

@@ -50,8 +50,8 @@ void AppendString(std::string_view text, std::string& out) {
 }
 
 void AppendAString(std::string_view text, std::string& out) {
-  bool atom = !text.empty() &&
-              !absl::EqualsIgnoreCase(absl::string_view(text.data(), text.size()), "NIL");
+  bool atom =
+      !text.empty() && !absl::EqualsIgnoreCase(absl::string_view(text.data(), text.size()), "NIL");
   for (const char c : text) atom = atom && (IsAtomChar(c) || c == ']');
   if (atom) {
     out += text;

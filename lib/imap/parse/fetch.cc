@@ -1,7 +1,8 @@
 // fetch     = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
 //             "(" fetch-att *(SP fetch-att) ")")
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-//             "BODY" ["STRUCTURE"] / "UID" / "BODY" [".PEEK"] section ["<" number "." nz-number ">"]
+//             "BODY" ["STRUCTURE"] / "UID" / "BODY" [".PEEK"] section ["<" number "." nz-number
+//             ">"]
 // section   = "[" [section-msgtext / (nz-number *("." nz-number) ["." (section-msgtext / "MIME")])]
 //             "]"
 // section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP "(" astring *(SP astring) ")" / "TEXT"
@@ -89,16 +90,15 @@ absl::Status ParsePartial(Cursor& in, FetchItem& item) {
 }
 
 absl::StatusOr<FetchItem> ParseItem(Cursor& in) {
-  constexpr std::pair<std::string_view, Kind> kWords[] = {
-      {"UID", Kind::kUid},
-      {"FLAGS", Kind::kFlags},
-      {"ENVELOPE", Kind::kEnvelope},
-      {"INTERNALDATE", Kind::kInternalDate},
-      {"RFC822.SIZE", Kind::kRfc822Size},
-      {"RFC822.HEADER", Kind::kRfc822Header},
-      {"RFC822.TEXT", Kind::kRfc822Text},
-      {"RFC822", Kind::kRfc822},
-      {"BODYSTRUCTURE", Kind::kBodyStructure}};
+  constexpr std::pair<std::string_view, Kind> kWords[] = {{"UID", Kind::kUid},
+                                                          {"FLAGS", Kind::kFlags},
+                                                          {"ENVELOPE", Kind::kEnvelope},
+                                                          {"INTERNALDATE", Kind::kInternalDate},
+                                                          {"RFC822.SIZE", Kind::kRfc822Size},
+                                                          {"RFC822.HEADER", Kind::kRfc822Header},
+                                                          {"RFC822.TEXT", Kind::kRfc822Text},
+                                                          {"RFC822", Kind::kRfc822},
+                                                          {"BODYSTRUCTURE", Kind::kBodyStructure}};
   for (const auto& [word, kind] : kWords) {
     if (in.ConsumeWord(word)) return Item(kind);
   }

@@ -59,9 +59,11 @@ absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in) {
 
 absl::Status ParseFlag(Cursor& in, FlagList& flags) {
   if (in.Consume('\\')) {
-    constexpr std::pair<std::string_view, std::uint32_t> kSystem[] = {
-        {"Seen", kSeen},       {"Answered", kAnswered}, {"Flagged", kFlagged},
-        {"Deleted", kDeleted}, {"Draft", kDraft}};
+    constexpr std::pair<std::string_view, std::uint32_t> kSystem[] = {{"Seen", kSeen},
+                                                                      {"Answered", kAnswered},
+                                                                      {"Flagged", kFlagged},
+                                                                      {"Deleted", kDeleted},
+                                                                      {"Draft", kDraft}};
     const std::string_view name = in.Atom();
     for (const auto& [flag, bit] : kSystem) {
       if (SameWord(name, flag)) {

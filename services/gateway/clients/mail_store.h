@@ -114,7 +114,7 @@ struct AppendMessage {
   std::string mailbox;
   MessageFlags flags;
   absl::Time received_at;
-  std::string inline_body;               // at most 64 KiB; or else:
+  std::string inline_body;  // at most 64 KiB; or else:
   std::optional<StoredBody> stored_body;
 };
 
@@ -154,7 +154,7 @@ struct StoreSearchKey {
 
   Kind kind = Kind::kAllOf;
   std::string name;
-  std::string value;              // UTF-8
+  std::string value;  // UTF-8
   std::int32_t days_since_epoch = 0;
   std::vector<StoreSearchKey> children;
   std::vector<UidRange> uids;
@@ -206,7 +206,8 @@ class MailStore {
   virtual std::unique_ptr<Reader<MailboxBatch>> OpenMailbox(TenantId tenant, AccountId account,
                                                             std::string name,
                                                             bool claim_recent) = 0;
-  // What happened after `since_modseq`. kNoSuchMailbox when the mailbox was deleted.
+  // What happened after `since_modseq`. kNoSuchMailbox or kNotFound when the mailbox was deleted,
+  // kConflict when expunges since then were forgotten: take a new snapshot.
   virtual Task<absl::StatusOr<MailboxChanges>> GetChanges(TenantId tenant, AccountId account,
                                                           MailboxId mailbox, ModSeq since_modseq,
                                                           bool claim_recent) = 0;
@@ -227,8 +228,7 @@ class MailStore {
   virtual Task<absl::StatusOr<StoreFlagsResult>> StoreFlags(TenantId tenant, AccountId account,
                                                             MailboxId mailbox,
                                                             std::vector<UidRange> uids,
-                                                            StoreMode mode,
-                                                            MessageFlags flags) = 0;
+                                                            StoreMode mode, MessageFlags flags) = 0;
   virtual std::unique_ptr<BodyWriter> PutBody(TenantId tenant) = 0;
   virtual Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account,
                                                     AppendMessage message) = 0;
@@ -238,8 +238,7 @@ class MailStore {
                                                         std::string destination, bool move) = 0;
   // `uids` empty: all. POP3 says only_deleted = false.
   virtual Task<absl::StatusOr<ExpungeResult>> Expunge(TenantId tenant, AccountId account,
-                                                      MailboxId mailbox,
-                                                      std::vector<UidRange> uids,
+                                                      MailboxId mailbox, std::vector<UidRange> uids,
                                                       bool only_deleted) = 0;
   // Those of `uids` that match, ascending.
   virtual Task<absl::StatusOr<std::vector<Uid>>> Search(TenantId tenant, AccountId account,

@@ -222,8 +222,7 @@ class MailboxClient final : public MailStore {
   }
 
   std::unique_ptr<Reader<std::string>> ReadMessage(TenantId tenant, AccountId account,
-                                                   MailboxId mailbox, Uid uid,
-                                                   std::uint64_t offset,
+                                                   MailboxId mailbox, Uid uid, std::uint64_t offset,
                                                    std::uint64_t length) override {
     auto request = For<pb::ReadMessageRequest>(tenant, account, mailbox);
     request.set_uid(uid);
@@ -303,8 +302,8 @@ class MailboxClient final : public MailStore {
     co_return result;
   }
 
-  Task<absl::StatusOr<ExpungeResult>> Expunge(TenantId tenant, AccountId account,
-                                              MailboxId mailbox, std::vector<UidRange> uids,
+  Task<absl::StatusOr<ExpungeResult>> Expunge(TenantId tenant, AccountId account, MailboxId mailbox,
+                                              std::vector<UidRange> uids,
                                               bool only_deleted) override {
     auto request = For<pb::ExpungeRequest>(tenant, account, mailbox);
     ToProto(uids, *request.mutable_uids());

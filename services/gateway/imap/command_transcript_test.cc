@@ -19,8 +19,7 @@ TEST_F(CommandTest, SelectAndExamine) {
             "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
             "a OK [READ-ONLY] Examine completed\r\n");
   for (const char* refused : {"STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX"}) {
-    EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"),
-                StartsWith("b NO [READ-ONLY] "));
+    EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"), StartsWith("b NO [READ-ONLY] "));
   }
   EXPECT_EQ(client.Say("c SELECT nowhere\r\n"), "c NO [NONEXISTENT] No such mailbox\r\n");
   EXPECT_THAT(client.Say("d CHECK\r\n"), StartsWith("d BAD No mailbox selected"));
@@ -117,9 +116,9 @@ TEST_F(CommandTest, AppendSmallLargeEmptyAndRefused) {
   EXPECT_THAT(client.Say("c APPEND INBOX {" + std::to_string(large.size()) + "+}\r\n" + large +
                          "\r\nd NOOP\r\n"),
               AllOf(HasSubstr("c OK [APPENDUID 1001 2] "), HasSubstr("d OK NOOP completed\r\n")));
-  EXPECT_EQ(client.Say("e FETCH 2 BODY.PEEK[]\r\n"),
-            "* 2 FETCH (BODY[] {" + std::to_string(large.size()) + "}\r\n" + large +
-                ")\r\ne OK Fetch completed\r\n");
+  EXPECT_EQ(client.Say("e FETCH 2 BODY.PEEK[]\r\n"), "* 2 FETCH (BODY[] {" +
+                                                         std::to_string(large.size()) + "}\r\n" +
+                                                         large + ")\r\ne OK Fetch completed\r\n");
   EXPECT_THAT(client.Say("f APPEND INBOX {0+}\r\n\r\n"), HasSubstr("f OK [APPENDUID 1001 3] "));
   EXPECT_EQ(client.Say("g APPEND none {5}\r\n"), "g NO [TRYCREATE] No such mailbox\r\n");
   EXPECT_EQ(client.Say("h APPEND none {5+}\r\nhello\r\ni NOOP\r\n"),
@@ -213,8 +212,7 @@ TEST_F(CommandTest, SearchAllKindsOfKeys) {
       {"OR SEEN (BODY red FROM ann)", "* SEARCH 1 2"},
       {"NOT (FROM ann SMALLER 400)", "* SEARCH 2 3"},
       {"CHARSET UTF-8 FROM ann UNSEEN LARGER 400", "* SEARCH 3"},
-      {"CHARSET KOI8-R ALL",
-       "a NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset"},
+      {"CHARSET KOI8-R ALL", "a NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset"},
       {"NONSENSE", "a BAD Unknown search key"},
       {"99", "* SEARCH"},
   };

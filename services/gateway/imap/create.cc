@@ -10,10 +10,8 @@ Task<ImapReply> HandleCreate(ImapState& state, imap::CreateCommand command) {
   const absl::Status valid =
       imap::ValidateNewMailbox(command.mailbox, state.limits.mailbox_name_octets);
   if (!valid.ok()) co_return ImapReply::Failed(valid);
-  absl::StatusOr<MailboxInfo> created =
-      co_await state.store().CreateMailbox(state.tenant(), state.account(),
-                                           std::move(command.mailbox),
-                                           std::move(command.special_use));
+  absl::StatusOr<MailboxInfo> created = co_await state.store().CreateMailbox(
+      state.tenant(), state.account(), std::move(command.mailbox), std::move(command.special_use));
   if (!created.ok()) co_return ImapReply::Failed(created.status());
   co_return ImapReply::Ok("Create completed");
 }

@@ -228,9 +228,8 @@ class Fetcher {
       scanner.Feed(std::string_view(data.body).substr(
           std::min<std::size_t>(data.prefix_size, data.body.size())));
     } else if (data.size > data.prefix_size) {
-      std::unique_ptr<Reader<std::string>> reader =
-          state_.store().ReadMessage(state_.tenant(), state_.account(), state_.selected->id(),
-                                     data.uid, data.prefix_size, 0);
+      std::unique_ptr<Reader<std::string>> reader = state_.store().ReadMessage(
+          state_.tenant(), state_.account(), state_.selected->id(), data.uid, data.prefix_size, 0);
       for (;;) {
         absl::StatusOr<std::optional<std::string>> piece = co_await reader->Next();
         if (!piece.ok()) co_return piece.status();
@@ -341,8 +340,8 @@ class Fetcher {
   bool AppendSmallSection(const FetchItem& item, const MessageData& data,
                           const std::optional<mime::Structure>& structure) {
     const imap::Section section = *SectionOf(item);
-    const bool whole_header = section.part.empty() && (section.text == imap::Section::Text::kHeader ||
-                                                       IsFields(section));
+    const bool whole_header =
+        section.part.empty() && (section.text == imap::Section::Text::kHeader || IsFields(section));
     if (whole_header) {
       AppendLiteral(item, IsFields(section) ? FilterHeader(data.header, section) : data.header);
       return true;
@@ -385,9 +384,8 @@ class Fetcher {
   Task<absl::Status> Read(Uid uid, Octets octets, std::string* into) {
     while (octets.length > 0) {
       const std::uint64_t length = std::min(octets.length, kOctetsPerRead);
-      std::unique_ptr<Reader<std::string>> reader =
-          state_.store().ReadMessage(state_.tenant(), state_.account(), state_.selected->id(), uid,
-                                     octets.offset, length);
+      std::unique_ptr<Reader<std::string>> reader = state_.store().ReadMessage(
+          state_.tenant(), state_.account(), state_.selected->id(), uid, octets.offset, length);
       std::uint64_t received = 0;
       for (;;) {
         absl::StatusOr<std::optional<std::string>> piece = co_await reader->Next();

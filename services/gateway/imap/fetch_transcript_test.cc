@@ -95,13 +95,17 @@ TEST_F(FetchTest, EnvelopeAndStructure) {
       "((\"Ann\" NIL \"ann\" \"a.example\")) ((\"Ann\" NIL \"ann\" \"a.example\")) "
       "((\"Ann\" NIL \"ann\" \"a.example\")) ((NIL NIL \"bob\" \"b.example\")) NIL NIL NIL NIL)";
   const std::string structure =
-      "BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 2 0 NIL NIL NIL NIL)"
+      "BODYSTRUCTURE ((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 2 0 NIL NIL "
+      "NIL NIL)"
       "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 42 (NIL \"inner\" NIL NIL NIL NIL NIL NIL NIL "
       "NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 1 NIL NIL NIL NIL) "
       "4 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)";
   EXPECT_EQ(Fetch("ENVELOPE"), envelope);
   EXPECT_EQ(Fetch("(ENVELOPE BODYSTRUCTURE)"), envelope + " " + structure);
-  EXPECT_THAT(Fetch("BODY"), HasSubstr("BODY ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 2 0)(\"mes"));
+  EXPECT_THAT(
+      Fetch("BODY"),
+      HasSubstr(
+          "BODY ((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 2 0)(\"mes"));
   // What another version of the scanner stored is scanned again, from small and large bodies.
   store_.ForgetStructures();
   EXPECT_EQ(Fetch("(ENVELOPE BODYSTRUCTURE)"), envelope + " " + structure);
@@ -114,11 +118,11 @@ TEST_F(FetchTest, MacrosAndSimpleItems) {
       "FLAGS (\\Recent) INTERNALDATE \"01-Jan-1970 01:00:00 +0000\" RFC822.SIZE 45";
   EXPECT_EQ(Fetch("FAST"), fast);
   EXPECT_EQ(Fetch("(UID FLAGS)"), "UID 1 FLAGS (\\Recent)");
-  EXPECT_EQ(Fetch("ALL"),
-            fast + " ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL)");
+  EXPECT_EQ(Fetch("ALL"), fast + " ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL)");
   EXPECT_EQ(Fetch("FULL"),
-            fast + " ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
-                   "BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1)");
+            fast +
+                " ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+                "BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1)");
   EXPECT_EQ(client_->Say("u UID FETCH 1 FLAGS\r\n"),
             "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\nu OK Fetch completed\r\n");
 }
@@ -128,8 +132,7 @@ TEST_F(FetchTest, ReadingSetsSeenUnlessPeekedOrReadOnly) {
   EXPECT_EQ(Fetch("BODY.PEEK[TEXT]"), Literal("BODY[TEXT]", "t\r\n"));
   EXPECT_EQ(Fetch("(RFC822.HEADER FLAGS)"),
             Literal("RFC822.HEADER", "Subject: s\r\n\r\n") + " FLAGS (\\Recent)");
-  EXPECT_EQ(Fetch("BODY[TEXT]"),
-            "FLAGS (\\Seen \\Recent) " + Literal("BODY[TEXT]", "t\r\n"));
+  EXPECT_EQ(Fetch("BODY[TEXT]"), "FLAGS (\\Seen \\Recent) " + Literal("BODY[TEXT]", "t\r\n"));
   EXPECT_EQ(Fetch("RFC822.TEXT"), Literal("RFC822.TEXT", "t\r\n"));
   client_->Say("a STORE 1 -FLAGS.SILENT (\\Seen)\r\n");
   EXPECT_EQ(Fetch("(RFC822 FLAGS)"),
@@ -142,8 +145,8 @@ TEST_F(FetchTest, ReadingSetsSeenUnlessPeekedOrReadOnly) {
 TEST_F(FetchTest, ManyMessagesComeInOrderAndLargeOnesBetweenThem) {
   std::string expected;
   for (int i = 1; i <= 40; ++i) {
-    const std::string body =
-        "Subject: s\r\n\r\n" + std::string(i % 10 == 0 ? 70000 : 500, static_cast<char>('a' + i % 26));
+    const std::string body = "Subject: s\r\n\r\n" + std::string(i % 10 == 0 ? 70000 : 500,
+                                                                static_cast<char>('a' + i % 26));
     Deliver(body);
     expected += "* " + std::to_string(i) + " FETCH (" + Literal("BODY[]", body) + ")\r\n";
   }
@@ -153,7 +156,11 @@ TEST_F(FetchTest, ManyMessagesComeInOrderAndLargeOnesBetweenThem) {
 
 TEST_F(FetchTest, OddBytesComeBackUnchanged) {
   const std::string odd[] = {
-      std::string("a\0b\r\n\r\n\0\xff\xfe", 11), "", "no header", "\r\n", "\n\nbare\nlines\n",
+      std::string("a\0b\r\n\r\n\0\xff\xfe", 11),
+      "",
+      "no header",
+      "\r\n",
+      "\n\nbare\nlines\n",
       "Subject: \xc3\xa4\r\n\r\n" + std::string(5000, '.') + "\r\n.\r\n..\r\n",
       "Content-Type: multipart/mixed; boundary=x\r\n\r\nnothing",
   };
@@ -161,9 +168,9 @@ TEST_F(FetchTest, OddBytesComeBackUnchanged) {
   Client client = Select();
   for (std::size_t i = 0; i < std::size(odd); ++i) {
     const std::string number = std::to_string(i + 1);
-    EXPECT_EQ(client.Say("a FETCH " + number + " BODY.PEEK[]\r\n"),
-              "* " + number + " FETCH (" + Literal("BODY[]", odd[i]) +
-                  ")\r\na OK Fetch completed\r\n");
+    EXPECT_EQ(
+        client.Say("a FETCH " + number + " BODY.PEEK[]\r\n"),
+        "* " + number + " FETCH (" + Literal("BODY[]", odd[i]) + ")\r\na OK Fetch completed\r\n");
     EXPECT_THAT(client.Say("b FETCH " + number + " (ENVELOPE BODYSTRUCTURE BODY BODY.PEEK[1])\r\n"),
                 testing::EndsWith("b OK Fetch completed\r\n"));
   }

@@ -24,8 +24,7 @@ Task<ImapReply> HandleLogin(ImapState& state, imap::LoginCommand command) {
     co_return ImapReply::Failed(login.status());
   }
   state.login = *std::move(login);
-  log::Info("imap", "login",
-            {{"account", state.login->address}, {"peer", state.stream.peer().ip}});
+  log::Info("imap", "login", {{"account", state.login->address}, {"peer", state.stream.peer().ip}});
   co_return ImapReply::Ok("Logged in", "CAPABILITY " + state.Capabilities());
 }
 

@@ -7,8 +7,7 @@
 namespace posthorn::gateway {
 
 Task<ImapReply> HandleRename(ImapState& state, imap::RenameCommand command) {
-  const absl::Status valid =
-      imap::ValidateNewMailbox(command.to, state.limits.mailbox_name_octets);
+  const absl::Status valid = imap::ValidateNewMailbox(command.to, state.limits.mailbox_name_octets);
   if (!valid.ok()) co_return ImapReply::Failed(valid);
   const absl::Status renamed = co_await state.store().RenameMailbox(
       state.tenant(), state.account(), std::move(command.from), std::move(command.to));

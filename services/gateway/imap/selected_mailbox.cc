@@ -57,10 +57,9 @@ std::uint32_t SelectedMailbox::Intern(const std::vector<std::string>& keywords, 
   const auto it = std::find(keyword_sets_.begin(), keyword_sets_.end(), keywords);
   if (it != keyword_sets_.end()) return static_cast<std::uint32_t>(it - keyword_sets_.begin());
   for (const std::string& keyword : keywords) {
-    const bool known =
-        std::any_of(keywords_.begin(), keywords_.end(), [&](const std::string& candidate) {
-          return absl::EqualsIgnoreCase(candidate, keyword);
-        });
+    const bool known = std::any_of(
+        keywords_.begin(), keywords_.end(),
+        [&](const std::string& candidate) { return absl::EqualsIgnoreCase(candidate, keyword); });
     if (known) continue;
     keywords_.push_back(keyword);
     added = true;
@@ -162,9 +161,9 @@ std::vector<std::size_t> SelectedMailbox::Select(const imap::SequenceSet& set, b
       }
       continue;
     }
-    auto it = std::lower_bound(
-        messages_.begin(), messages_.end(), range.first,
-        [](const Message& message, Uid wanted) { return message.uid < wanted; });
+    auto it =
+        std::lower_bound(messages_.begin(), messages_.end(), range.first,
+                         [](const Message& message, Uid wanted) { return message.uid < wanted; });
     for (; it != messages_.end() && it->uid <= range.last; ++it) {
       indexes.push_back(static_cast<std::size_t>(it - messages_.begin()));
     }

@@ -16,8 +16,7 @@ TEST_F(SessionTest, GreetsWithCapabilitiesAndAnswersLogout) {
   EXPECT_EQ(client.Receive(),
             "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE AUTH=PLAIN] "
             "Posthorn ready\r\n");
-  EXPECT_EQ(client.Say("a LOGOUT\r\n"),
-            "* BYE Logging out\r\na OK Logout completed\r\n<closed>");
+  EXPECT_EQ(client.Say("a LOGOUT\r\n"), "* BYE Logging out\r\na OK Logout completed\r\n<closed>");
 }
 
 TEST_F(SessionTest, TakesNoPasswordInClearText) {
@@ -34,8 +33,8 @@ TEST_F(SessionTest, StartTlsDiscardsWhatCameBeforeAndAllowsLogin) {
   Client client = Connect("192.0.2.1");
   EXPECT_THAT(client.Receive(), HasSubstr("STARTTLS LOGINDISABLED"));
   EXPECT_EQ(client.Say("a STARTTLS\r\nb LOGOUT\r\n"), "a OK Begin TLS negotiation now\r\n");
-  const std::optional<absl::Status> secured = executor_.Run(client.stream().StartTlsClient(
-      *dependencies_.tls, "", absl::Seconds(1)));
+  const std::optional<absl::Status> secured =
+      executor_.Run(client.stream().StartTlsClient(*dependencies_.tls, "", absl::Seconds(1)));
   ASSERT_TRUE(secured.has_value() && secured->ok());
   EXPECT_THAT(client.Say("c CAPABILITY\r\n"),
               AllOf(HasSubstr("AUTH=PLAIN"), Not(HasSubstr("STARTTLS")),

@@ -1,5 +1,7 @@
 #include "services/gateway/imap/state.h"
 
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "lib/base/failure.h"
@@ -37,13 +39,13 @@ void ImapState::AppendFlagsResponses() {
   out += flags;
   out += "\r\n";
   if (selected->read_only()) {
-    imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS ()",
-                               "Read-only mailbox", out);
+    imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS ()", "Read-only mailbox",
+                               out);
     return;
   }
   flags.insert(flags.size() - 1, " \\*");
-  imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS " + flags,
-                             "Flags permitted", out);
+  imap::AppendStatusResponse({}, imap::Condition::kOk, "PERMANENTFLAGS " + flags, "Flags permitted",
+                             out);
 }
 
 void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
@@ -61,11 +63,41 @@ void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
   out += ")\r\n";
 }
 
+Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
+  std::unique_ptr<Reader<MailboxBatch>> reader =
+      store().OpenMailbox(tenant(), account(), selected->name(), !selected->read_only());
+  MailboxChanges changes;
+  for (;;) {
+    absl::StatusOr<std::optional<MailboxBatch>> batch = co_await reader->Next();
+    if (!batch.ok()) co_return batch.status();
+    if (!batch->has_value()) break;
+    if ((*batch)->info) {
+      changes.info = *(*batch)->info;
+      changes.recent_from_uid = (*batch)->recent_from_uid;
+    }
+    std::move((*batch)->entries.begin(), (*batch)->entries.end(),
+              std::back_inserter(changes.changed));
+  }
+  // Another mailbox of the same name is not this one.
+  if (changes.info.id != selected->id()) co_return MakeFailure(Failure::kNoSuchMailbox);
+  auto entry = changes.changed.begin();
+  for (const SelectedMailbox::Message& message : selected->messages()) {
+    while (entry != changes.changed.end() && entry->uid < message.uid) ++entry;
+    if (entry == changes.changed.end() || entry->uid != message.uid) {
+      changes.expunged.push_back(message.uid);
+    }
+  }
+  co_return changes;
+}
+
 Task<absl::Status> ImapState::Sync(bool allow_expunge) {
   stale = false;
-  absl::StatusOr<MailboxChanges> changes =
-      co_await store().GetChanges(tenant(), account(), selected->id(), selected->modseq(),
-                                  !selected->read_only());
+  absl::StatusOr<MailboxChanges> changes = co_await store().GetChanges(
+      tenant(), account(), selected->id(), selected->modseq(), !selected->read_only());
+  // So long ago that the store has forgotten what was expunged since.
+  if (!changes.ok() && FailureOf(changes.status()) == Failure::kConflict) {
+    changes = co_await CompareWithSnapshot();
+  }
   if (!changes.ok()) {
     const Failure failure = FailureOf(changes.status());
     if (failure == Failure::kNoSuchMailbox || failure == Failure::kNotFound) {

@@ -56,9 +56,13 @@ class ImapState {
   std::string out;
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
-  ChangeHub::Watch watch;   // of the account, while a mailbox is selected
-  bool stale = false;       // the account has changed since the last Sync
-  bool idle_wait = false;   // the shell waits in IDLE: a change interrupts the stream
+  ChangeHub::Watch watch;  // of the account, while a mailbox is selected
+  bool stale = false;      // the account has changed since the last Sync
+  bool idle_wait = false;  // the shell waits in IDLE: a change interrupts the stream
+
+ private:
+  // The same as GetChanges, from a new snapshot.
+  Task<absl::StatusOr<MailboxChanges>> CompareWithSnapshot();
 };
 
 }  // namespace posthorn::gateway

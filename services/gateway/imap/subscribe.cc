@@ -13,8 +13,8 @@ Task<ImapReply> HandleSubscribe(ImapState& state, imap::SubscribeCommand command
         imap::ValidateNewMailbox(command.mailbox, state.limits.mailbox_name_octets);
     if (!valid.ok()) co_return ImapReply::Failed(valid);
   }
-  const absl::Status done = co_await state.store().Subscribe(
-      state.tenant(), state.account(), std::move(command.mailbox), subscribe);
+  const absl::Status done = co_await state.store().Subscribe(state.tenant(), state.account(),
+                                                             std::move(command.mailbox), subscribe);
   if (!done.ok()) co_return ImapReply::Failed(done);
   co_return ImapReply::Ok(subscribe ? "Subscribe completed" : "Unsubscribe completed");
 }

@@ -23,18 +23,16 @@ TEST_F(TwoSessionsTest, ExpungeWaitsUntilNumbersMayChange) {
   Client first = Select();
   Client second = Select();
   first.Say("a STORE 2:3 +FLAGS.SILENT (\\Deleted)\r\n");
-  EXPECT_EQ(first.Say("b EXPUNGE\r\n"),
-            "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\nb OK Expunge completed\r\n");
+  EXPECT_EQ(first.Say("b EXPUNGE\r\n"), "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\nb OK Expunge completed\r\n");
   // Not in the answer to FETCH; what is gone is left out.
-  EXPECT_EQ(second.Say("c FETCH 4 UID\r\n"),
-            "* 4 FETCH (UID 4)\r\nc OK Fetch completed\r\n");
+  EXPECT_EQ(second.Say("c FETCH 4 UID\r\n"), "* 4 FETCH (UID 4)\r\nc OK Fetch completed\r\n");
   EXPECT_EQ(second.Say("d FETCH 1:4 UID\r\n"),
             "* 1 FETCH (UID 1)\r\n* 4 FETCH (UID 4)\r\n"
             "d OK [EXPUNGEISSUED] Some messages were already expunged\r\n");
   // New messages may be told of.
   Deliver("Subject: a\r\n\r\nb\r\n");
   EXPECT_EQ(second.Say("e SEARCH ALL\r\n"),
-            "* SEARCH 1 4\r\n* 5 EXISTS\r\n* 0 RECENT\r\ne OK Search completed\r\n");
+            "* SEARCH 1 4\r\n* 5 EXISTS\r\n* 1 RECENT\r\ne OK Search completed\r\n");
   EXPECT_EQ(second.Say("f UID SEARCH ALL\r\n"),
             "* SEARCH 1 4 5\r\n* 2 EXPUNGE\r\n* 2 EXPUNGE\r\nf OK Search completed\r\n");
   EXPECT_EQ(second.Say("g FETCH 1:* UID\r\n"),
@@ -63,8 +61,7 @@ TEST_F(TwoSessionsTest, RecentBelongsToOneSession) {
   EXPECT_THAT(second.Say("a SELECT INBOX\r\n"), testing::HasSubstr("* 0 RECENT\r\n"));
   EXPECT_EQ(first.Say("b FETCH 1 FLAGS\r\n"),
             "* 1 FETCH (FLAGS (\\Recent))\r\nb OK Fetch completed\r\n");
-  EXPECT_EQ(second.Say("b FETCH 1 FLAGS\r\n"),
-            "* 1 FETCH (FLAGS ())\r\nb OK Fetch completed\r\n");
+  EXPECT_EQ(second.Say("b FETCH 1 FLAGS\r\n"), "* 1 FETCH (FLAGS ())\r\nb OK Fetch completed\r\n");
 }
 
 TEST_F(TwoSessionsTest, IdleTellsOfExpunges) {
@@ -76,6 +73,20 @@ TEST_F(TwoSessionsTest, IdleTellsOfExpunges) {
   EXPECT_EQ(second.Receive(), "* 1 FETCH (FLAGS (\\Deleted))\r\n");
   first.Say("b EXPUNGE\r\n");
   EXPECT_EQ(second.Receive(), "* 1 EXPUNGE\r\n");
+}
+
+TEST_F(TwoSessionsTest, ComparesWithANewSnapshotWhenExpungesWereForgotten) {
+  for (int i = 0; i < 5; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client first = Select();
+  Client second = Select();
+  first.Say("a STORE 2,5 +FLAGS.SILENT (\\Deleted)\r\n");
+  first.Say("b EXPUNGE\r\n");
+  first.Say("c STORE 3 +FLAGS.SILENT (\\Seen)\r\n");
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  store_.Prune();
+  EXPECT_EQ(second.Say("d NOOP\r\n"),
+            "* 4 FETCH (FLAGS (\\Seen))\r\n* 2 EXPUNGE\r\n* 4 EXPUNGE\r\n* 4 EXISTS\r\n"
+            "* 1 RECENT\r\nd OK NOOP completed\r\n");
 }
 
 TEST_F(TwoSessionsTest, SilentStoreTellsOnlyWhatTheClientCannotKnow) {

@@ -216,8 +216,7 @@ Uid FakeMailStore::Deliver(TenantId tenant, AccountId account, const std::string
   return uid;
 }
 
-Task<absl::StatusOr<MailboxList>> FakeMailStore::ListMailboxes(TenantId tenant,
-                                                               AccountId account) {
+Task<absl::StatusOr<MailboxList>> FakeMailStore::ListMailboxes(TenantId tenant, AccountId account) {
   absl::StatusOr<Account*> owner = FindAccount(tenant, account);
   if (!owner.ok()) co_return owner.status();
   MailboxList list;
@@ -304,8 +303,7 @@ Task<absl::StatusOr<MailboxInfo>> FakeMailStore::GetMailbox(TenantId tenant, Acc
   co_return InfoOf(accounts_[{tenant, account}], **mailbox);
 }
 
-std::unique_ptr<Reader<MailboxBatch>> FakeMailStore::OpenMailbox(TenantId tenant,
-                                                                 AccountId account,
+std::unique_ptr<Reader<MailboxBatch>> FakeMailStore::OpenMailbox(TenantId tenant, AccountId account,
                                                                  std::string name,
                                                                  bool claim_recent) {
   absl::StatusOr<Mailbox*> mailbox = FindMailbox(tenant, account, name);
@@ -326,6 +324,7 @@ Task<absl::StatusOr<MailboxChanges>> FakeMailStore::GetChanges(TenantId tenant, 
                                                                bool claim_recent) {
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) co_return found.status();
+  if (std::exchange(pruned_, false)) co_return MakeFailure(Failure::kConflict);
   MailboxChanges changes;
   changes.info = InfoOf(accounts_[{tenant, account}], **found);
   for (const auto& [uid, message] : (*found)->messages) {
@@ -391,9 +390,11 @@ std::unique_ptr<Reader<std::string>> FakeMailStore::ReadMessage(TenantId tenant,
   return std::make_unique<ListReader<std::string>>(std::move(pieces));
 }
 
-Task<absl::StatusOr<StoreFlagsResult>> FakeMailStore::StoreFlags(
-    TenantId tenant, AccountId account, MailboxId mailbox, std::vector<UidRange> uids,
-    StoreMode mode, MessageFlags flags) {
+Task<absl::StatusOr<StoreFlagsResult>> FakeMailStore::StoreFlags(TenantId tenant, AccountId account,
+                                                                 MailboxId mailbox,
+                                                                 std::vector<UidRange> uids,
+                                                                 StoreMode mode,
+                                                                 MessageFlags flags) {
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) co_return found.status();
   Account& owner = accounts_[{tenant, account}];
@@ -402,8 +403,7 @@ Task<absl::StatusOr<StoreFlagsResult>> FakeMailStore::StoreFlags(
     if (!InRanges(uids, uid)) continue;
     MessageFlags now = message.entry.flags;
     Apply(mode, flags, now);
-    if (now.system == message.entry.flags.system &&
-        now.keywords == message.entry.flags.keywords) {
+    if (now.system == message.entry.flags.system && now.keywords == message.entry.flags.keywords) {
       continue;
     }
     message.entry.flags = std::move(now);

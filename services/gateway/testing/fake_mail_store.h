@@ -32,6 +32,8 @@ class FakeMailStore final : public MailStore {
   void FailWith(std::optional<absl::Status> status) { failure_ = std::move(status); }
   // Stored structures and envelopes read as if written by another version.
   void ForgetStructures() { forget_structures_ = true; }
+  // Expunges until now are forgotten.
+  void Prune() { pruned_ = true; }
   // Octets a body must have to be left out of Fetch.
   void SetInlineLimit(std::size_t octets) { inline_limit_ = octets; }
   int calls() const { return calls_; }
@@ -57,8 +59,7 @@ class FakeMailStore final : public MailStore {
                                                           std::vector<UidRange> uids,
                                                           FetchParts parts) override;
   std::unique_ptr<Reader<std::string>> ReadMessage(TenantId tenant, AccountId account,
-                                                   MailboxId mailbox, Uid uid,
-                                                   std::uint64_t offset,
+                                                   MailboxId mailbox, Uid uid, std::uint64_t offset,
                                                    std::uint64_t length) override;
   Task<absl::StatusOr<StoreFlagsResult>> StoreFlags(TenantId tenant, AccountId account,
                                                     MailboxId mailbox, std::vector<UidRange> uids,
@@ -69,8 +70,8 @@ class FakeMailStore final : public MailStore {
   Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,
                                                 MailboxId mailbox, std::vector<UidRange> uids,
                                                 std::string destination, bool move) override;
-  Task<absl::StatusOr<ExpungeResult>> Expunge(TenantId tenant, AccountId account,
-                                              MailboxId mailbox, std::vector<UidRange> uids,
+  Task<absl::StatusOr<ExpungeResult>> Expunge(TenantId tenant, AccountId account, MailboxId mailbox,
+                                              std::vector<UidRange> uids,
                                               bool only_deleted) override;
   Task<absl::StatusOr<std::vector<Uid>>> Search(TenantId tenant, AccountId account,
                                                 MailboxId mailbox, std::vector<UidRange> uids,
@@ -105,8 +106,7 @@ class FakeMailStore final : public MailStore {
 
   absl::StatusOr<Account*> FindAccount(TenantId tenant, AccountId account);
   absl::StatusOr<Mailbox*> FindMailbox(TenantId tenant, AccountId account, MailboxId mailbox);
-  absl::StatusOr<Mailbox*> FindMailbox(TenantId tenant, AccountId account,
-                                       const std::string& name);
+  absl::StatusOr<Mailbox*> FindMailbox(TenantId tenant, AccountId account, const std::string& name);
   Mailbox& Create(Account& account, const std::string& name);
   static MailboxInfo InfoOf(const Account& account, const Mailbox& mailbox);
   static Uid Add(Account& account, Mailbox& mailbox, Message message);
@@ -118,6 +118,7 @@ class FakeMailStore final : public MailStore {
   std::function<void(TenantId, AccountId, ModSeq)> on_change_;
   std::optional<absl::Status> failure_;
   bool forget_structures_ = false;
+  bool pruned_ = false;
   std::size_t inline_limit_ = 64 * 1024;
   std::int64_t next_mailbox_ = 1;
   int calls_ = 0;
