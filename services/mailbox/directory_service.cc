@@ -46,6 +46,11 @@ class DirectoryService final : public pb::Directory::CallbackService {
                                             pb::AuthorizeSenderResponse*) override {
     return Run(call, RunAuthorizeSender(request));
   }
+  grpc::ServerUnaryReactor* FindTenant(grpc::CallbackServerContext* call,
+                                       const pb::FindTenantRequest* request,
+                                       pb::FindTenantResponse* response) override {
+    return Run(call, RunFindTenant(request, response));
+  }
 
  private:
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* call, Task<absl::Status> task) {
@@ -93,6 +98,14 @@ class DirectoryService final : public pb::Directory::CallbackService {
     const Account account(TenantId(request->tenant_id()), AccountId(request->account_id()));
     absl::Status status = co_await store_.AuthorizeSender(account, request->address());
     co_return status;
+  }
+
+  Task<absl::Status> RunFindTenant(const pb::FindTenantRequest* request,
+                                   pb::FindTenantResponse* response) {
+    const absl::StatusOr<TenantId> tenant = co_await store_.FindTenant(request->name());
+    if (!tenant.ok()) co_return tenant.status();
+    response->set_tenant_id(tenant->value());
+    co_return absl::OkStatus();
   }
 
   const ServiceContext context_;

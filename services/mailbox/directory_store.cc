@@ -20,6 +20,7 @@ constexpr char kLookupLogin[] =
     "SELECT tenant_id, account_id, password_hash, credential_version, disabled"
     " FROM lookup.login($1)";
 constexpr char kLookupKey[] = "SELECT tenant_id, key_id FROM lookup.api_key($1)";
+constexpr char kLookupTenant[] = "SELECT lookup.tenant($1)";
 constexpr char kOwnsAddress[] =
     "SELECT 1 FROM directory.address a WHERE a.tenant_id = $1 AND a.address = ANY ($3)"
     " AND (a.account_id = $2 OR EXISTS ("
@@ -188,6 +189,14 @@ Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string 
   if (!row.ok()) co_return row.status();
   if (row->empty()) co_return MakeFailure(Failure::kSenderNotAllowed);
   co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<TenantId>> DirectoryStore::FindTenant(std::string name) {
+  const absl::StatusOr<Result> row = co_await database_.Query(
+      std::vector<TenantId>(), kLookupTenant, Params::Of(name));
+  if (!row.ok()) co_return row.status();
+  if (row->IsNull(0, 0)) co_return MakeFailure(Failure::kNotFound, "no such tenant");
+  co_return TenantId(row->Int(0, 0));
 }
 
 }  // namespace posthorn::mailbox

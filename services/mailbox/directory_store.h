@@ -61,6 +61,9 @@ class DirectoryStore {
   // kSenderNotAllowed.
   Task<absl::Status> AuthorizeSender(Account account, std::string address);
 
+  // The tenant of this name; kNotFound.
+  Task<absl::StatusOr<TenantId>> FindTenant(std::string name);
+
  private:
   postgres::Database& database_;
   Passwords& passwords_;
