@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
 #include "lib/base/failure.h"
@@ -24,7 +25,7 @@ class MailRouterTest : public ::testing::Test {
       options.smtp_port = 25;
       options.cache = cache_;
       options.max_hosts = max_hosts_;
-      options.random = [this](std::size_t below) { return random_++ % below; };
+      options.random = [this](std::size_t below) { return random_() % below; };
       router_ = std::make_unique<MailRouter>(options, routes_, dns_, clock_);
     }
     const auto hosts = executor_.Run(router_->HostsFor(domain));
@@ -51,7 +52,7 @@ class MailRouterTest : public ::testing::Test {
   RouteTable routes_;
   bool cache_ = false;
   std::size_t max_hosts_ = 10;
-  std::size_t random_ = 0;
+  std::mt19937 random_{1};
   std::unique_ptr<MailRouter> router_;
 };
 
