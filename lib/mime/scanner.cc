@@ -46,6 +46,7 @@ class Scanner::Impl {
   Impl() { OpenPart(&message_.structure.root, &message_.envelope, false); }
 
   void Feed(std::string_view bytes) {
+    RememberEnd(bytes);
     while (!bytes.empty()) {
       if (state_ == State::kBody && boundaries_.empty() && pending_size_ == 0) {
         line_feeds_ += CountLineFeeds(bytes);
@@ -77,6 +78,8 @@ class Scanner::Impl {
     CloseTo(0, offset_, 0);
     message_.header_size = message_.structure.root.header_size;
     message_.size = offset_;
+    message_.structure.lacks_final_line_end =
+        offset_ > 0 && !(last_ == '\n' && last_but_one_ == '\r');
     return std::move(message_);
   }
 
@@ -91,6 +94,12 @@ class Scanner::Impl {
     bool mime_version = false;
     bool in_digest = false;
   };
+
+  void RememberEnd(std::string_view bytes) {
+    if (bytes.empty()) return;
+    last_but_one_ = bytes.size() > 1 ? bytes[bytes.size() - 2] : last_;
+    last_ = bytes.back();
+  }
 
   // Keeps the start of a line that is not complete.
   void Hold(std::string_view bytes) {
@@ -270,6 +279,9 @@ class Scanner::Impl {
   std::string pending_;           // the start of the current line
   std::uint64_t pending_size_ = 0;  // its octets so far
   char pending_last_ = '\0';
+
+  char last_ = '\0';          // the last octets fed
+  char last_but_one_ = '\0';
 
   FieldId field_ = FieldId::kNone;
   std::string value_;

@@ -223,6 +223,15 @@ TEST(ScannerTest, ValuesHoldNoNulOrLineEnd) {
   EXPECT_EQ(message.envelope.subject, "a\xef\xbf\xbd" "b c d");
 }
 
+TEST(ScannerTest, SeesAMissingFinalLineEnd) {
+  for (const char* text : {"", "\r\n", "A: b\r\n\r\nx\r\n"}) {
+    EXPECT_FALSE(Scan(text).structure.lacks_final_line_end) << text;
+  }
+  for (const char* text : {"x", "\n", "\r", "A: b\r\n\r\nx", "A: b\r\n\r\nx\r", "A: b\n\nx\n"}) {
+    EXPECT_TRUE(Scan(text).structure.lacks_final_line_end) << text;
+  }
+}
+
 TEST(ScannerTest, BoundsTheDepth) {
   std::string text;
   for (int i = 0; i < 300; ++i) {

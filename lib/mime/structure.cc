@@ -170,6 +170,7 @@ std::string SerialiseStructure(const Structure& structure) {
   bytes.reserve(128);
   WireWriter writer(&bytes);
   writer.Byte(kStructureVersion);
+  writer.Byte(structure.lacks_final_line_end ? 1 : 0);
   WritePart(structure.root, writer);
   return bytes;
 }
@@ -178,6 +179,7 @@ absl::StatusOr<Structure> ParseStructure(std::string_view bytes) {
   WireReader reader(bytes);
   if (reader.Byte() != kStructureVersion) return absl::DataLossError("structure version");
   Structure structure;
+  structure.lacks_final_line_end = reader.Byte() != 0;
   if (!ReadPart(reader, 0, &structure.root) || reader.remaining() != 0) {
     return absl::DataLossError("structure");
   }

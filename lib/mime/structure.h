@@ -68,6 +68,9 @@ bool operator==(const Part& a, const Part& b);
 // The MIME structure of a whole message: what BODYSTRUCTURE and BODY[section] need.
 struct Structure {
   Part root;
+  // The message has octets and the last are not CRLF: what needs a last line end (POP3's RETR) adds
+  // one.
+  bool lacks_final_line_end = false;
   friend bool operator==(const Structure&, const Structure&) = default;
 };
 

@@ -65,6 +65,7 @@ TEST(StructureTest, RefusesCorruptBytes) {
   }
   // Nested beyond all bounds.
   std::string deep(1, static_cast<char>(kStructureVersion));
+  deep.push_back('\0');
   for (int i = 0; i < 100000; ++i) deep += std::string("\x01\0\0\0\0\0\0\0\0\0\0\x01", 12);
   EXPECT_FALSE(ParseStructure(deep).ok());
 }

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "lib/base/clock.h"
 #include "lib/base/executor.h"
 #include "lib/base/task.h"
 #include "lib/net/stream.h"
@@ -36,6 +37,7 @@ struct Pop3ListenerOptions {
 struct Pop3Dependencies {
   MailStore* store = nullptr;
   Directory* directory = nullptr;
+  const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
 };

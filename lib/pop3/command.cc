@@ -1,0 +1,170 @@
+// Grammar (RFC 2449 section 4, RFC 1939):
+//   command = verb *(1*SP argument) [CR] LF
+//   USER name / PASS string / STAT / LIST [n] / UIDL [n] / RETR n / TOP n n / DELE n / RSET / NOOP /
+//   CAPA / STLS / QUIT
+
+#include "lib/pop3/command.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lib/base/failure.h"
+
+namespace posthorn::pop3 {
+namespace {
+
+struct Verb {
+  std::string_view name;
+  absl::StatusOr<Command> (*parse)(std::string_view arguments);
+};
+
+void TrimLeft(std::string_view* text) {
+  while (!text->empty() && text->front() == ' ') text->remove_prefix(1);
+}
+void TrimRight(std::string_view* text) {
+  while (!text->empty() && text->back() == ' ') text->remove_suffix(1);
+}
+
+absl::Status Syntax(std::string_view usage) {
+  return MakeFailure(Failure::kSyntax, "Syntax: " + std::string(usage));
+}
+
+std::optional<std::uint32_t> TakeNumber(std::string_view* text) {
+  TrimLeft(text);
+  std::uint64_t number = 0;
+  std::size_t digits = 0;
+  for (; digits < text->size() && (*text)[digits] >= '0' && (*text)[digits] <= '9'; ++digits) {
+    number = number * 10 + static_cast<std::uint64_t>((*text)[digits] - '0');
+    if (number > 0xffffffff) return std::nullopt;
+  }
+  const bool ends = digits == text->size() || (*text)[digits] == ' ';
+  if (digits == 0 || !ends) return std::nullopt;
+  text->remove_prefix(digits);
+  return static_cast<std::uint32_t>(number);
+}
+
+bool Empty(std::string_view arguments) {
+  TrimLeft(&arguments);
+  return arguments.empty();
+}
+
+template <typename Plain>
+absl::StatusOr<Command> ParsePlain(std::string_view arguments) {
+  if (!Empty(arguments)) return Syntax("no arguments here");
+  return Command(Plain());
+}
+
+absl::StatusOr<Command> ParseUser(std::string_view arguments) {
+  TrimLeft(&arguments);
+  TrimRight(&arguments);
+  if (arguments.empty()) return Syntax("USER name");
+  return Command(UserCommand(std::string(arguments)));
+}
+
+absl::StatusOr<Command> ParsePass(std::string_view arguments) {
+  // One space separates; all others belong to the password.
+  if (arguments.size() < 2) return Syntax("PASS password");
+  return Command(PassCommand(std::string(arguments.substr(1))));
+}
+
+template <typename Listing>
+absl::StatusOr<Command> ParseListing(std::string_view arguments) {
+  if (Empty(arguments)) return Command(Listing(std::nullopt));
+  const std::optional<std::uint32_t> number = TakeNumber(&arguments);
+  if (!number || !Empty(arguments)) return Syntax("LIST [n], UIDL [n]");
+  return Command(Listing(*number));
+}
+
+template <typename OfMessage>
+absl::StatusOr<Command> ParseOfMessage(std::string_view arguments) {
+  const std::optional<std::uint32_t> number = TakeNumber(&arguments);
+  if (!number || !Empty(arguments)) return Syntax("RETR n, DELE n");
+  return Command(OfMessage(*number));
+}
+
+absl::StatusOr<Command> ParseTop(std::string_view arguments) {
+  const std::optional<std::uint32_t> number = TakeNumber(&arguments);
+  if (!number) return Syntax("TOP n lines");
+  const std::optional<std::uint32_t> lines = TakeNumber(&arguments);
+  if (!lines || !Empty(arguments)) return Syntax("TOP n lines");
+  return Command(TopCommand(*number, *lines));
+}
+
+// In the order of the variant.
+constexpr std::array<Verb, std::variant_size_v<Command>> kVerbs = {{
+    {"USER", ParseUser},
+    {"PASS", ParsePass},
+    {"STAT", ParsePlain<StatCommand>},
+    {"LIST", ParseListing<ListCommand>},
+    {"UIDL", ParseListing<UidlCommand>},
+    {"RETR", ParseOfMessage<RetrCommand>},
+    {"TOP", ParseTop},
+    {"DELE", ParseOfMessage<DeleCommand>},
+    {"RSET", ParsePlain<RsetCommand>},
+    {"NOOP", ParsePlain<NoopCommand>},
+    {"CAPA", ParsePlain<CapaCommand>},
+    {"STLS", ParsePlain<StlsCommand>},
+    {"QUIT", ParsePlain<QuitCommand>},
+}};
+
+bool IsVerb(std::string_view word, std::string_view verb) {
+  if (word.size() != verb.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const char c = word[i] >= 'a' && word[i] <= 'z' ? static_cast<char>(word[i] - 32) : word[i];
+    if (c != verb[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<Command> ParseCommand(std::string_view line) {
+  TrimLeft(&line);
+  const std::size_t end = std::min(line.find(' '), line.size());
+  const std::string_view word = line.substr(0, end);
+  for (const Verb& verb : kVerbs) {
+    if (IsVerb(word, verb.name)) return verb.parse(line.substr(end));
+  }
+  return MakeFailure(Failure::kUnknownCommand);
+}
+
+std::string_view VerbOf(const Command& command) { return kVerbs[command.index()].name; }
+
+void CommandReceiver::Feed(std::string_view bytes) {
+  if (skipping_) {
+    // Only the line's end is of interest.
+    const std::size_t feed = bytes.find('\n');
+    if (feed == std::string_view::npos) return;
+    bytes.remove_prefix(feed);
+  }
+  buffer_.erase(0, begin_);
+  begin_ = 0;
+  buffer_.append(bytes);
+}
+
+std::optional<absl::StatusOr<Command>> CommandReceiver::Next() {
+  const std::size_t feed = buffer_.find('\n', begin_);
+  if (feed == std::string::npos) {
+    if (buffer_.size() - begin_ > kMaxCommandLine) {
+      skipping_ = true;
+      begin_ = buffer_.size();
+    }
+    return std::nullopt;
+  }
+  std::string_view line = std::string_view(buffer_).substr(begin_, feed - begin_);
+  begin_ = feed + 1;
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  if (skipping_ || line.size() > kMaxCommandLine) {
+    skipping_ = false;
+    return MakeFailure(Failure::kSyntax, "Line too long");
+  }
+  return ParseCommand(line);
+}
+
+void CommandReceiver::Discard() {
+  buffer_.clear();
+  begin_ = 0;
+  skipping_ = false;
+}
+
+}  // namespace posthorn::pop3

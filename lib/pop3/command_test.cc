@@ -1,0 +1,105 @@
+#include "lib/pop3/command.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lib/base/failure.h"
+
+namespace posthorn::pop3 {
+namespace {
+
+std::string Number(const std::optional<MessageNumber>& number) {
+  return number ? std::to_string(*number) : "all";
+}
+
+std::string Describe(const absl::StatusOr<Command>& parsed) {
+  if (!parsed.ok()) return "failure " + std::string(RowOf(FailureOf(parsed.status())).name);
+  std::string out(VerbOf(*parsed));
+  if (const auto* user = std::get_if<UserCommand>(&*parsed)) out += " [" + user->name + "]";
+  if (const auto* pass = std::get_if<PassCommand>(&*parsed)) out += " [" + pass->password + "]";
+  if (const auto* list = std::get_if<ListCommand>(&*parsed)) out += " " + Number(list->message);
+  if (const auto* uidl = std::get_if<UidlCommand>(&*parsed)) out += " " + Number(uidl->message);
+  if (const auto* retr = std::get_if<RetrCommand>(&*parsed)) out += " " + Number(retr->message);
+  if (const auto* dele = std::get_if<DeleCommand>(&*parsed)) out += " " + Number(dele->message);
+  if (const auto* top = std::get_if<TopCommand>(&*parsed)) {
+    out += " " + Number(top->message) + " " + std::to_string(top->lines);
+  }
+  return out;
+}
+
+struct Row {
+  const char* line;
+  const char* described;
+};
+
+constexpr Row kRows[] = {
+    {"USER a@b.example", "USER [a@b.example]"},
+    {"user  a@b.example ", "USER [a@b.example]"},
+    {"USER", "failure syntax"},
+    {"PASS secret", "PASS [secret]"},
+    {"pass two words ", "PASS [two words ]"},
+    {"PASS  x", "PASS [ x]"},
+    {"PASS", "failure syntax"},
+    {"PASS ", "failure syntax"},
+    {"STAT", "STAT"},
+    {"stat ", "STAT"},
+    {"STAT 1", "failure syntax"},
+    {"LIST", "LIST all"},
+    {"list 12", "LIST 12"},
+    {"LIST x", "failure syntax"},
+    {"LIST 1 2", "failure syntax"},
+    {"UIDL", "UIDL all"},
+    {"UIDL 3", "UIDL 3"},
+    {"RETR 1", "RETR 1"},
+    {"RETR", "failure syntax"},
+    {"RETR -1", "failure syntax"},
+    {"RETR 4294967295", "RETR 4294967295"},
+    {"RETR 4294967296", "failure syntax"},
+    {"RETR 99999999999999999999999", "failure syntax"},
+    {"RETR 1x", "failure syntax"},
+    {"TOP 1 0", "TOP 1 0"},
+    {"top  1  10 ", "TOP 1 10"},
+    {"TOP 1", "failure syntax"},
+    {"DELE 7", "DELE 7"},
+    {"RSET", "RSET"},
+    {"NOOP", "NOOP"},
+    {"CAPA", "CAPA"},
+    {"STLS", "STLS"},
+    {"QUIT", "QUIT"},
+    {"", "failure unknown_command"},
+    {"APOP a b", "failure unknown_command"},
+    {"QUITX", "failure unknown_command"},
+};
+
+TEST(ParseCommandTest, ReadsEveryVerb) {
+  for (const Row& row : kRows) EXPECT_EQ(Describe(ParseCommand(row.line)), row.described) << row.line;
+}
+
+TEST(CommandReceiverTest, ChunksMakeNoDifference) {
+  const std::string input = "user a\r\nPASS b c\nSTAT\r\n" + std::string(3000, 'x') + "\r\nQUIT\r\n";
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    CommandReceiver receiver;
+    std::string all;
+    for (std::size_t i = 0; i < input.size(); i += size) {
+      receiver.Feed(std::string_view(input).substr(i, size));
+      while (std::optional<absl::StatusOr<Command>> next = receiver.Next()) {
+        all += Describe(*next) + ";";
+      }
+    }
+    ASSERT_EQ(all, "USER [a];PASS [b c];STAT;failure syntax;QUIT;") << size;
+  }
+}
+
+TEST(CommandReceiverTest, DiscardForgets) {
+  CommandReceiver receiver;
+  receiver.Feed("STLS\r\nUSER injected\r\nPA");
+  ASSERT_TRUE(receiver.Next().has_value());
+  receiver.Discard();
+  receiver.Feed("NOOP\r\n");
+  EXPECT_EQ(Describe(*receiver.Next()), "NOOP");
+  EXPECT_FALSE(receiver.Next().has_value());
+}
+
+}  // namespace
+}  // namespace posthorn::pop3

@@ -1,0 +1,107 @@
+#include <random>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/telemetry/log.h"
+#include "services/gateway/pop3/handlers.h"
+
+namespace posthorn::gateway {
+namespace {
+
+std::string RandomHolder() {
+  std::random_device random;
+  std::string holder;
+  while (holder.size() < 16) {
+    const unsigned int word = random();
+    for (int shift = 0; shift < 32; shift += 8) holder.push_back(static_cast<char>(word >> shift));
+  }
+  return holder;
+}
+
+}  // namespace
+
+bool Pop3State::MayAuthenticate() const {
+  if (stream.tls().active) return true;
+  return options.allow_plaintext_auth_on_loopback && stream.peer().IsLoopback();
+}
+
+Task<Pop3Reply> HandleUser(pop3::UserCommand command, Pop3State& state) {
+  if (!state.MayAuthenticate()) co_return ErrorReply(MakeFailure(Failure::kEncryptionRequired));
+  state.user = std::move(command.name);
+  co_return OkReply("Password, please");
+}
+
+Task<Pop3Reply> HandlePass(pop3::PassCommand command, Pop3State& state) {
+  if (state.user.empty()) {
+    co_return ErrorReply(MakeFailure(Failure::kBadSequence, "USER first"));
+  }
+  Credentials credentials(std::exchange(state.user, std::string()), std::move(command.password),
+                          state.stream.peer().ip, "pop3");
+  const std::string name = credentials.login;
+  absl::StatusOr<Login> login = co_await state.deps.directory->Authenticate(std::move(credentials));
+  if (!login.ok()) {
+    log::Info("pop3", "login refused",
+              {{"name", name}, {"client", state.stream.peer().ip}, {"status", login.status()}});
+    if (FailureOf(login.status()) == Failure::kAuthenticationFailed) {
+      ++state.login_failures;
+      co_await SleepFor(state.limits.failed_login_delay);
+    }
+    Pop3Reply refused = ErrorReply(login.status());
+    refused.close = state.login_failures >= state.limits.login_failures;
+    co_return refused;
+  }
+  state.login = *std::move(login);
+
+  std::string holder = RandomHolder();
+  const absl::Status locked = co_await state.deps.store->AcquirePopLock(
+      state.login.tenant, state.login.account, holder, state.limits.lock_lease);
+  if (!locked.ok()) co_return ErrorReply(locked);
+  state.lock_holder = std::move(holder);
+  state.lock_renewed = state.deps.clock->Now();
+
+  absl::StatusOr<Maildrop> maildrop =
+      co_await Maildrop::Load(*state.deps.store, state.login.tenant, state.login.account);
+  if (!maildrop.ok()) {
+    log::Warn("pop3", "mailbox cannot be read",
+              {{"account", state.login.account.value()}, {"status", maildrop.status()}});
+    co_await ReleaseLock(state);
+    co_return ErrorReply(maildrop.status());
+  }
+  state.maildrop = *std::move(maildrop);
+  state.phase = Pop3Phase::kTransaction;
+  log::Info("pop3", "logged in",
+            {{"address", state.login.address},
+             {"client", state.stream.peer().ip},
+             {"tls", state.stream.tls().active},
+             {"messages", state.maildrop.count()}});
+  co_return OkReply(std::to_string(state.maildrop.count()) + " messages");
+}
+
+Task<absl::Status> RenewLock(Pop3State& state) {
+  if (state.lock_holder.empty()) co_return absl::OkStatus();
+  const absl::Time now = state.deps.clock->Now();
+  if (now - state.lock_renewed < state.limits.lock_lease / 3) co_return absl::OkStatus();
+  state.lock_renewed = now;
+  const absl::Status renewed = co_await state.deps.store->AcquirePopLock(
+      state.login.tenant, state.login.account, state.lock_holder, state.limits.lock_lease);
+  if (renewed.ok()) co_return renewed;
+  log::Warn("pop3", "lock not renewed",
+            {{"account", state.login.account.value()}, {"status", renewed}});
+  if (FailureOf(renewed) != Failure::kMailboxInUse) co_return absl::OkStatus();  // tried again later
+  state.lock_holder.clear();
+  co_return renewed;
+}
+
+Task<void> ReleaseLock(Pop3State& state) {
+  if (state.lock_holder.empty()) co_return;
+  std::string holder = std::exchange(state.lock_holder, std::string());
+  const absl::Status released = co_await state.deps.store->ReleasePopLock(
+      state.login.tenant, state.login.account, std::move(holder));
+  if (!released.ok()) {
+    // It ends by itself with its lease.
+    log::Info("pop3", "lock not released",
+              {{"account", state.login.account.value()}, {"status", released}});
+  }
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,109 @@
+#include "services/gateway/pop3/server.h"
+
+#include <optional>
+#include <utility>
+
+#include "lib/base/failure.h"
+#include "lib/pop3/reply.h"
+#include "lib/telemetry/log.h"
+#include "lib/telemetry/metrics.h"
+#include "services/gateway/pop3/session.h"
+
+namespace posthorn::gateway {
+namespace {
+
+metrics::Gauge& SessionsGauge() {
+  static metrics::Gauge& gauge = metrics::MakeGauge(
+      "posthorn_gateway_pop3_sessions",
+      "Open POP3 connections. Near gateway.limits.connections: raise it or add gateways.");
+  return gauge;
+}
+
+}  // namespace
+
+// A stream's place in the registry, from greeting to close.
+class Pop3Server::Registration {
+ public:
+  Registration(Pop3Server& server, net::Stream* stream) : server_(server), stream_(stream) {
+    std::lock_guard lock(server_.mutex_);
+    server_.streams_.emplace(stream_, Executor::Current());
+    SessionsGauge().Increment();
+  }
+  ~Registration() {
+    std::lock_guard lock(server_.mutex_);
+    server_.streams_.erase(stream_);
+    SessionsGauge().Decrement();
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  Pop3Server& server_;
+  net::Stream* const stream_;
+};
+
+Pop3Server::Pop3Server(Pop3Dependencies dependencies, Pop3Limits limits)
+    : dependencies_(dependencies), limits_(limits) {}
+
+Task<void> Pop3Server::Serve(std::unique_ptr<net::Stream> stream,
+                             const Pop3ListenerOptions& options) {
+  const Registration registration(*this, stream.get());
+  std::optional<ConnectionLimiter::Slot> slot;
+  std::string refusal;
+  if (dependencies_.connections != nullptr) {
+    absl::StatusOr<ConnectionLimiter::Slot> acquired =
+        dependencies_.connections->Acquire(stream->peer().ip);
+    if (acquired.ok()) {
+      slot.emplace(*std::move(acquired));
+    } else {
+      pop3::AppendError(acquired.status(), refusal);
+    }
+  }
+  if (refusal.empty() && draining_) {
+    pop3::AppendError(MakeFailure(Failure::kShuttingDown), refusal);
+  }
+  if (options.implicit_tls) {
+    absl::Status secured = MakeFailure(Failure::kTlsFailed);
+    if (dependencies_.tls != nullptr) {
+      secured = co_await stream->StartTlsServer(*dependencies_.tls, limits_.login_timeout);
+    }
+    if (!secured.ok()) {
+      log::Debug("pop3", "TLS handshake failed",
+                 {{"peer", stream->peer().ToString()}, {"status", secured}});
+      stream->Close();
+      co_return;
+    }
+  }
+  if (!refusal.empty()) {
+    const absl::Status ignored =
+        co_await stream->WriteAll(std::move(refusal), limits_.write_timeout);
+    (void)ignored;
+  } else {
+    Pop3Session session(dependencies_, limits_, options, *stream, draining_);
+    co_await session.Run();
+  }
+  stream->Close();
+}
+
+void Pop3Server::Drain() {
+  draining_ = true;
+  std::lock_guard lock(mutex_);
+  for (const auto& [stream, executor] : streams_) {
+    executor->Post([this, stream = stream] {
+      bool open = false;
+      {
+        std::lock_guard inner(mutex_);
+        open = streams_.contains(stream);
+      }
+      // Streams leave on this executor only, so it stays.
+      if (open) stream->Interrupt();
+    });
+  }
+}
+
+int Pop3Server::active_sessions() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(streams_.size());
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,312 @@
+// Dialogues with the server over a memory stream.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/failure.h"
+#include "lib/base/manual_executor.h"
+#include "lib/net/memory_stream.h"
+#include "services/gateway/pop3/server.h"
+#include "services/gateway/testing/fake_directory.h"
+#include "services/gateway/testing/fake_mail_store.h"
+
+namespace posthorn::gateway {
+namespace {
+
+const TenantId kTenant(1);
+const AccountId kAlice(10);
+constexpr char kLoopback[] = "127.0.0.1";
+
+class Pop3TranscriptTest : public testing::Test {
+ protected:
+  Pop3TranscriptTest() {
+    directory_.AddTenant("demo", kTenant);
+    directory_.AddDomain("example.test", kTenant);
+    directory_.AddAccount("alice@example.test", "se cret", kAlice);
+    store_.AddAccount(kTenant, kAlice);
+    dependencies_.store = &store_;
+    dependencies_.directory = &directory_;
+    dependencies_.clock = &clock_;
+    options_.allow_plaintext_auth_on_loopback = true;
+  }
+  ~Pop3TranscriptTest() override {
+    client_.reset();
+    executor_.RunUntilIdle();
+  }
+
+  void Deliver(std::string body) {
+    store_.Deliver(kTenant, kAlice, "INBOX", "", std::move(body), absl::UnixEpoch());
+  }
+
+  void Connect(const std::string& ip = kLoopback) {
+    if (server_ == nullptr) server_ = std::make_unique<Pop3Server>(dependencies_, limits_);
+    net::PeerAddress peer;
+    peer.ip = ip;
+    peer.port = 4000;
+    net::MemoryPipe pipe = net::MakeMemoryPipe(peer);
+    client_ = std::move(pipe.client);
+    Spawn(executor_, server_->Serve(std::move(pipe.server), options_));
+  }
+
+  // What the server says until it waits.
+  std::string Receive() {
+    executor_.RunUntilIdle();
+    std::string all;
+    for (;;) {
+      const std::optional<absl::StatusOr<std::string>> bytes =
+          executor_.Run(client_->ReadSome(absl::Milliseconds(1)));
+      if (!bytes.has_value()) {
+        Advance(absl::Milliseconds(2));
+        return all;
+      }
+      if (!bytes->ok()) return all;
+      if ((*bytes)->empty()) return all + "<closed>";
+      all += **bytes;
+    }
+  }
+  std::string Say(std::string text) {
+    const std::optional<absl::Status> written =
+        executor_.Run(client_->WriteAll(std::move(text), absl::Seconds(1)));
+    EXPECT_TRUE(written.has_value());
+    return Receive();
+  }
+  void Advance(absl::Duration by) {
+    clock_.Advance(by);
+    executor_.Advance(by);
+  }
+  void LogIn() {
+    Connect();
+    EXPECT_EQ(Receive(), "+OK Posthorn POP3 ready\r\n");
+    EXPECT_EQ(Say("USER alice@example.test\r\n"), "+OK Password, please\r\n");
+    EXPECT_EQ(Say("PASS se cret\r\n").substr(0, 3), "+OK");
+  }
+
+  ManualExecutor executor_;
+  FakeClock clock_{absl::UnixEpoch()};
+  FakeMailStore store_;
+  FakeDirectory directory_;
+  Pop3Dependencies dependencies_;
+  Pop3Limits limits_;
+  Pop3ListenerOptions options_;
+  std::unique_ptr<Pop3Server> server_;
+  std::unique_ptr<net::Stream> client_;
+};
+
+TEST_F(Pop3TranscriptTest, ReadsAndDeletes) {
+  Deliver("Subject: one\r\n\r\n.dot\r\nline\r\nlast\r\n");
+  Deliver("Subject: two\r\n\r\nno line end");
+  LogIn();
+  EXPECT_EQ(Say("STAT\r\n"), "+OK 2 63\r\n");
+  EXPECT_EQ(Say("LIST\r\n"), "+OK 2 messages (63 octets)\r\n1 34\r\n2 29\r\n.\r\n");
+  EXPECT_EQ(Say("LIST 2\r\n"), "+OK 2 29\r\n");
+  EXPECT_EQ(Say("RETR 1\r\n"),
+            "+OK 34 octets\r\nSubject: one\r\n\r\n..dot\r\nline\r\nlast\r\n.\r\n");
+  EXPECT_EQ(Say("RETR 2\r\n"), "+OK 29 octets\r\nSubject: two\r\n\r\nno line end\r\n.\r\n");
+  EXPECT_EQ(Say("TOP 1 1\r\n"), "+OK Top of message follows\r\nSubject: one\r\n\r\n..dot\r\n.\r\n");
+  EXPECT_EQ(Say("TOP 1 0\r\n"), "+OK Top of message follows\r\nSubject: one\r\n\r\n.\r\n");
+  EXPECT_EQ(Say("DELE 1\r\n"), "+OK Marked as deleted\r\n");
+  EXPECT_EQ(Say("RETR 1\r\n"), "-ERR [SYS/PERM] Message is deleted\r\n");
+  EXPECT_EQ(Say("LIST\r\n"), "+OK 1 messages (29 octets)\r\n2 29\r\n.\r\n");
+  EXPECT_EQ(Say("RSET\r\n"), "+OK 2 63\r\n");
+  EXPECT_EQ(Say("DELE 2\r\n"), "+OK Marked as deleted\r\n");
+  EXPECT_EQ(Say("NOOP\r\n"), "+OK\r\n");
+  EXPECT_EQ(Say("QUIT\r\n"), "+OK Bye\r\n<closed>");
+  EXPECT_EQ(server_->active_sessions(), 0);
+  LogIn();
+  EXPECT_EQ(Say("STAT\r\n"), "+OK 1 34\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, TypedByHand) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  Connect();
+  Receive();
+  EXPECT_EQ(Say("user alice@example.test\n"), "+OK Password, please\r\n");
+  EXPECT_EQ(Say("pass se cret\n"), "+OK 1 messages\r\n");
+  EXPECT_EQ(Say("list \n"), "+OK 1 messages (20 octets)\r\n1 20\r\n.\r\n");
+  EXPECT_EQ(Say("wat\n"), "-ERR Unknown command\r\n");
+  EXPECT_EQ(Say("retr\n").substr(0, 4), "-ERR");
+  EXPECT_EQ(Say("retr 2\n"), "-ERR [SYS/PERM] No such message\r\n");
+  EXPECT_EQ(Say("quit\n"), "+OK Bye\r\n<closed>");
+}
+
+TEST_F(Pop3TranscriptTest, CommandsMayBePipelined) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  Connect();
+  Receive();
+  EXPECT_EQ(Say("USER alice@example.test\r\nPASS se cret\r\nSTAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"),
+            "+OK Password, please\r\n+OK 1 messages\r\n+OK 1 20\r\n+OK 20 octets\r\n"
+            "Subject: one\r\n\r\nhi\r\n.\r\n+OK Marked as deleted\r\n+OK Bye\r\n<closed>");
+}
+
+TEST_F(Pop3TranscriptTest, UniqueIdsAreStable) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  Deliver("Subject: two\r\n\r\nhi\r\n");
+  LogIn();
+  const std::string first = Say("UIDL\r\n");
+  EXPECT_EQ(Say("UIDL 2\r\n"), "+OK " + first.substr(first.find("2 "), 18) + "\r\n");
+  Say("DELE 1\r\nQUIT\r\n");
+  LogIn();
+  const std::string second = Say("UIDL\r\n");
+  EXPECT_EQ(second.substr(second.find("1 ") + 2, 16), first.substr(first.find("2 ") + 2, 16));
+}
+
+TEST_F(Pop3TranscriptTest, NoPasswordsWithoutTls) {
+  options_.allow_plaintext_auth_on_loopback = false;
+  Connect();
+  Receive();
+  EXPECT_EQ(Say("USER alice@example.test\r\n").substr(0, 11), "-ERR [AUTH]");
+  EXPECT_EQ(Say("PASS se cret\r\n").substr(0, 4), "-ERR");
+  EXPECT_EQ(Say("CAPA\r\n").find("USER"), std::string::npos);
+  // The exception is for loopback only.
+  options_.allow_plaintext_auth_on_loopback = true;
+  Connect("192.0.2.1");
+  Receive();
+  EXPECT_EQ(Say("USER alice@example.test\r\n").substr(0, 11), "-ERR [AUTH]");
+}
+
+TEST_F(Pop3TranscriptTest, StlsDiscardsWhatCameBefore) {
+  // The memory stream's TLS needs no certificate, only a context to be there.
+  alignas(16) static const char context[64] = {};
+  dependencies_.tls = reinterpret_cast<const net::TlsContext*>(context);
+  options_.allow_plaintext_auth_on_loopback = false;
+  Connect();
+  Receive();
+  EXPECT_NE(Say("CAPA\r\n").find("\r\nSTLS\r\n"), std::string::npos);
+  EXPECT_EQ(Say("STLS\r\nUSER injected\r\n"), "+OK Begin TLS\r\n");
+  const std::optional<absl::Status> secured = executor_.Run(
+      client_->StartTlsClient(*dependencies_.tls, "pop.example.test", absl::Seconds(1)));
+  ASSERT_TRUE(secured.has_value() && secured->ok());
+  const std::string capabilities = Say("CAPA\r\n");
+  EXPECT_EQ(capabilities.find("STLS"), std::string::npos);
+  EXPECT_NE(capabilities.find("\r\nUSER\r\n"), std::string::npos);
+  EXPECT_EQ(Say("PASS se cret\r\n"), "-ERR USER first\r\n");
+  EXPECT_EQ(Say("STLS\r\n"), "-ERR TLS is active already\r\n");
+  EXPECT_EQ(Say("USER alice@example.test\r\nPASS se cret\r\n"),
+            "+OK Password, please\r\n+OK 0 messages\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, WrongPasswordsEndTheSession) {
+  Connect();
+  Receive();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Say("USER alice@example.test\r\n"), "+OK Password, please\r\n");
+    EXPECT_EQ(Say("PASS wrong\r\n"), "");
+    Advance(absl::Seconds(1));
+    const std::string answer = Receive();
+    EXPECT_EQ(answer.substr(0, 11), "-ERR [AUTH]");
+    EXPECT_EQ(answer.find("<closed>") != std::string::npos, i == 2);
+  }
+}
+
+TEST_F(Pop3TranscriptTest, CommandsHaveTheirPhase) {
+  Connect();
+  Receive();
+  EXPECT_EQ(Say("STAT\r\n"), "-ERR Log in first\r\n");
+  EXPECT_EQ(Say("QUIT\r\n"), "+OK Bye\r\n<closed>");
+  LogIn();
+  EXPECT_EQ(Say("USER x\r\n"), "-ERR Logged in already\r\n");
+  EXPECT_EQ(Say("STLS\r\n"), "-ERR Logged in already\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, OneSessionAnAccount) {
+  LogIn();
+  std::unique_ptr<net::Stream> first = std::move(client_);
+  Connect();
+  Receive();
+  Say("USER alice@example.test\r\n");
+  EXPECT_EQ(Say("PASS se cret\r\n").substr(0, 13), "-ERR [IN-USE]");
+  // The first one leaves without QUIT.
+  std::swap(first, client_);
+  client_->Close();
+  executor_.RunUntilIdle();
+  std::swap(first, client_);
+  Say("USER alice@example.test\r\n");
+  EXPECT_EQ(Say("PASS se cret\r\n").substr(0, 3), "+OK");
+  first.reset();
+}
+
+TEST_F(Pop3TranscriptTest, LeavingWithoutQuitDeletesNothing) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  LogIn();
+  Say("DELE 1\r\n");
+  client_->Close();
+  executor_.RunUntilIdle();
+  LogIn();
+  EXPECT_EQ(Say("STAT\r\n"), "+OK 1 20\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, FailedDeletionIsToldAndDeletesNothing) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  LogIn();
+  Say("DELE 1\r\n");
+  store_.FailWith(MakeFailure(Failure::kStorageDown));
+  EXPECT_EQ(Say("QUIT\r\n").substr(0, 15), "-ERR [SYS/TEMP]");
+}
+
+TEST_F(Pop3TranscriptTest, ATemporaryErrorIsNotTheEnd) {
+  Deliver("Subject: one\r\n\r\nhi\r\n");
+  LogIn();
+  store_.FailWith(MakeFailure(Failure::kStorageDown));
+  EXPECT_EQ(Say("RETR 1\r\n").substr(0, 15), "-ERR [SYS/TEMP]");
+  store_.FailWith(std::nullopt);
+  EXPECT_EQ(Say("RETR 1\r\n"), "+OK 20 octets\r\nSubject: one\r\n\r\nhi\r\n.\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, LargeMessagesArriveWhole) {
+  std::string body = "Subject: large\r\n\r\n";
+  for (int i = 0; body.size() < 1000000; ++i) {
+    body += (i % 7 == 0 ? "." : "") + std::to_string(i) + "\r\n";
+  }
+  Deliver(body);
+  LogIn();
+  const std::string answer = Say("RETR 1\r\n");
+  const std::string first_line = "+OK " + std::to_string(body.size()) + " octets\r\n";
+  ASSERT_EQ(answer.substr(0, first_line.size()), first_line);
+  std::string unstuffed;
+  for (std::size_t begin = first_line.size(); begin < answer.size();) {
+    const std::size_t end = answer.find('\n', begin) + 1;
+    const bool stuffed = answer[begin] == '.' && answer[begin + 1] == '.';
+    unstuffed += answer.substr(begin + (stuffed ? 1 : 0), end - begin - (stuffed ? 1 : 0));
+    begin = end;
+  }
+  EXPECT_TRUE(unstuffed == body + ".\r\n");
+}
+
+TEST_F(Pop3TranscriptTest, IdleSessionsEndWithoutAWord) {
+  Connect();
+  Receive();
+  Advance(limits_.login_timeout);
+  EXPECT_EQ(Receive(), "<closed>");
+  LogIn();
+  for (int i = 0; i < 9; ++i) Advance(absl::Minutes(1));
+  EXPECT_EQ(Say("NOOP\r\n"), "+OK\r\n");
+  for (int i = 0; i < 11; ++i) Advance(absl::Minutes(1));
+  EXPECT_EQ(Receive(), "<closed>");
+}
+
+TEST_F(Pop3TranscriptTest, TooManyErrorsEndTheSession) {
+  limits_.errors = 3;
+  Connect();
+  Receive();
+  EXPECT_EQ(Say("a\r\n"), "-ERR Unknown command\r\n");
+  EXPECT_EQ(Say(std::string(5000, 'x') + "\r\n"), "-ERR Line too long\r\n");
+  const std::string answer = Say("c\r\nNOOP\r\n");
+  EXPECT_NE(answer.find("<closed>"), std::string::npos);
+  EXPECT_EQ(answer.find("+OK"), std::string::npos);
+}
+
+TEST_F(Pop3TranscriptTest, DrainEndsSessions) {
+  LogIn();
+  server_->Drain();
+  const std::string answer = Receive();
+  EXPECT_EQ(answer.substr(0, 15), "-ERR [SYS/TEMP]");
+  EXPECT_NE(answer.find("<closed>"), std::string::npos);
+  EXPECT_EQ(server_->active_sessions(), 0);
+}
+
+}  // namespace
+}  // namespace posthorn::gateway
