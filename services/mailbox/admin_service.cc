@@ -1,5 +1,6 @@
 #include <grpcpp/grpcpp.h>
 
+#include "lib/base/failure.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"

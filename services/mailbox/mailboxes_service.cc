@@ -196,7 +196,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
     std::function<Task<bool>(std::string)> sink = [&writer](std::string piece) {
       return WritePiece(writer, std::move(piece));
     };
-    absl::Status status = co_await ReadMessage(bodies_, AccountOf(request.account()),
+    absl::Status status = co_await mailbox::ReadMessage(bodies_, AccountOf(request.account()),
                                                MailboxId(request.mailbox_id()), request.uid(),
                                                request.offset(), request.length(), std::move(sink));
     co_return status;

@@ -1,6 +1,7 @@
 #include "services/mailbox/wiring.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/service_type.h>
 
 #include <future>
 
