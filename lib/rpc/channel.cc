@@ -5,12 +5,14 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include "lib/rpc/in_process.h"
 #include "lib/rpc/tls_files.h"
 
 namespace posthorn::rpc {
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& target, const TlsFiles& tls,
                                        const std::string& server_name) {
+  internal::KeepCallbackThreads();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageOctets);
   arguments.SetMaxSendMessageSize(kMaxMessageOctets);
@@ -41,9 +43,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const TlsFiles
 }
 
 bool IsConnected(grpc::Channel& channel) {
-  // In-process channels have no transport to lose.
-  const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
-  return state == GRPC_CHANNEL_READY;
+  return internal::IsInProcess(channel) ||
+         channel.GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY;
 }
 
 }  // namespace posthorn::rpc

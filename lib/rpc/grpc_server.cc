@@ -2,15 +2,26 @@
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/failure.h"
+#include "lib/net/listener.h"
+#include "lib/rpc/in_process.h"
 #include "lib/rpc/tls_files.h"
 
 namespace posthorn::rpc {
@@ -30,6 +41,29 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const TlsFiles& tls) {
   return grpc::experimental::TlsServerCredentials(options);
 }
 
+// gRPC does not say why it cannot listen, so what can go wrong is found out before: a taken port, a
+// missing permission, an unreadable file.
+absl::Status CheckListen(const std::string& target) {
+  const std::size_t colon = target.rfind(':');
+  if (absl::StartsWith(target, "unix:") || colon == std::string::npos) return absl::OkStatus();
+  absl::string_view host = absl::string_view(target).substr(0, colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  int port = 0;
+  if (!absl::SimpleAtoi(target.substr(colon + 1), &port)) {
+    return MakeFailure(Failure::kInvalidArgument, absl::StrCat("no port in ", target));
+  }
+  const absl::StatusOr<net::BoundSocket> probe = net::BoundSocket::Bind(std::string(host), port);
+  // A host name is resolved by gRPC.
+  if (!probe.ok() && FailureOf(probe.status()) != Failure::kInvalidArgument) return probe.status();
+  return absl::OkStatus();
+}
+
+absl::Status CheckFile(const std::string& file) {
+  if (file.empty() || ::access(file.c_str(), R_OK) == 0) return absl::OkStatus();
+  return MakeFailure(Failure::kInvalidArgument,
+                     absl::StrCat("cannot read ", file, ": ", std::strerror(errno)));
+}
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
@@ -43,6 +77,14 @@ struct Server::Impl {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Service*>& services,
                                                       ServerOptions options) {
+  for (const std::string& target : options.listen) {
+    if (absl::Status status = CheckListen(target); !status.ok()) return status;
+  }
+  for (const std::string& file :
+       {options.tls.certificate_file, options.tls.key_file, options.tls.ca_file}) {
+    if (absl::Status status = CheckFile(file); !status.ok()) return status;
+  }
+  internal::KeepCallbackThreads();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageOctets);
@@ -59,6 +101,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Se
   // Two servers on one port would share its connections in silence.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 
+  if (options.max_memory_octets != 0) {
+    builder.SetResourceQuota(grpc::ResourceQuota("posthorn").Resize(options.max_memory_octets));
+  }
+
   auto impl = std::make_unique<Impl>();
   impl->ports.resize(options.listen.size(), 0);
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
@@ -67,14 +113,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Se
   for (grpc::Service* service : services) builder.RegisterService(service);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr) {
-    std::string address = "in-process";
-    for (std::size_t i = 0; i < options.listen.size(); ++i) {
-      address = options.listen[i];
-      if (impl->ports[i] == 0) break;
-    }
     return MakeFailure(Failure::kUnavailable,
-                       absl::StrCat("cannot listen on ", address, " for gRPC: address in use, not "
-                                    "permitted, or certificate unreadable"));
+                       absl::StrCat("cannot listen on ", absl::StrJoin(options.listen, ", "),
+                                    " for gRPC"));
   }
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   server->SetServing(true);
@@ -95,7 +136,7 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageOctets);
   arguments.SetMaxSendMessageSize(kMaxMessageOctets);
-  return impl_->server->InProcessChannel(arguments);
+  return internal::MarkInProcess(impl_->server->InProcessChannel(arguments));
 }
 
 void Server::SetServing(bool serving) {

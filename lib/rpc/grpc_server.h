@@ -1,6 +1,7 @@
 #ifndef POSTHORN_LIB_RPC_GRPC_SERVER_H_
 #define POSTHORN_LIB_RPC_GRPC_SERVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct ServerOptions {
   // gRPC clients look for new replicas only when a connection ends, so each ends sometime.
   absl::Duration max_connection_age = absl::Minutes(5);
   absl::Duration max_connection_age_grace = absl::Minutes(1);
+  // For all messages under way together; beyond it the server stops reading. 0: no bound.
+  std::size_t max_memory_octets = 0;
 };
 
 // A running gRPC server with the standard health service, which alone answers without a
@@ -37,7 +40,8 @@ class Server {
 
   // The port of listen[index]; 0 for a unix socket.
   int port(std::size_t index) const;
-  // A channel that crosses no socket.
+  // A channel that crosses no socket. Who calls through it stops before Shutdown: it cuts such
+  // calls at once (their handlers still run to their end), and gRPC does not survive later ones.
   std::shared_ptr<grpc::Channel> InProcessChannel();
   // What the health service answers; true after Start.
   void SetServing(bool serving);

@@ -1,0 +1,44 @@
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
+#include "posthorn/config/v1/config.pb.h"
+#include "services/gateway/bound_sockets.h"
+#include "services/gateway/wiring.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using Listeners = google::protobuf::RepeatedPtrField<config::v1::Listener>;
+
+absl::Status BindAll(const Listeners& listeners, const char* section,
+                     std::vector<net::BoundSocket>& sockets) {
+  for (int i = 0; i < listeners.size(); ++i) {
+    absl::StatusOr<net::BoundSocket> socket =
+        net::BoundSocket::Bind(listeners[i].address(), listeners[i].port());
+    if (!socket.ok()) {
+      const bool bad_address = FailureOf(socket.status()) == Failure::kInvalidArgument;
+      return MakeFailure(FailureOf(socket.status()),
+                         absl::StrCat("gateway.", section, "[", i, "].",
+                                      bad_address ? "address" : "port", ": ",
+                                      socket.status().message()));
+    }
+    sockets.push_back(*std::move(socket));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<BoundSockets> BindListeners(const config::v1::Config& config) {
+  const config::v1::Gateway& gateway = config.gateway();
+  BoundSockets sockets;
+  absl::Status status = BindAll(gateway.smtp_listeners(), "smtp_listeners", sockets.smtp);
+  if (status.ok()) status = BindAll(gateway.imap_listeners(), "imap_listeners", sockets.imap);
+  if (status.ok()) status = BindAll(gateway.pop3_listeners(), "pop3_listeners", sockets.pop3);
+  if (!status.ok()) return status;
+  return sockets;
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,122 @@
+#include "services/gateway/gateway_settings.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/failure.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using config::v1::Config;
+using config::v1::Limits;
+using config::v1::Listener;
+
+absl::Status KeyError(const char* section, int index, const char* field, absl::string_view what) {
+  return MakeFailure(Failure::kInvalidArgument,
+                     absl::StrCat("gateway.", section, "[", index, "].", field, ": ", what));
+}
+
+absl::Status NeedsCertificate(const char* section, int index, const std::string& role) {
+  return KeyError(section, index, "role", absl::StrCat(role, " needs tls.certificate_file"));
+}
+
+// IMAP and POP3 have two roles each: clear text with an upgrade, and TLS from the first octet.
+template <typename Options>
+absl::StatusOr<std::vector<Options>> TwoRoles(
+    const google::protobuf::RepeatedPtrField<Listener>& listeners, const char* section,
+    const std::string& clear, const std::string& tls, bool has_certificate) {
+  std::vector<Options> result;
+  for (int i = 0; i < listeners.size(); ++i) {
+    const Listener& listener = listeners[i];
+    Options options;
+    options.implicit_tls = listener.role() == tls;
+    if (!options.implicit_tls && listener.role() != clear) {
+      return KeyError(section, i, "role",
+                      absl::StrCat("role is one of ", clear, ", ", tls, ", not \"",
+                                   listener.role(), "\""));
+    }
+    if (options.implicit_tls && !has_certificate) return NeedsCertificate(section, i, tls);
+    options.allow_plaintext_auth_on_loopback = listener.allow_plaintext_auth_on_loopback();
+    result.push_back(options);
+  }
+  return result;
+}
+
+}  // namespace
+
+SmtpLimits SmtpLimitsFrom(const Limits& limits) {
+  SmtpLimits result;
+  result.message_octets = limits.message_octets();
+  result.line_octets = limits.line_octets();
+  result.recipients = limits.recipients();
+  result.commands = limits.smtp_commands();
+  result.errors = limits.smtp_errors();
+  result.command_timeout = absl::Seconds(limits.smtp_command_timeout_seconds());
+  result.data_timeout = absl::Seconds(limits.smtp_data_timeout_seconds());
+  return result;
+}
+
+ImapLimits ImapLimitsFrom(const Limits& limits) {
+  ImapLimits result;
+  result.line_octets = static_cast<std::size_t>(limits.imap_line_octets());
+  result.literal_octets = static_cast<std::size_t>(limits.imap_literal_octets());
+  result.message_octets = static_cast<std::uint64_t>(limits.message_octets());
+  result.mailbox_name_octets = static_cast<std::size_t>(limits.mailbox_name_octets());
+  result.errors = limits.imap_errors();
+  result.idle_timeout = absl::Seconds(limits.imap_idle_timeout_seconds());
+  return result;
+}
+
+Pop3Limits Pop3LimitsFrom(const Limits& limits) {
+  Pop3Limits result;
+  result.idle_timeout = absl::Seconds(limits.pop3_idle_timeout_seconds());
+  return result;
+}
+
+SendLimits SendLimitsFrom(const Limits& limits) {
+  SendLimits result;
+  result.message_octets = static_cast<std::uint64_t>(limits.message_octets());
+  result.line_octets = static_cast<std::size_t>(limits.line_octets());
+  result.recipients = static_cast<std::size_t>(limits.recipients());
+  return result;
+}
+
+absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config& config) {
+  constexpr char kSection[] = "smtp_listeners";
+  std::vector<SmtpListenerOptions> result;
+  const auto& listeners = config.gateway().smtp_listeners();
+  for (int i = 0; i < listeners.size(); ++i) {
+    const Listener& listener = listeners[i];
+    const absl::StatusOr<SmtpRole> role = ParseSmtpRole(listener.role());
+    if (!role.ok()) return KeyError(kSection, i, "role", role.status().message());
+    if (*role == SmtpRole::kSubmissions && config.tls().certificate_file().empty()) {
+      return NeedsCertificate(kSection, i, listener.role());
+    }
+    SmtpListenerOptions options;
+    options.role = *role;
+    options.strict_paths = listener.strict_paths();
+    options.allow_plaintext_auth_on_loopback = listener.allow_plaintext_auth_on_loopback();
+    for (const std::string& text : listener.trusted_networks()) {
+      absl::StatusOr<TrustedNetwork> network = TrustedNetwork::Parse(text);
+      if (!network.ok()) {
+        return KeyError(kSection, i, "trusted_networks", network.status().message());
+      }
+      options.trusted_networks.push_back(*std::move(network));
+    }
+    result.push_back(std::move(options));
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(const Config& config) {
+  return TwoRoles<ImapListenerOptions>(config.gateway().imap_listeners(), "imap_listeners", "imap",
+                                       "imaps", !config.tls().certificate_file().empty());
+}
+
+absl::StatusOr<std::vector<Pop3ListenerOptions>> Pop3ListenersFrom(const Config& config) {
+  return TwoRoles<Pop3ListenerOptions>(config.gateway().pop3_listeners(), "pop3_listeners", "pop3",
+                                       "pop3s", !config.tls().certificate_file().empty());
+}
+
+}  // namespace posthorn::gateway

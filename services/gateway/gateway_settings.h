@@ -1,0 +1,34 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_GATEWAY_SETTINGS_H_
+#define POSTHORN_SERVICES_GATEWAY_GATEWAY_SETTINGS_H_
+
+// From the configuration to what the parts of the gateway take. Only for the wiring.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "posthorn/config/v1/config.pb.h"
+#include "services/gateway/api/send_handler.h"
+#include "services/gateway/imap/server.h"
+#include "services/gateway/pop3/server.h"
+#include "services/gateway/smtp/server.h"
+
+namespace posthorn::gateway {
+
+SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
+ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
+Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
+SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+
+// One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
+// from the first octet without a certificate.
+absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(
+    const config::v1::Config& config);
+absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(
+    const config::v1::Config& config);
+absl::StatusOr<std::vector<Pop3ListenerOptions>> Pop3ListenersFrom(
+    const config::v1::Config& config);
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_GATEWAY_SETTINGS_H_
