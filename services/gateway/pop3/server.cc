@@ -19,6 +19,12 @@ metrics::Gauge& SessionsGauge() {
   return gauge;
 }
 
+Pop3Dependencies WithClock(Pop3Dependencies dependencies) {
+  static const SystemClock clock;
+  if (dependencies.clock == nullptr) dependencies.clock = &clock;
+  return dependencies;
+}
+
 }  // namespace
 
 // A stream's place in the registry, from greeting to close.
@@ -43,7 +49,7 @@ class Pop3Server::Registration {
 };
 
 Pop3Server::Pop3Server(Pop3Dependencies dependencies, Pop3Limits limits)
-    : dependencies_(dependencies), limits_(limits) {}
+    : dependencies_(WithClock(dependencies)), limits_(limits) {}
 
 Task<void> Pop3Server::Serve(std::unique_ptr<net::Stream> stream,
                              const Pop3ListenerOptions& options) {

@@ -37,7 +37,7 @@ struct Pop3ListenerOptions {
 struct Pop3Dependencies {
   MailStore* store = nullptr;
   Directory* directory = nullptr;
-  const Clock* clock = nullptr;
+  const Clock* clock = nullptr;              // none: the system's
   const net::TlsContext* tls = nullptr;      // none: STLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
 };
