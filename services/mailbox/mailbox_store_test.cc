@@ -1,0 +1,249 @@
+#include "services/mailbox/mailbox_store.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+
+#include "services/mailbox/store_test.h"
+
+namespace posthorn::mailbox {
+namespace {
+
+using MailboxStoreTest = StoreTest;
+const std::vector<UidRange> kAll = {UidRange(1, 0xffffffff)};
+
+std::vector<Uid> UidsOfEntries(const std::vector<Entry>& entries) {
+  std::vector<Uid> uids;
+  for (const Entry& entry : entries) uids.push_back(entry.uid);
+  return uids;
+}
+
+TEST_F(MailboxStoreTest, CreatesDeletesAndRenames) {
+  ASSERT_TRUE(loop.Run(store.Create(alice, "a/b/c", "")).ok());
+  EXPECT_EQ(Info(alice, "a").messages, 0u);
+  EXPECT_EQ(FailureOf(loop.Run(store.Create(alice, "a/b", "")).status()), Failure::kMailboxExists);
+  EXPECT_EQ(FailureOf(loop.Run(store.Create(alice, "inbox", "")).status()), Failure::kMailboxExists);
+  EXPECT_EQ(FailureOf(loop.Run(store.Create(alice, "a//b", "")).status()),
+            Failure::kMailboxNameInvalid);
+  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "a"))), Failure::kMailboxHasChildren);
+  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "Inbox"))), Failure::kPermissionDenied);
+  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "nope"))), Failure::kNoSuchMailbox);
+  const MailboxInfo child = Info(alice, "a/b/c");
+  ASSERT_TRUE(loop.Run(store.Rename(alice, "a", "x/y")).ok());
+  EXPECT_EQ(Info(alice, "x/y/b/c").id, child.id);
+  EXPECT_EQ(Info(alice, "x/y/b/c").uid_validity, child.uid_validity);
+  EXPECT_EQ(FailureOf(loop.Run(store.Get(alice, "a")).status()), Failure::kNoSuchMailbox);
+  EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "x", "x/z"))), Failure::kMailboxNameInvalid);
+  EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "x", "Sent"))), Failure::kMailboxExists);
+  EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "gone", "g"))), Failure::kNoSuchMailbox);
+}
+
+TEST_F(MailboxStoreTest, UidValidityNeverComesTwice) {
+  const std::uint32_t first = loop.Run(store.Create(alice, "m", ""))->uid_validity;
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "m")).ok());
+  EXPECT_GT(loop.Run(store.Create(alice, "m", ""))->uid_validity, first);
+}
+
+TEST_F(MailboxStoreTest, RenamingInboxMovesItsMessages) {
+  DeliverTo(alice, "one");
+  DeliverTo(alice, "two");
+  ASSERT_TRUE(loop.Run(store.Rename(alice, "INBOX", "old/mail")).ok());
+  EXPECT_EQ(Info(alice, "INBOX").messages, 0u);
+  EXPECT_EQ(Info(alice, "INBOX").uid_next, 3u);
+  EXPECT_EQ(Info(alice, "old/mail").messages, 2u);
+  EXPECT_EQ(DeliverTo(alice, "three").uid, 3u);
+  ExpectExactCounts();
+}
+
+TEST_F(MailboxStoreTest, SubscriptionsOutliveMailboxes) {
+  ASSERT_TRUE(loop.Run(store.Create(alice, "s", "")).ok());
+  EXPECT_FALSE(Info(alice, "s").subscribed);
+  ASSERT_TRUE(loop.Run(store.Subscribe(alice, "s", true)).ok());
+  EXPECT_TRUE(Info(alice, "s").subscribed);
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "s")).ok());
+  EXPECT_EQ(loop.Run(store.List(alice))->other_subscriptions, (std::vector<std::string>{"s"}));
+  ASSERT_TRUE(loop.Run(store.Subscribe(alice, "s", false)).ok());
+  EXPECT_TRUE(loop.Run(store.List(alice))->other_subscriptions.empty());
+}
+
+TEST_F(MailboxStoreTest, FlagsAndKeywordsChangeOnlyWhatDiffers) {
+  DeliverTo(alice, "one");
+  DeliverTo(alice, "two");
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  const auto change = [&](FlagMode mode, std::uint32_t flags, std::vector<std::string> keywords) {
+    absl::StatusOr<FlagChanges> r =
+        loop.Run(store.StoreFlags(alice, inbox, kAll, mode, flags, std::move(keywords)));
+    EXPECT_TRUE(r.ok()) << r.status();
+    return r.ok() ? *r : FlagChanges();
+  };
+  FlagChanges seen = change(FlagMode::kAdd, 1, {"$Work"});
+  EXPECT_EQ(seen.changed.size(), 2u);
+  EXPECT_EQ(seen.changed[0].flags, 1u);
+  EXPECT_EQ(seen.changed[0].keywords, (std::vector<std::string>{"$Work"}));
+  EXPECT_EQ(seen.changed[0].modseq, seen.highest_modseq);
+  EXPECT_EQ(Info(alice, "INBOX").unseen, 0u);
+  EXPECT_TRUE(change(FlagMode::kAdd, 1, {"$work"}).changed.empty());
+  EXPECT_EQ(change(FlagMode::kAdd, 0, {"b"}).changed[0].keywords,
+            (std::vector<std::string>{"$Work", "b"}));
+  EXPECT_EQ(change(FlagMode::kRemove, 0, {"$WORK"}).changed[0].keywords,
+            (std::vector<std::string>{"b"}));
+  const FlagChanges set = change(FlagMode::kSet, 4, {});
+  EXPECT_EQ(set.changed[1].flags, 4u);
+  EXPECT_TRUE(set.changed[1].keywords.empty());
+  EXPECT_EQ(Info(alice, "INBOX").unseen, 2u);
+  ExpectExactCounts();
+}
+
+TEST_F(MailboxStoreTest, CopiesMovesAndExpungesAtomically) {
+  for (int i = 0; i < 5; ++i) DeliverTo(alice, absl::StrCat("m", i));
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  const ModSeq before = Info(alice, "INBOX").highest_modseq;
+  absl::StatusOr<CopyResult> copied = loop.Run(
+      store.Copy(alice, inbox, {UidRange(1, 2), UidRange(4, 4), UidRange(90, 99)}, "Archive", false));
+  ASSERT_TRUE(copied.ok()) << copied.status();
+  EXPECT_EQ(copied->source, (std::vector<Uid>{1, 2, 4}));
+  EXPECT_EQ(copied->destination, (std::vector<Uid>{1, 2, 3}));
+  EXPECT_EQ(copied->uid_validity, Info(alice, "Archive").uid_validity);
+  ExpectExactCounts();
+  absl::StatusOr<CopyResult> moved =
+      loop.Run(store.Copy(alice, inbox, {UidRange(3, 4)}, "Archive", true));
+  ASSERT_TRUE(moved.ok());
+  EXPECT_EQ(moved->destination, (std::vector<Uid>{4, 5}));
+  EXPECT_EQ(FailureOf(loop.Run(store.Copy(alice, inbox, kAll, "nope", false)).status()),
+            Failure::kNoSuchMailbox);
+  ASSERT_TRUE(loop.Run(store.StoreFlags(alice, inbox, {UidRange(1, 1)}, FlagMode::kAdd, 8, {})).ok());
+  absl::StatusOr<ExpungeResult> expunged = loop.Run(store.Expunge(alice, inbox, kAll, true));
+  ASSERT_TRUE(expunged.ok());
+  EXPECT_EQ(expunged->expunged, (std::vector<Uid>{1}));
+  EXPECT_EQ(UidsOfEntries(Open(alice, "INBOX").entries), (std::vector<Uid>{2, 5}));
+  absl::StatusOr<Changes> changes = loop.Run(store.GetChanges(alice, inbox, before, false));
+  ASSERT_TRUE(changes.ok());
+  EXPECT_EQ(changes->expunged, (std::vector<Uid>{1, 3, 4}));
+  EXPECT_TRUE(changes->changed.empty());
+  // The copy of an expunged message is whole.
+  FetchItems items;
+  items.body = true;
+  FetchCursor cursor(bodies, alice, Info(alice, "Archive").id, kAll, items);
+  absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
+  ASSERT_TRUE(batch.ok());
+  ASSERT_EQ(batch->size(), 5u);
+  EXPECT_EQ((*batch)[0].body, "Return-Path: <>\r\nm0");
+  ExpectExactCounts();
+}
+
+TEST_F(MailboxStoreTest, RecentBelongsToOneSession) {
+  DeliverTo(alice, "one");
+  EXPECT_EQ(Open(alice, "INBOX").recent_from_uid, 1u);  // EXAMINE leaves it
+  EXPECT_EQ(Open(alice, "INBOX", true).recent_from_uid, 1u);
+  EXPECT_EQ(Open(alice, "INBOX", true).recent_from_uid, 2u);
+  EXPECT_EQ(Info(alice, "INBOX").recent, 0u);
+  const ModSeq high = Info(alice, "INBOX").highest_modseq;
+  DeliverTo(alice, "two");
+  absl::StatusOr<Changes> changes =
+      loop.Run(store.GetChanges(alice, Info(alice, "INBOX").id, high, true));
+  ASSERT_TRUE(changes.ok());
+  EXPECT_EQ(changes->recent_from_uid, 2u);
+  EXPECT_EQ(UidsOfEntries(changes->changed), (std::vector<Uid>{2}));
+  EXPECT_EQ(Info(alice, "INBOX").recent, 0u);
+}
+
+TEST_F(MailboxStoreTest, ThePopLockHasOneHolder) {
+  const std::string one(16, '1');
+  const std::string two(16, '2');
+  ASSERT_TRUE(loop.Run(store.AcquirePopLock(alice, one, absl::Minutes(1))).ok());
+  EXPECT_TRUE(loop.Run(store.AcquirePopLock(alice, one, absl::Minutes(1))).ok());
+  EXPECT_EQ(FailureOf(loop.Run(store.AcquirePopLock(alice, two, absl::Minutes(1)))),
+            Failure::kMailboxInUse);
+  EXPECT_TRUE(loop.Run(store.AcquirePopLock(bob, two, absl::Minutes(1))).ok());
+  ASSERT_TRUE(loop.Run(store.ReleasePopLock(alice, two)).ok());  // not the holder: nothing
+  EXPECT_FALSE(loop.Run(store.AcquirePopLock(alice, two, absl::Minutes(1))).ok());
+  Superuser("UPDATE mailbox.pop_lock SET expires_at = now() - interval '1 second'");
+  EXPECT_TRUE(loop.Run(store.AcquirePopLock(alice, two, absl::Minutes(1))).ok());
+  ASSERT_TRUE(loop.Run(store.ReleasePopLock(alice, two)).ok());
+  EXPECT_TRUE(loop.Run(store.AcquirePopLock(alice, one, absl::Minutes(1))).ok());
+}
+
+TEST_F(MailboxStoreTest, FetchesAnyRangesInOrderAndInBatches) {
+  std::vector<NewMessage> messages;
+  for (int i = 0; i < 2500; ++i) messages.push_back(Message(alice, absl::StrCat("body ", i)));
+  for (const auto& result : DeliverAll(std::move(messages))) ASSERT_TRUE(result.ok());
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  ASSERT_TRUE(loop.Run(store.Expunge(alice, inbox, {UidRange(10, 20)}, false)).ok());
+  const auto fetch = [&](std::vector<UidRange> ranges) {
+    FetchItems items;
+    items.body = true;
+    FetchCursor cursor(bodies, alice, inbox, std::move(ranges), items);
+    std::vector<Uid> uids;
+    for (;;) {
+      absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
+      EXPECT_TRUE(batch.ok()) << batch.status();
+      if (!batch.ok() || batch->empty()) return uids;
+      for (const FetchedMessage& message : *batch) {
+        EXPECT_TRUE(message.body_complete);
+        uids.push_back(message.uid);
+      }
+    }
+  };
+  std::vector<Uid> all;
+  for (Uid uid = 1; uid <= 2500; ++uid) {
+    if (uid < 10 || uid > 20) all.push_back(uid);
+  }
+  EXPECT_EQ(fetch(kAll), all);
+  EXPECT_EQ(fetch({UidRange(1, 2), UidRange(9, 21), UidRange(2499, 4294967295)}),
+            (std::vector<Uid>{1, 2, 9, 21, 2499, 2500}));
+  EXPECT_EQ(fetch({UidRange(5, 5), UidRange(100, 2200)}).size(), 2102u);
+  std::vector<UidRange> sparse;
+  for (Uid uid = 31; uid < 2500; uid += 2) sparse.emplace_back(uid, uid);
+  EXPECT_EQ(fetch(sparse).size(), sparse.size());
+  EXPECT_TRUE(fetch({}).empty());
+}
+
+TEST_F(MailboxStoreTest, CountsStayExactUnderConcurrentRandomOperations) {
+  ASSERT_TRUE(loop.Run(store.Create(alice, "other", "")).ok());
+  const MailboxId boxes[] = {Info(alice, "INBOX").id, Info(alice, "other").id};
+  const char* names[] = {"INBOX", "other"};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      testing::TestLoop own;
+      std::mt19937 random(static_cast<unsigned>(t));
+      for (int i = 0; i < 60; ++i) {
+        const int box = static_cast<int>(random() % 2);
+        const Uid first = random() % 60 + 1;
+        const std::vector<UidRange> some = {UidRange(first, first + random() % 10)};
+        absl::Status status;
+        switch (random() % 6) {
+          case 0:
+          case 1: {
+            NewMessage message = Message(alice, absl::StrCat("body ", random() % 5));
+            message.mailbox = boxes[box];
+            message.flags = random() % 2;
+            status = own.Run(deliveries.Store(std::move(message))).status();
+            break;
+          }
+          case 2:
+            status = own.Run(store.StoreFlags(alice, boxes[box], some,
+                                              static_cast<FlagMode>(random() % 3 + 1),
+                                              random() % 32, {})).status();
+            break;
+          case 3:
+            status = own.Run(store.Copy(alice, boxes[box], some, names[1 - box], false)).status();
+            break;
+          case 4:
+            status = own.Run(store.Copy(alice, boxes[box], some, names[1 - box], true)).status();
+            break;
+          case 5:
+            status = own.Run(store.Expunge(alice, boxes[box], some, random() % 2 == 0)).status();
+            break;
+        }
+        EXPECT_TRUE(status.ok()) << status;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ExpectExactCounts();
+}
+
+}  // namespace
+}  // namespace posthorn::mailbox
