@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -187,12 +188,13 @@ TEST_F(DeliveryServerTest, FailuresOfDnsDecide) {
   platform_.Add(MakeJob(2, "who@unknown.example.test"));
   platform_.Add(MakeJob(3, "who@refused.example"));
   ASSERT_TRUE(platform_.WaitForReports(3, absl::Seconds(20)));
+  std::map<std::int64_t, std::string> statuses;
   for (const q::JobReport& report : platform_.reports()) {
-    const q::RecipientReport& result = report.recipients(0);
-    if (report.job().job_id() == 1) EXPECT_EQ(result.enhanced_status(), "5.1.10");
-    if (report.job().job_id() == 2) EXPECT_EQ(result.enhanced_status(), "5.1.2");
-    if (report.job().job_id() == 3) EXPECT_EQ(result.enhanced_status(), "4.4.3");
+    statuses[report.job().job_id()] = report.recipients(0).enhanced_status();
   }
+  EXPECT_EQ(statuses[1], "5.1.10");
+  EXPECT_EQ(statuses[2], "5.1.2");
+  EXPECT_EQ(statuses[3], "4.4.3");
 }
 
 TEST_F(DeliveryServerTest, RoutesGoBeforeMx) {
