@@ -72,7 +72,8 @@ Task<ImapReply> HandleClose(ImapState& state, bool expunge) {
     absl::StatusOr<ExpungeResult> expunged = co_await state.store().Expunge(
         state.tenant(), state.account(), state.selected->id(), {}, true);
     // A mailbox that is gone has nothing left to remove.
-    if (!expunged.ok() && FailureOf(expunged.status()) != Failure::kNoSuchMailbox) {
+    const Failure failure = expunged.ok() ? Failure::kNotFound : FailureOf(expunged.status());
+    if (failure != Failure::kNotFound && failure != Failure::kNoSuchMailbox) {
       co_return ImapReply::Failed(expunged.status());
     }
   }
