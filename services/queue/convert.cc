@@ -79,7 +79,8 @@ absl::StatusOr<Message> FromProto(v1::OutboundMessage&& from) {
     default:
       return Malformed("no body");
   }
-  message.received_at = FromProto(from.received_at());
+  message.received_at =
+      from.has_received_at() ? FromProto(from.received_at()) : absl::InfinitePast();
   message.body_is_8bit = from.body_is_8bit();
   message.resend_key = std::move(*from.mutable_resend_key());
   message.idempotency_key = std::move(*from.mutable_idempotency_key());

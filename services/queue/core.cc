@@ -200,8 +200,10 @@ Task<absl::StatusOr<std::vector<JobId>>> Core::Heartbeat(std::vector<LeaseKey> l
 Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
   const absl::Time now = clock_.Now();
   for (JobReport& report : reports) {
-    if (report.retry_at != absl::InfinitePast()) continue;
-    report.retry_at = now + options_.policy.DelayAfter(report.key.attempt, Chance());
+    if (report.retry_at == absl::InfinitePast()) {
+      report.retry_at = now + options_.policy.DelayAfter(report.key.attempt, Chance());
+    }
+    report.retry_at = std::clamp(report.retry_at, now, now + options_.policy.expiry);
   }
   for (std::size_t first = 0; first < reports.size(); first += kReportsPerCall) {
     const std::size_t last = std::min(reports.size(), first + kReportsPerCall);
@@ -266,6 +268,13 @@ Task<absl::StatusOr<Reconciler::Pass>> Core::ReconcileNow() {
   absl::StatusOr<Reconciler::Pass> pass = co_await reconciler_.RunOnce();
   co_await SwitchTo(caller);
   co_return pass;
+}
+
+Task<void> Core::Settle() {
+  Executor& caller = *Executor::Current();
+  co_await SwitchTo(loop_);
+  while (telling_ && !background_.stopping()) co_await background_.Sleep(absl::Milliseconds(1));
+  co_await SwitchTo(caller);
 }
 
 Task<absl::Status> Core::CollectBodies() {

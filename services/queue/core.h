@@ -65,8 +65,9 @@ class Core {
   // When no call is under way any more. Not on the loop's thread.
   void Stop();
 
-  // For tests: one pass of the reconciler.
+  // For tests: one pass of the reconciler; and a wait until the schedule has been told everything.
   Task<absl::StatusOr<Reconciler::Pass>> ReconcileNow();
+  Task<void> Settle();
 
  private:
   void Tell(std::vector<Schedule::Change> changes);

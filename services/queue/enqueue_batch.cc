@@ -122,7 +122,9 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
                        ? std::nullopt
                        : std::optional<std::string_view>(message.body_sha256));
     sizes.push_back(static_cast<std::int64_t>(message.size));
-    received.push_back(message.received_at);
+    const bool plausible = message.received_at >= absl::UnixEpoch() &&
+                           message.received_at <= times.now + absl::Hours(1);
+    received.push_back(plausible ? message.received_at : times.now);
     expires.push_back(times.now + times.message_lifetime);
     is_8bit.push_back(message.body_is_8bit);
     local_keys.push_back(message.local_resend_key);

@@ -35,7 +35,13 @@ absl::Status Replica::TryEnqueue(Message message) {
   return results.ok() ? (*results)[0].status() : results.status();
 }
 
+Task<bool> Replica::Settled() {
+  co_await core_.Settle();
+  co_return true;
+}
+
 std::vector<LeasedJob> Replica::Lease(int max, absl::Duration wait) {
+  Run(Settled());
   auto jobs = Run(core_.Lease("worker", max, wait, [] { return false; }));
   EXPECT_TRUE(jobs.ok()) << jobs.status();
   return jobs.ok() ? *std::move(jobs) : std::vector<LeasedJob>();

@@ -60,6 +60,7 @@ class Replica {
   static Task<void> Fulfil(Task<T> task, std::promise<T>& promise) {
     promise.set_value(co_await std::move(task));
   }
+  Task<bool> Settled();
 
   net::EventLoop loop_;
   net::EventLoop caller_;

@@ -32,7 +32,7 @@ struct Message {
   std::optional<std::string> inline_body;
   std::string body_sha256;
   std::uint64_t size = 0;  // octets of the body
-  absl::Time received_at;
+  absl::Time received_at;  // what cannot be true (InfinitePast, the future) becomes now
   bool body_is_8bit = false;
   std::string resend_key;
   std::string idempotency_key;
