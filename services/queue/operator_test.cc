@@ -41,6 +41,7 @@ TEST_F(OperatorTest, ListsWhatIsQueuedWithTheServersWords) {
 TEST_F(OperatorTest, FiltersAndPages) {
   Message first = To({"a@one.example"}, 1);
   Message second = To({"a@two.example"}, 2);
+  second.id = MessageId::Generate(absl::Now() + absl::Seconds(1));  // listed after the first
   second.reverse_path = "Other@sender.test";
   queue_->Enqueue(first);
   queue_->Enqueue(second);
