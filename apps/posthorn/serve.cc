@@ -52,7 +52,7 @@ absl::Status CheckFree(const std::string& address, int port, const std::string& 
   if (fd >= 0) close(fd);
   if (free) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("cannot listen on ", address, ":", port, " (", key, "): ", strerror(error)));
+      absl::StrCat(key, ": cannot listen on ", address, ":", port, ": ", strerror(error)));
 }
 
 // Binds the mail listeners; their descriptors, in the order RunAllInOne's caller puts them back.

@@ -137,8 +137,9 @@ absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets) {
 
   gateway::GatewayServer& front = **gateway;
   mailbox::MailboxServer& store = **mailbox;
-  (*http)->Serve([&front, &store] {
-    if (!store.IsStorageUp()) return absl::UnavailableError("PostgreSQL does not answer");
+  queue::QueueServer& spool = **queue;
+  (*http)->Serve([&front, &store, &spool] {
+    if (!store.IsStorageUp() || !spool.IsStorageUp()) return absl::UnavailableError("PostgreSQL does not answer");
     return front.Ready();
   });
   LogListeners(front);
@@ -252,7 +253,11 @@ absl::Status RunQueue(const Config& config) {
   if (!queue.ok()) return queue.status();
   absl::StatusOr<std::unique_ptr<rpc::Server>> server = Listen(config, (*queue)->services());
   if (!server.ok()) return server.status();
-  (*http)->Serve([] { return absl::OkStatus(); });
+  queue::QueueServer& spool = **queue;
+  (*http)->Serve([&spool] {
+    return spool.IsStorageUp() ? absl::OkStatus()
+                               : absl::UnavailableError("PostgreSQL does not answer");
+  });
   log::Info("queue", "listening", {{"address", config.rpc().listen()}});
   WaitForStop(NothingToReload);
   http->reset();
