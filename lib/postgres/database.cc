@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -14,6 +15,7 @@ namespace posthorn::postgres {
 namespace {
 
 constexpr int kMaxAttempts = 5;
+constexpr std::chrono::seconds kProbeEvery(1);
 
 }  // namespace
 
@@ -63,9 +65,16 @@ class Database::Impl {
 
   void Work() {
     LazyConnection connection(options_.connection);
+    Probe(connection);
     for (;;) {
       std::unique_lock lock(mutex_);
-      ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      const bool wanted = ready_.wait_for(lock, kProbeEvery,
+                                          [this] { return stopping_ || !jobs_.empty(); });
+      if (!wanted) {
+        lock.unlock();
+        Probe(connection);
+        continue;
+      }
       if (jobs_.empty()) return;
       Job job = std::move(jobs_.front());
       jobs_.pop_front();
@@ -74,6 +83,11 @@ class Database::Impl {
       job.work = nullptr;
       job.done(std::move(status));
     }
+  }
+
+  // Readiness asks a pool that may have nothing to do.
+  void Probe(LazyConnection& connection) {
+    up_.store(connection.Get().ok(), std::memory_order_relaxed);
   }
 
   absl::Status RunJob(const Job& job, LazyConnection& connection) {
