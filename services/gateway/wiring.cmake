@@ -6,3 +6,6 @@ posthorn_library(posthorn_gateway
           posthorn_gateway_change_hub posthorn_gateway_clients posthorn_gateway_imap
           posthorn_gateway_mailbox_client posthorn_gateway_pop3 posthorn_gateway_session
           posthorn_gateway_smtp posthorn_proto posthorn_rpc posthorn_telemetry)
+
+posthorn_test(gateway_wiring_test SOURCES wiring_test.cc
+  LIBS posthorn_gateway posthorn_config posthorn_rpc)

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/base/failure.h"
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"
 #include "posthorn/queue/v1/queue.grpc.pb.h"
@@ -114,9 +115,9 @@ class ApiServerTest : public testing::Test {
   // One loop: the fakes are for one executor.
   net::LoopPool loops_{1};
   FakeDirectory directory_;
-  FakeAcceptor acceptor_;
-  SystemClock clock_;
   std::unique_ptr<net::StagingArea> staging_;
+  FakeAcceptor acceptor_;  // keeps bodies of staging_
+  SystemClock clock_;
   std::unique_ptr<SendHandler> handler_;
   InnerAdmin inner_admin_{loops_.at(0)};
   InnerQueue inner_queue_{loops_.at(0)};

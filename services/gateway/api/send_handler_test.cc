@@ -63,10 +63,10 @@ class SendHandlerTest : public testing::Test {
   std::string directory_path_ = testing::TempDir() + "/send-XXXXXX";
   ManualExecutor executor_;
   FakeDirectory directory_;
-  FakeAcceptor acceptor_;
+  std::unique_ptr<net::StagingArea> staging_;
+  FakeAcceptor acceptor_;  // keeps bodies of staging_
   FakeClock clock_{absl::FromUnixSeconds(1700000000)};
   SendLimits limits_;
-  std::unique_ptr<net::StagingArea> staging_;
   std::unique_ptr<SendHandler> handler_;
 };
 
