@@ -78,8 +78,11 @@ constexpr char kExpunge[] =
     "SELECT o_modseq, o_uids FROM mailbox.expunge($1, $2, $3, $4, $5, $6)";
 constexpr char kWatermarks[] =
     "SELECT a.tenant_id, a.account_id, a.modseq FROM unnest($1, $2) r (tenant, account)"
-    " JOIN mailbox.account a ON a.tenant_id = r.tenant AND a.account_id = r.account";
+    " CROSS JOIN LATERAL (SELECT tenant_id, account_id, modseq FROM mailbox.account"
+    "  WHERE tenant_id = r.tenant AND account_id = r.account OFFSET 0) a";
 
+constexpr char kSelectAccount[] =
+    "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kAcquireLock[] =
     "INSERT INTO mailbox.pop_lock AS p (tenant_id, account_id, holder, expires_at)"
     " SELECT a.tenant_id, a.account_id, $3, now() + $4 * interval '1 second'"
@@ -285,6 +288,14 @@ Task<absl::StatusOr<std::vector<ModSeq>>> MailboxStore::Watermarks(std::vector<A
   co_return result;
 }
 
+Task<absl::Status> MailboxStore::RequireAccount(Account account) {
+  absl::StatusOr<Result> row =
+      co_await database_.QueryFor(account.tenant, kSelectAccount, Key(account));
+  if (!row.ok()) co_return row.status();
+  if (row->empty()) co_return MakeFailure(Failure::kNotFound);
+  co_return absl::OkStatus();
+}
+
 Task<absl::Status> MailboxStore::AcquirePopLock(Account account, std::string holder,
                                                 absl::Duration lease) {
   Params params = Key(account);
@@ -292,8 +303,9 @@ Task<absl::Status> MailboxStore::AcquirePopLock(Account account, std::string hol
   absl::StatusOr<Result> result =
       co_await database_.QueryFor(account.tenant, kAcquireLock, std::move(params));
   if (!result.ok()) co_return result.status();
-  if (result->affected() == 0) co_return MakeFailure(Failure::kMailboxInUse);
-  co_return absl::OkStatus();
+  if (result->affected() > 0) co_return absl::OkStatus();
+  absl::Status exists = co_await RequireAccount(account);
+  co_return exists.ok() ? MakeFailure(Failure::kMailboxInUse) : exists;
 }
 
 Task<absl::Status> MailboxStore::ReleasePopLock(Account account, std::string holder) {

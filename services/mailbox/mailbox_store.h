@@ -101,6 +101,8 @@ class MailboxStore {
   Task<absl::Status> ReleasePopLock(Account account, std::string holder);
 
  private:
+  // kNotFound: no such account of this tenant.
+  Task<absl::Status> RequireAccount(Account account);
   postgres::Database& database_;
   ChangeHints& hints_;
 };

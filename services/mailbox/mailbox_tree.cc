@@ -197,7 +197,10 @@ Task<absl::Status> MailboxStore::Subscribe(Account account, std::string name, bo
   params.Add(*canonical);
   absl::StatusOr<Result> result = co_await database_.QueryFor(
       account.tenant, subscribed ? kSubscribe : kUnsubscribe, std::move(params));
-  co_return result.status();
+  if (!result.ok()) co_return result.status();
+  if (result->affected() > 0) co_return absl::OkStatus();
+  absl::Status exists = co_await RequireAccount(account);  // else it was so before
+  co_return exists;
 }
 
 }  // namespace posthorn::mailbox

@@ -34,10 +34,9 @@ std::string FetchSql(const FetchItems& items, bool is_large) {
   const std::string source =
       is_large ? absl::StrCat("FROM mailbox.entry e WHERE e.tenant_id = $1 AND e.mailbox_id = ",
                               kOwnMailbox, " AND e.uid BETWEEN $4 AND $5")
-               : absl::StrCat("FROM unnest($4, $5) r (f, l) JOIN mailbox.entry e"
-                              " ON e.uid BETWEEN r.f AND r.l"
-                              " WHERE e.tenant_id = $1 AND e.mailbox_id = ",
-                              kOwnMailbox);
+               : absl::StrCat("FROM unnest($4, $5) r (f, l) CROSS JOIN LATERAL ("
+                              "SELECT * FROM mailbox.entry WHERE tenant_id = $1 AND mailbox_id = ",
+                              kOwnMailbox, " AND uid BETWEEN r.f AND r.l OFFSET 0) e");
   return absl::StrCat(
       "SELECT e.uid, e.size, e.received_at, length(m.prefix), e.total, ",
       items.envelope ? "m.envelope" : "NULL::bytea", ", ",
@@ -46,9 +45,12 @@ std::string FetchSql(const FetchItems& items, bool is_large) {
       " FROM (SELECT e.tenant_id, e.uid, e.size, e.received_at, e.email_id,"
       " sum(", cost, ") OVER (ORDER BY e.uid)::bigint AS total, ", cost, " AS cost ", source,
       " ORDER BY e.uid LIMIT $6) e"
-      " JOIN mailbox.email m ON m.tenant_id = $1 AND m.account_id = $2"
-      " AND m.email_id = e.email_id ",
-      content ? "JOIN mailbox.body b ON b.tenant_id = $1 AND b.sha256 = m.sha256 " : "",
+      // OFFSET 0 keeps the joins in this order, whatever the statistics say.
+      " CROSS JOIN LATERAL (SELECT * FROM mailbox.email WHERE tenant_id = $1 AND account_id = $2"
+      " AND email_id = e.email_id OFFSET 0) m ",
+      content ? "CROSS JOIN LATERAL (SELECT data FROM mailbox.body WHERE tenant_id = $1"
+                " AND sha256 = m.sha256 OFFSET 0) b "
+              : "",
       "WHERE e.total - e.cost < $7 ORDER BY e.uid");
 }
 
@@ -159,7 +161,18 @@ Task<absl::StatusOr<std::vector<FetchedMessage>>> FetchCursor::Next() {
       }
       if (!items_.structure) message.structure.clear();
     }
-    if (!batch.empty()) co_return batch;
+    if (!batch.empty()) {
+      found_any_ = true;
+      co_return batch;
+    }
+  }
+  if (!found_any_) {
+    // Nothing there, or not this account's mailbox: the two read differently.
+    absl::StatusOr<Result> own = co_await bodies_.database().QueryFor(
+        account_.tenant, absl::StrCat("SELECT ", kOwnMailbox),
+        Params::Of(account_.tenant, account_.account, mailbox_));
+    if (!own.ok()) co_return own.status();
+    if (own->IsNull(0, 0)) co_return MakeFailure(Failure::kNotFound);
   }
   co_return std::vector<FetchedMessage>();
 }
@@ -168,8 +181,9 @@ Task<absl::Status> ReadMessage(postgres::BodyStore& bodies, Account account, Mai
                                Uid uid, std::uint64_t offset, std::uint64_t length,
                                std::function<Task<bool>(std::string)> sink) {
   std::string sql = absl::StrCat(
-      "SELECT m.prefix, m.sha256, e.size FROM mailbox.entry e JOIN mailbox.email m"
-      " ON m.tenant_id = $1 AND m.account_id = $2 AND m.email_id = e.email_id"
+      "SELECT m.prefix, m.sha256, e.size FROM mailbox.entry e CROSS JOIN LATERAL ("
+      "SELECT * FROM mailbox.email WHERE tenant_id = $1 AND account_id = $2"
+      " AND email_id = e.email_id OFFSET 0) m"
       " WHERE e.tenant_id = $1 AND e.mailbox_id = ", kOwnMailbox, " AND e.uid = $4");
   Params params = Params::Of(account.tenant, account.account, mailbox, uid);
   absl::StatusOr<Result> row =

@@ -42,7 +42,7 @@ class FetchCursor {
   FetchCursor(postgres::BodyStore& bodies, Account account, MailboxId mailbox,
               std::vector<UidRange> uids, FetchItems items);
 
-  // Empty: the end.
+  // Empty: the end. kNotFound: the account has no such mailbox.
   Task<absl::StatusOr<std::vector<FetchedMessage>>> Next();
 
  private:
@@ -57,6 +57,7 @@ class FetchCursor {
   std::vector<UidRange> left_;
   std::size_t position_ = 0;  // of the first range in left_ that is not done
   const FetchItems items_;
+  bool found_any_ = false;
 };
 
 // Octets [offset, offset + length) of BODY[] of a message, to `sink` in pieces of at most 256 KiB;
