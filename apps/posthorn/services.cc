@@ -149,9 +149,9 @@ absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets) {
   http->reset();
   front.Drain(kDrain);
   gateway->reset();
+  (*queue)->Drain();  // first: workers wait in Lease
   (*delivery)->Drain(kShutdown);
   (*delivery)->Stop();
-  (*queue)->Drain();
   (*mailbox)->Drain();
   (*queue_rpc)->Shutdown(kShutdown);
   (*mailbox_rpc)->Shutdown(kShutdown);

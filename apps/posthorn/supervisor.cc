@@ -16,6 +16,8 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kMaximumBackoff = absl::Seconds(10);
 // A component that ran this long was well: its backoff begins again.
 constexpr absl::Duration kHealthyRun = absl::Seconds(30);
+// Ctrl-C often comes twice at once: from the terminal, and from a script that passes it on.
+constexpr absl::Duration kOneRequest = absl::Seconds(2);
 // How often readiness is asked for while something starts.
 constexpr absl::Duration kStartTick = absl::Milliseconds(20);
 constexpr absl::Duration kSteadyTick = absl::Seconds(5);
@@ -151,8 +153,14 @@ void Supervisor::WaitForSignal(absl::Duration limit) {
   siginfo_t info;
   const int number = sigtimedwait(&set, &info, &timeout);
   if (number == SIGINT || number == SIGTERM) {
-    ++stop_requests_;
-    if (stop_requests_ == 1) log::Info("serve", "stopping");
+    const absl::Time now = absl::Now();
+    if (stop_requests_ == 0) {
+      stop_requests_ = 1;
+      first_stop_request_ = now;
+      log::Info("serve", "stopping");
+    } else if (now > first_stop_request_ + kOneRequest) {
+      ++stop_requests_;
+    }
   }
   if (number == SIGHUP) {
     for (const std::unique_ptr<State>& state : states_) {

@@ -41,7 +41,7 @@ inline constexpr int kExitConfiguration = 78;
 inline constexpr int kExitTryAgain = 75;
 
 // Starts components in order, each when the one before is ready (or its patience is over), starts
-// again with backoff what dies, and stops all in reverse order on SIGINT and SIGTERM; a second such
+// again with backoff what dies, and stops all in reverse order on SIGINT and SIGTERM; a later such
 // signal makes it short. SIGHUP goes on to the components named. For a process without threads.
 class Supervisor {
  public:
@@ -72,6 +72,7 @@ class Supervisor {
   ProcessTable table_;
   const std::vector<std::string> reloadable_;
   int stop_requests_ = 0;
+  absl::Time first_stop_request_ = absl::InfinitePast();
   bool failed_ = false;
 };
 
