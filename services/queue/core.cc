@@ -17,7 +17,7 @@ using Kind = Schedule::Change::Kind;
 
 // Beyond this, what the schedule is not yet told is left to the reconciler.
 constexpr std::size_t kMaxUntold = 200000;
-constexpr std::size_t kReportsPerCall = 100;
+constexpr std::size_t kReportsPerCall = 250;
 constexpr absl::Duration kBodyGrace = absl::Hours(1);
 constexpr int kBodiesPerCollection = 500;
 

@@ -2,6 +2,9 @@
 
 #include "services/queue/wiring.h"
 
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
 #include "lib/base/failure.h"
 #include "lib/rpc/failure_status.h"
 #include "lib/rpc/grpc_server.h"
