@@ -128,7 +128,7 @@ std::string AbsolutePath(const std::string& path) {
 absl::StatusOr<std::string> ReadToken(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return ErrnoError(path);
-  if ((info.st_mode & 0007) != 0) {
+  if ((info.st_mode & 0037) != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, ": holds a token but others may access it: chmod 600 it"));
   }

@@ -18,9 +18,10 @@ absl::StatusOr<std::string> ReadAdminToken(const std::string& file) {
     return MakeFailure(Failure::kInvalidArgument,
                        absl::StrCat("cannot read ", file, ": ", std::strerror(errno)));
   }
-  if ((info.st_mode & 077) != 0) {
+  // Its group may read it: that is how Kubernetes gives a secret to an unprivileged process.
+  if ((info.st_mode & 037) != 0) {
     return MakeFailure(Failure::kInvalidArgument,
-                       absl::StrCat(file, " may be read by others; its mode must be 0600"));
+                       absl::StrCat(file, " may be read by others; its mode must be 0600 or 0440"));
   }
   std::ifstream stream(file);
   std::string token;

@@ -7,8 +7,8 @@
 
 namespace posthorn::gateway {
 
-// The administrator token in `file`: its first line. Refuses a file that others than its owner may
-// read or write, and an empty token. Errors name the file.
+// The administrator token in `file`: its first line. Refuses a file that others than its owner
+// may write, or others than its group may read, and an empty token. Errors name the file.
 absl::StatusOr<std::string> ReadAdminToken(const std::string& file);
 
 }  // namespace posthorn::gateway

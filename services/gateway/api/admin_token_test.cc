@@ -34,7 +34,7 @@ TEST_F(AdminTokenTest, IsTheFirstLine) {
 
 TEST_F(AdminTokenTest, AFileThatOthersCanReadIsRefused) {
   std::ofstream(file_) << "secret\n";
-  chmod(file_.c_str(), 0640);
+  chmod(file_.c_str(), 0644);
   const auto token = ReadAdminToken(file_);
   ASSERT_FALSE(token.ok());
   EXPECT_THAT(std::string(token.status().message()), HasSubstr(file_));
