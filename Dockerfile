@@ -11,8 +11,10 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /src
 COPY . .
 ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_COMPILERCHECK=content
+# The tests build without optimisation, because it takes a third of the time.
+ARG CXX_FLAGS="-O2 -g1 -DNDEBUG"
 RUN --mount=type=cache,target=/ccache \
-    cmake --preset release && cmake --build build/release --target posthorn posthornctl \
+    cmake --preset release -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$CXX_FLAGS" && cmake --build build/release --target posthorn posthornctl \
     && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl
 
 FROM debian:bookworm-slim

@@ -25,7 +25,8 @@ class ImageTest(unittest.TestCase):
                                  input=files, check=True, stdout=subprocess.PIPE).stdout
         subprocess.run(["tar", "-C", cls.context, "-xf", "-"], input=archive, check=True)
         note("building the image")
-        cls.podman.run("build", "--pull=never", "--format", "docker", "-t", IMAGE, cls.context)
+        cls.podman.run("build", "--pull=never", "--format", "docker", "--build-arg",
+                       "CXX_FLAGS=-O0 -DNDEBUG", "-t", IMAGE, cls.context)
 
     @classmethod
     def tearDownClass(cls):
