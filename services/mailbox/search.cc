@@ -156,7 +156,7 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
   FetchItems items;
   items.envelope = true;
   items.structure = true;
-  items.header = true;
+  items.header = true;  // with the prefix, which TEXT looks at too
   items.body = NeedsBody(compiled);
   FetchCursor cursor(bodies, account, mailbox, std::move(uids), items);
   std::vector<Uid> matches;
@@ -175,6 +175,7 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
         absl::StatusOr<mime::Structure> structure = mime::ParseStructure(message.structure);
         if (!structure.ok()) co_return structure.status();
         mime::MessageSearch search(*structure, needles);
+        search.FeedPrefix(std::string_view(message.header).substr(0, message.prefix_size));
         absl::Status read = co_await ReadInto(bodies, account, mailbox, message, search);
         if (!read.ok() && FailureOf(read) == Failure::kNotFound) continue;
         if (!read.ok()) co_return read;

@@ -71,6 +71,7 @@ TEST_F(SearchTest, BodiesAreDecoded) {
   EXPECT_EQ(Find(Text(SearchKey::Kind::kBody, "eve")), (Uids{}));
   EXPECT_EQ(Find(Text(SearchKey::Kind::kText, "eve")), (Uids{1}));
   EXPECT_EQ(Find(Text(SearchKey::Kind::kText, "third")), (Uids{3}));
+  EXPECT_EQ(Find(Text(SearchKey::Kind::kText, "return-path")), (Uids{1, 2, 3}));
 }
 
 TEST_F(SearchTest, DatesAndCombinations) {
