@@ -3,6 +3,7 @@ always in a temporary directory, and exactly the processes started here are stop
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -12,18 +13,24 @@ import tempfile
 import time
 
 
+_given = set()
+
+
 def free_port(address="127.0.0.1"):
-    """A TCP and UDP port nobody listens on at the moment."""
-    for _ in range(200):
-        with socket.socket() as tcp:
-            tcp.bind((address, 0))
-            port = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind((address, port))
-                    return port
-                except OSError:
-                    continue
+    """A TCP and UDP port nobody listens on at the moment, below those that the kernel gives to
+    outgoing connections, so that none of these takes it before the server starts."""
+    for _ in range(1000):
+        port = random.randrange(10_000, 32_000)
+        if port in _given:
+            continue
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind((address, port))
+                udp.bind((address, port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
     raise RuntimeError("no free port")
 
 
