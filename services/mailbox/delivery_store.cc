@@ -129,12 +129,6 @@ absl::StatusOr<std::vector<Outcome>> CommitGroup(postgres::Connection& connectio
 }
 
 postgres::WriteGroupOptions ForDeliver(postgres::WriteGroupOptions options) {
-  // The statements are planned once, while tables may still be empty: they must not be planned as
-  // reading whole tables.
-  for (const char* setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"}) {
-    options.connection.settings.emplace_back(setting, "off");
-  }
-  options.connection.settings.emplace_back("plan_cache_mode", "force_generic_plan");
   options.idempotent = true;
   return options;
 }

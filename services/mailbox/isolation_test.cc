@@ -105,7 +105,7 @@ TEST_F(IsolationTest, AnotherTenantsIdsReadAsNotFound) {
     FetchItems items;
     items.body = true;
     FetchCursor cursor(bodies, stranger, inbox, all, items);
-    EXPECT_TRUE(loop.Run(cursor.Next())->empty());
+    EXPECT_EQ(FailureOf(loop.Run(cursor.Next()).status()), Failure::kNotFound);
     std::function<Task<bool>(std::string)> sink;
     EXPECT_EQ(FailureOf(loop.Run(ReadMessage(bodies, stranger, inbox, 1, 0, 0, sink))),
               Failure::kNotFound);

@@ -14,6 +14,7 @@
 #include "lib/base/failure.h"
 #include "lib/postgres/body_store.h"
 #include "services/mailbox/admin_store.h"
+#include "services/mailbox/connection_settings.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/directory_store.h"
 #include "services/mailbox/mailbox_store.h"
@@ -50,12 +51,6 @@ class StoreTest : public ::testing::Test {
     bob = AddAccount("one", "one.test", "bob@one.test");
   }
 
-  static postgres::ConnectionOptions ConnectionFor(const std::string& url) {
-    postgres::ConnectionOptions options;
-    options.url = url;
-    options.role = "posthorn_mailbox";
-    return options;
-  }
   static postgres::DatabaseOptions DatabaseOptionsFor(const std::string& url) {
     postgres::DatabaseOptions options;
     options.connection = ConnectionFor(url);

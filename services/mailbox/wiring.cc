@@ -13,6 +13,7 @@
 #include "lib/rpc/server.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/mailbox/admin_store.h"
+#include "services/mailbox/connection_settings.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/directory_store.h"
 #include "services/mailbox/mailbox_store.h"
@@ -24,13 +25,8 @@
 namespace posthorn::mailbox {
 namespace {
 
-constexpr char kRole[] = "posthorn_mailbox";
-
 postgres::ConnectionOptions ConnectionFor(const config::v1::Config& config) {
-  postgres::ConnectionOptions options;
-  options.url = config.postgres().url();
-  options.role = kRole;
-  options.application_name = "posthorn mailbox";
+  postgres::ConnectionOptions options = mailbox::ConnectionFor(config.postgres().url());
   if (config.postgres().statement_timeout_seconds() > 0) {
     options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
   }
@@ -40,11 +36,6 @@ postgres::ConnectionOptions ConnectionFor(const config::v1::Config& config) {
 postgres::DatabaseOptions DatabaseFor(const config::v1::Config& config) {
   postgres::DatabaseOptions options;
   options.connection = ConnectionFor(config);
-  // Every statement here finds its rows by a key. Plans are kept, also those made while a table was
-  // still empty, so they must not read whole tables.
-  for (const char* setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"}) {
-    options.connection.settings.emplace_back(setting, "off");
-  }
   options.connections = std::max(1, config.postgres().connections());
   return options;
 }

@@ -52,46 +52,48 @@ BEGIN
     SELECT b.* FROM unnest(body_tenant, body_sha256, body_size, body_data, body_envelope,
                            body_structure) WITH ORDINALITY
       b (tenant, sha256, size, data, envelope, structure, n)
-  ), judged AS MATERIALIZED (
-    SELECT r.*, body_tenant[r.body] AS tenant, body_size[r.body] + length(r.prefix) AS size,
-           a.modseq, a.quota, a.used, m.mailbox_id, m.uid_next, m.uid_validity,
-           d.uid AS known_uid,
-           CASE
-             WHEN a.account IS NULL THEN
-               CASE WHEN EXISTS (SELECT FROM mailbox.account x
-                                 WHERE x.tenant_id = body_tenant[r.body]
-                                   AND x.account_id = r.account) THEN 0 ELSE 4 END
-             WHEN d.message_id IS NOT NULL THEN 2
-             WHEN r.resend IS NOT NULL AND EXISTS (
-               SELECT FROM mailbox.delivery s
-               WHERE s.tenant_id = a.tenant AND s.account_id = a.account
-                 AND s.resend_key = r.resend AND s.delivered_at > now() - interval '24 hours')
-               THEN 2
-             WHEN m.mailbox_id IS NULL THEN 5
-             WHEN b.data IS NULL AND NOT EXISTS (
-               SELECT FROM mailbox.body x WHERE x.tenant_id = b.tenant AND x.sha256 = b.sha256)
-               THEN 6
-             WHEN a.quota > 0 AND a.used + body_size[r.body] + length(r.prefix) > a.quota THEN 3
-             WHEN row_number() OVER (PARTITION BY body_tenant[r.body], r.account, r.message
-                                     ORDER BY r.n) > 1 THEN 0
-             WHEN r.resend IS NOT NULL AND
-                  row_number() OVER (PARTITION BY body_tenant[r.body], r.account, r.resend
-                                     ORDER BY r.n) > 1 THEN 0
-             ELSE 1
-           END AS verdict
+  ), asked AS MATERIALIZED (
+    -- All that the lookups below compare with comes from this one relation: a join with several
+    -- would let a plan made while tables are small use but the first columns of an index.
+    SELECT r.*, b.tenant, b.sha256, b.data IS NULL AS is_stored, b.size + length(r.prefix) AS size,
+           a.account AS locked, a.modseq, a.quota, a.used,
+           CASE WHEN r.mailbox = 0 THEN a.inbox ELSE r.mailbox END AS box
     FROM unnest(row_body, row_account, row_mailbox, row_message, row_resend, row_prefix,
                 row_received, row_flags, row_keywords) WITH ORDINALITY
       r (body, account, mailbox, message, resend, prefix, received, flags, keywords, n)
     JOIN bodies b ON b.n = r.body
     LEFT JOIN unnest(l_tenant, l_account, l_quota, l_used, l_modseq, l_inbox)
       a (tenant, account, quota, used, modseq, inbox)
-      ON a.tenant = body_tenant[r.body] AND a.account = r.account
+      ON a.tenant = b.tenant AND a.account = r.account
+  ), judged AS MATERIALIZED (
+    SELECT r.*, m.mailbox_id, m.uid_next, m.uid_validity, d.uid AS known_uid,
+           CASE
+             WHEN r.locked IS NULL THEN
+               CASE WHEN (SELECT true FROM mailbox.account x
+                          WHERE x.tenant_id = r.tenant AND x.account_id = r.account LIMIT 1)
+                    THEN 0 ELSE 4 END
+             WHEN d.key IS NOT NULL THEN 2
+             WHEN s.delivered_at > now() - interval '24 hours' THEN 2
+             WHEN m.mailbox_id IS NULL THEN 5
+             WHEN r.is_stored AND (
+               SELECT true FROM mailbox.body x
+               WHERE x.tenant_id = r.tenant AND x.sha256 = r.sha256 LIMIT 1) IS NULL
+               THEN 6
+             WHEN r.quota > 0 AND r.used + r.size > r.quota THEN 3
+             WHEN row_number() OVER (PARTITION BY r.tenant, r.account, r.message ORDER BY r.n) > 1
+               THEN 0
+             WHEN r.resend IS NOT NULL AND
+                  row_number() OVER (PARTITION BY r.tenant, r.account, r.resend ORDER BY r.n) > 1
+               THEN 0
+             ELSE 1
+           END AS verdict
+    FROM asked r
     LEFT JOIN mailbox.mailbox m
-      ON m.tenant_id = a.tenant
-     AND m.mailbox_id = CASE WHEN r.mailbox = 0 THEN a.inbox ELSE r.mailbox END
-     AND m.account_id = a.account
+      ON m.tenant_id = r.tenant AND m.mailbox_id = r.box AND m.account_id = r.account
     LEFT JOIN mailbox.delivery d
-      ON d.tenant_id = a.tenant AND d.account_id = a.account AND d.message_id = r.message
+      ON d.tenant_id = r.tenant AND d.account_id = r.locked AND d.key = r.message
+    LEFT JOIN mailbox.delivery s
+      ON s.tenant_id = r.tenant AND s.account_id = r.locked AND s.key = r.resend
   ), fits AS MATERIALIZED (
     SELECT j.*,
            j.quota = 0 OR j.used + sum(j.size) OVER (PARTITION BY j.tenant, j.account
@@ -119,9 +121,14 @@ BEGIN
     FROM body_refs b
     WHERE b.data IS NULL AND t.tenant_id = b.tenant AND t.sha256 = b.sha256
   ), new_deliveries AS (
-    INSERT INTO mailbox.delivery (tenant_id, account_id, mailbox_id, uid, delivered_at, message_id,
-                                  resend_key)
-    SELECT g.tenant, g.account, g.mailbox_id, g.uid, now(), g.message, g.resend FROM good g
+    INSERT INTO mailbox.delivery (tenant_id, account_id, mailbox_id, uid, delivered_at, key)
+    SELECT g.tenant, g.account, g.mailbox_id, g.uid, now(), g.message FROM good g
+    UNION ALL
+    SELECT g.tenant, g.account, g.mailbox_id, g.uid, now(), g.resend FROM good g
+    WHERE g.resend IS NOT NULL
+    ON CONFLICT (tenant_id, account_id, key)  -- a resend key that has expired
+      DO UPDATE SET mailbox_id = EXCLUDED.mailbox_id, uid = EXCLUDED.uid,
+                    delivered_at = EXCLUDED.delivered_at
   ), new_emails AS (
     INSERT INTO mailbox.email (tenant_id, account_id, email_id, received_at, body_size, entries,
                                structure_version, message_id, sha256, prefix, envelope, structure)

@@ -1,6 +1,10 @@
 -- Changes to mailboxes. Each function is one change, committed as a whole; it locks the account
 -- first and answers NULL or no row where account or mailbox are not there. The setting app.t is the
 -- caller's. UID ranges are disjoint and ascending.
+--
+-- Plans are kept, also those made while tables were small. Statements are therefore written so that
+-- there is but one way to run them: a list of keys as = ANY (array), a list of ranges through
+-- LATERAL with OFFSET 0, never a join whose sides could be swapped.
 
 -- Locks the account and gives out its next MODSEQ; NULL: no such account.
 CREATE FUNCTION mailbox.next_modseq(p_tenant bigint, p_account bigint) RETURNS bigint
@@ -46,37 +50,75 @@ END $$;
 -- Drops one reference for each element of `hashes`.
 CREATE FUNCTION mailbox.release_bodies(p_tenant bigint, hashes bytea[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+  same record;
 BEGIN
   PERFORM 1 FROM mailbox.body b
   WHERE b.tenant_id = p_tenant AND b.sha256 = ANY (hashes) ORDER BY b.sha256 FOR UPDATE;
-  UPDATE mailbox.body b
-  SET refs = b.refs - d.n, marked_at = CASE WHEN b.refs <= d.n THEN now() END
-  FROM (SELECT h, count(*)::int AS n FROM unnest(hashes) h GROUP BY h) d
-  WHERE b.tenant_id = p_tenant AND b.sha256 = d.h;
+  FOR same IN SELECT d.n, array_agg(d.h) AS members
+              FROM (SELECT h, count(*)::int AS n FROM unnest(hashes) h GROUP BY h) d GROUP BY d.n
+  LOOP
+    UPDATE mailbox.body b
+    SET refs = b.refs - same.n, marked_at = CASE WHEN b.refs <= same.n THEN now() END
+    WHERE b.tenant_id = p_tenant AND b.sha256 = ANY (same.members);
+  END LOOP;
 END $$;
 
--- Takes one entry away from each of these emails; those without any go, and their bodies lose a
--- reference.
-CREATE FUNCTION mailbox.release_emails(p_tenant bigint, p_account bigint, emails bigint[])
+-- Adds `sign` (1 or -1) entries for each element of `emails`; those left without any go, and their
+-- bodies lose a reference.
+CREATE FUNCTION mailbox.count_entries(p_tenant bigint, p_account bigint, emails bigint[], sign int)
 RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  hashes bytea[];
+  same record;
+  gone bytea[];
+  hashes bytea[] := '{}';
 BEGIN
-  WITH gone AS (
-    DELETE FROM mailbox.email e USING (SELECT i, count(*) AS n FROM unnest(emails) i GROUP BY i) d
-    WHERE e.tenant_id = p_tenant AND e.account_id = p_account AND e.email_id = d.i AND e.entries <= d.n
-    RETURNING e.sha256
-  ), kept AS (
-    UPDATE mailbox.email e SET entries = e.entries - d.n
-    FROM (SELECT i, count(*)::int AS n FROM unnest(emails) i GROUP BY i) d
-    WHERE e.tenant_id = p_tenant AND e.account_id = p_account AND e.email_id = d.i AND e.entries > d.n
-  )
-  SELECT array_agg(sha256) INTO hashes FROM gone;
-  IF hashes IS NOT NULL THEN
+  FOR same IN SELECT d.n, array_agg(d.i) AS members
+              FROM (SELECT i, sign * count(*)::int AS n FROM unnest(emails) i GROUP BY i) d
+              GROUP BY d.n
+  LOOP
+    IF sign < 0 THEN
+      WITH deleted AS (
+        DELETE FROM mailbox.email e
+        WHERE e.tenant_id = p_tenant AND e.account_id = p_account
+          AND e.email_id = ANY (same.members) AND e.entries + same.n <= 0
+        RETURNING e.sha256)
+      SELECT array_agg(sha256) INTO gone FROM deleted;
+      hashes := hashes || gone;
+    END IF;
+    UPDATE mailbox.email e SET entries = e.entries + same.n
+    WHERE e.tenant_id = p_tenant AND e.account_id = p_account AND e.email_id = ANY (same.members);
+  END LOOP;
+  IF cardinality(hashes) > 0 THEN
     PERFORM mailbox.release_bodies(p_tenant, hashes);
   END IF;
 END $$;
+
+-- UIDs that are there in these ranges, ascending; NULL: none.
+CREATE FUNCTION mailbox.uids_in(
+  p_tenant bigint, p_box bigint, firsts bigint[], lasts bigint[], only_deleted boolean)
+RETURNS bigint[]
+LANGUAGE sql STABLE AS $$
+  SELECT array_agg(e.uid ORDER BY e.uid)
+  FROM unnest(firsts, lasts) r (f, l) CROSS JOIN LATERAL (
+    SELECT uid FROM mailbox.entry
+    WHERE tenant_id = p_tenant AND mailbox_id = p_box AND uid BETWEEN r.f AND r.l
+      AND (NOT only_deleted OR flags & 8 <> 0)
+    OFFSET 0) e
+$$;
+
+-- Flags and keywords after a change.
+CREATE FUNCTION mailbox.want(
+  old_flags int, old_keywords text[], mode int, new_flags int, new_keywords text[],
+  OUT flags int, OUT keywords text[])
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE mode WHEN 1 THEN new_flags WHEN 2 THEN old_flags | new_flags
+                   ELSE old_flags & ~new_flags END,
+         CASE WHEN mode <> 1 AND new_keywords = '{}' THEN old_keywords
+              WHEN mode = 1 AND new_keywords = '{}' THEN NULL
+              ELSE mailbox.change_keywords(old_keywords, mode, new_keywords) END
+$$;
 
 CREATE FUNCTION mailbox.store_flags(
   p_tenant bigint, p_account bigint, p_box bigint, firsts bigint[], lasts bigint[], mode int,
@@ -99,25 +141,22 @@ BEGIN
   END IF;
   SELECT modseq + 1 INTO seq FROM mailbox.account
   WHERE tenant_id = p_tenant AND account_id = p_account;
-  WITH hit AS (
-    SELECT e.uid, e.flags,
-           CASE mode WHEN 1 THEN new_flags WHEN 2 THEN e.flags | new_flags
-                     ELSE e.flags & ~new_flags END AS want_flags,
-           CASE WHEN mode <> 1 AND new_keywords = '{}' THEN e.keywords
-                WHEN mode = 1 AND new_keywords = '{}' THEN NULL
-                ELSE mailbox.change_keywords(e.keywords, mode, new_keywords) END AS want_keywords,
-           e.keywords
-    FROM unnest(firsts, lasts) r (f, l)
-    JOIN mailbox.entry e ON e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid BETWEEN r.f AND r.l
-  ), done AS (
-    UPDATE mailbox.entry e SET flags = h.want_flags, keywords = h.want_keywords, modseq = seq
-    FROM hit h
-    WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid = h.uid
-      AND (h.flags <> h.want_flags OR h.keywords IS DISTINCT FROM h.want_keywords)
-    RETURNING e.uid, (h.flags & 1) - (h.want_flags & 1) AS unseen_change
-  )
-  SELECT count(*), coalesce(sum(d.unseen_change), 0)::bigint, array_agg(d.uid)
-  INTO changed, unseen_change, uids FROM done d;
+  -- What differs, and by how much it changes the number of unseen ones.
+  SELECT count(*), coalesce(sum(h.unseen_change), 0)::bigint, array_agg(h.uid)
+  INTO changed, unseen_change, uids
+  FROM (
+    SELECT e.uid, (e.flags & 1) - (w.flags & 1) AS unseen_change
+    FROM unnest(firsts, lasts) r (f, l) CROSS JOIN LATERAL (
+      SELECT uid, flags, keywords FROM mailbox.entry
+      WHERE tenant_id = p_tenant AND mailbox_id = p_box AND uid BETWEEN r.f AND r.l
+      OFFSET 0) e
+    CROSS JOIN LATERAL mailbox.want(e.flags, e.keywords, mode, new_flags, new_keywords) w
+    WHERE w.flags <> e.flags OR w.keywords IS DISTINCT FROM e.keywords) h;
+  UPDATE mailbox.entry e
+  SET (flags, keywords, modseq) = (
+    SELECT w.flags, w.keywords, seq
+    FROM mailbox.want(e.flags, e.keywords, mode, new_flags, new_keywords) w)
+  WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid = ANY (uids);
   IF changed > 0 THEN
     UPDATE mailbox.account SET modseq = seq WHERE tenant_id = p_tenant AND account_id = p_account;
     UPDATE mailbox.mailbox m SET unseen = m.unseen + unseen_change, highest_modseq = seq
@@ -152,10 +191,10 @@ BEGIN
     RETURN QUERY SELECT NULL::bigint, NULL::bigint[];
     RETURN;
   END IF;
+  uids := mailbox.uids_in(p_tenant, p_box, firsts, lasts, only_deleted);
   WITH gone AS (
-    DELETE FROM mailbox.entry e USING unnest(firsts, lasts) r (f, l)
-    WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid BETWEEN r.f AND r.l
-      AND (NOT only_deleted OR e.flags & 8 <> 0)
+    DELETE FROM mailbox.entry e
+    WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid = ANY (uids)
     RETURNING e.uid, e.email_id, e.size, e.flags
   )
   SELECT array_agg(g.uid ORDER BY g.uid), array_agg(g.email_id),
@@ -172,7 +211,7 @@ BEGIN
     SET messages = m.messages - cardinality(uids), unseen = m.unseen - unseen_gone,
         size = m.size - octets, highest_modseq = seq
     WHERE m.tenant_id = p_tenant AND m.mailbox_id = p_box;
-    PERFORM mailbox.release_emails(p_tenant, p_account, emails);
+    PERFORM mailbox.count_entries(p_tenant, p_account, emails, -1);
   END IF;
   RETURN QUERY SELECT seq, coalesce(uids, '{}');
 END $$;
@@ -213,8 +252,9 @@ BEGIN
   SELECT array_agg(e.uid ORDER BY e.uid), array_agg(e.email_id ORDER BY e.uid),
          coalesce(sum(e.size), 0)::bigint, count(*) FILTER (WHERE e.flags & 1 = 0), count(*)
   INTO from_uids, emails, octets, unseen_new, n
-  FROM unnest(firsts, lasts) r (f, l)
-  JOIN mailbox.entry e ON e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid BETWEEN r.f AND r.l;
+  FROM mailbox.entry e
+  WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box
+    AND e.uid = ANY (mailbox.uids_in(p_tenant, p_box, firsts, lasts, false));
   IF n = 0 THEN
     RETURN QUERY SELECT 1, dest.uid_validity, '{}'::bigint[], '{}'::bigint[], acc.modseq;
     RETURN;
@@ -226,10 +266,10 @@ BEGIN
   seq := acc.modseq + 1;
   INSERT INTO mailbox.entry (tenant_id, mailbox_id, uid, modseq, email_id, size, received_at, flags,
                              keywords)
-  SELECT p_tenant, dest.mailbox_id, dest.uid_next - 1 + u.n, seq, e.email_id, e.size, e.received_at,
-         e.flags, e.keywords
-  FROM unnest(from_uids) WITH ORDINALITY u (uid, n)
-  JOIN mailbox.entry e ON e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid = u.uid;
+  SELECT p_tenant, dest.mailbox_id, dest.uid_next - 1 + row_number() OVER (ORDER BY e.uid), seq,
+         e.email_id, e.size, e.received_at, e.flags, e.keywords
+  FROM mailbox.entry e
+  WHERE e.tenant_id = p_tenant AND e.mailbox_id = p_box AND e.uid = ANY (from_uids);
   SELECT array_agg(dest.uid_next - 1 + i ORDER BY i) INTO to_uids FROM generate_series(1, n) i;
   UPDATE mailbox.mailbox m
   SET uid_next = m.uid_next + n, messages = m.messages + n, unseen = m.unseen + unseen_new,
@@ -247,9 +287,7 @@ BEGIN
     UPDATE mailbox.account a SET modseq = seq
     WHERE a.tenant_id = p_tenant AND a.account_id = p_account;
   ELSE
-    UPDATE mailbox.email e SET entries = e.entries + d.copies
-    FROM (SELECT i, count(*)::int AS copies FROM unnest(emails) i GROUP BY i) d
-    WHERE e.tenant_id = p_tenant AND e.account_id = p_account AND e.email_id = d.i;
+    PERFORM mailbox.count_entries(p_tenant, p_account, emails, 1);
     UPDATE mailbox.account a
     SET modseq = seq, messages = a.messages + n, used_bytes = a.used_bytes + octets
     WHERE a.tenant_id = p_tenant AND a.account_id = p_account;
@@ -272,7 +310,7 @@ BEGIN
   SET messages = messages - coalesce(cardinality(emails), 0), used_bytes = used_bytes - octets
   WHERE tenant_id = p_tenant AND account_id = p_account;
   IF emails IS NOT NULL THEN
-    PERFORM mailbox.release_emails(p_tenant, p_account, emails);
+    PERFORM mailbox.count_entries(p_tenant, p_account, emails, -1);
   END IF;
   DELETE FROM mailbox.expunged WHERE tenant_id = p_tenant AND mailbox_id = p_box;
   DELETE FROM mailbox.mailbox WHERE tenant_id = p_tenant AND mailbox_id = p_box;
