@@ -100,7 +100,7 @@ absl::Status JobIds::Assign(postgres::Connection& connection,
 absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
     postgres::Transaction& transaction, const std::vector<PlannedMessage*>& messages,
     const EnqueueTimes& times, bool commit) {
-  std::vector<std::int64_t> tenants, sizes, is_8bit, first_jobs, job_counts;
+  std::vector<std::int64_t> tenants, sizes, is_8bit, first_jobs, last_jobs;
   std::vector<std::string> ids, reverse_paths;
   std::vector<std::optional<std::string_view>> id_views, keys, prefixes, inlines, shas, local_keys;
   std::vector<absl::Time> received, expires;
@@ -129,7 +129,7 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
     is_8bit.push_back(message.body_is_8bit);
     local_keys.push_back(message.local_resend_key);
     first_jobs.push_back(planned->first_job);
-    job_counts.push_back(static_cast<std::int64_t>(planned->jobs.size()));
+    last_jobs.push_back(planned->first_job + static_cast<std::int64_t>(planned->jobs.size()) - 1);
     for (std::size_t j = 0; j < planned->jobs.size(); ++j) {
       const PlannedMessage::Job& job = planned->jobs[j];
       job_message.push_back(static_cast<std::int64_t>(ids.size()));
@@ -151,7 +151,7 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
   params.AddInts(tenants).AddBytesArray(id_views).AddBytesArray(keys).AddTexts(reverse_paths);
   params.AddBytesArray(prefixes).AddBytesArray(inlines).AddBytesArray(shas).AddInts(sizes);
   params.AddTimes(received).AddTimes(expires).AddInts(is_8bit).AddBytesArray(local_keys);
-  params.AddInts(first_jobs).AddInts(job_counts);
+  params.AddInts(first_jobs).AddInts(last_jobs);
   params.AddInts(job_message).AddInts(job_ids).AddTexts(job_destinations).AddInts(job_hashes);
   params.AddInts(recipient_job).AddInts(recipient_ids).AddTexts(addresses).AddTexts(originals);
   params.AddInts(accounts);

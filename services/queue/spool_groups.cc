@@ -18,7 +18,7 @@ constexpr std::size_t kMaxGroupReports = 500;
 
 constexpr char kReport[] =
     "SELECT outcome, accepted, late_deliveries FROM queue.report($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-    " $10, $11, $12, $13)";
+    " $10, $11, $12, $13, $14)";
 
 postgres::WriteGroupOptions GroupOptions(const Spool::Options& options) {
   postgres::WriteGroupOptions group;
@@ -46,7 +46,7 @@ postgres::Params ReportParams(absl::Time now,
                               const std::vector<const JobReport*>& reports) {
   std::vector<std::int64_t> tenants, jobs, attempts, warned;
   std::vector<absl::Time> due;
-  std::vector<std::int64_t> positions, ids, outcomes, codes;
+  std::vector<std::int64_t> firsts, counts, ids, outcomes, codes;
   std::vector<std::string> hosts, statuses, texts;
   for (const JobReport* report : reports) {
     tenants.push_back(report->key.ref.tenant.value());
@@ -54,8 +54,9 @@ postgres::Params ReportParams(absl::Time now,
     attempts.push_back(report->key.attempt);
     due.push_back(report->retry_at);
     warned.push_back(report->delay_warning_sent);
+    firsts.push_back(static_cast<std::int64_t>(ids.size()) + 1);
+    counts.push_back(static_cast<std::int64_t>(report->recipients.size()));
     for (const RecipientReport& recipient : report->recipients) {
-      positions.push_back(static_cast<std::int64_t>(jobs.size()));
       ids.push_back(recipient.id);
       outcomes.push_back(static_cast<std::int64_t>(recipient.outcome));
       hosts.push_back(recipient.remote_host);
@@ -66,7 +67,7 @@ postgres::Params ReportParams(absl::Time now,
   }
   postgres::Params params = postgres::Params::Of(now);
   params.AddInts(tenants).AddInts(jobs).AddInts(attempts).AddTimes(due).AddInts(warned);
-  params.AddInts(positions).AddInts(ids).AddInts(outcomes).AddTexts(hosts).AddInts(codes);
+  params.AddInts(firsts).AddInts(counts).AddInts(ids).AddInts(outcomes).AddTexts(hosts).AddInts(codes);
   params.AddTexts(statuses).AddTexts(texts);
   return params;
 }

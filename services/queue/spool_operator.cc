@@ -14,29 +14,29 @@ namespace {
 // Messages a transaction works on at once.
 constexpr int kBatch = 500;
 
+// $1 and $2 are where the page before ended. Conditions on what the filter names follow, each with
+// the parameter that is there anyway.
 constexpr char kFind[] =
     "SELECT m.tenant_id, m.message_id, m.reverse_path, m.size, m.received_at, m.expires_at,"
-    " m.first_job_id, m.job_count FROM queue.message m"
+    " m.first_job_id, m.last_job_id FROM queue.message m"
     " WHERE (m.message_id, m.tenant_id) > ($1, $2::bigint)"
-    " AND ($3 = ''::bytea OR m.message_id = $3) AND ($4 = '' OR lower(m.reverse_path) = $4)"
+    " AND ($4 = '' OR lower(m.reverse_path) = $4)"
     " AND ($5 = '' OR EXISTS (SELECT FROM queue.job j WHERE j.tenant_id = m.tenant_id"
-    "   AND j.job_id >= m.first_job_id AND j.job_id < m.first_job_id + m.job_count"
-    "   AND j.destination = $5))"
-    " ORDER BY m.message_id, m.tenant_id LIMIT $6";
+    "   AND j.job_id >= m.first_job_id AND j.job_id <= m.last_job_id AND j.destination = $5))";
+constexpr char kWithId[] = " AND m.message_id = $3";
+constexpr char kWithAnyId[] = " AND $3 = ''::bytea";
+constexpr char kInOrder[] = " ORDER BY m.message_id, m.tenant_id LIMIT $6";
 constexpr char kRecipients[] =
     "SELECT a.n, r.address, r.account_id, r.state, r.remote_host, r.smtp_code, r.enhanced_status,"
     " r.reply, j.job_id IS NOT NULL, j.destination, j.attempt, j.leased_until, j.due_at"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS a(t, first, count, n)"
-    " JOIN queue.recipient r ON r.tenant_id = a.t AND r.job_id >= a.first"
-    "   AND r.job_id < a.first + a.count"
-    " LEFT JOIN queue.job j ON j.tenant_id = r.tenant_id AND j.job_id = r.job_id"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS a(t, first, last, n)"
+    " CROSS JOIN LATERAL (SELECT * FROM queue.recipient x WHERE x.tenant_id = a.t"
+    "   AND x.job_id >= a.first AND x.job_id <= a.last OFFSET 0) r"
+    " LEFT JOIN LATERAL (SELECT * FROM queue.job x WHERE x.tenant_id = r.tenant_id"
+    "   AND x.job_id = r.job_id OFFSET 0) j ON true"
     " ORDER BY a.n, r.job_id, r.recipient_id";
 constexpr char kRetry[] =
-    "UPDATE queue.job j SET due_at = $1 FROM unnest($2::bigint[], $3::bytea[]) AS a(t, id)"
-    " JOIN queue.message m ON m.tenant_id = a.t AND m.message_id = a.id"
-    " WHERE j.tenant_id = m.tenant_id AND j.job_id >= m.first_job_id"
-    " AND j.job_id < m.first_job_id + m.job_count AND j.leased_until IS NULL AND j.due_at > $1"
-    " AND ($4 = '' OR j.destination = $4) RETURNING j.tenant_id, j.job_id, j.hash";
+    "SELECT tenant_id, job_id, hash FROM queue.retry($1, $2, $3, NULLIF($4, ''))";
 constexpr char kCancel[] =
     "SELECT tenant_id, job_id, hash, recipients FROM queue.cancel($1, $2, $3, NULLIF($4, ''))";
 
@@ -63,7 +63,7 @@ JobRef RefOf(const postgres::Result& rows, int row) {
 // A page of messages found, as the columns of kFind.
 struct Page {
   std::vector<QueuedMessage> messages;
-  std::vector<std::int64_t> first_jobs, job_counts;
+  std::vector<std::int64_t> first_jobs, last_jobs;
 
   std::vector<std::int64_t> Tenants() const {
     std::vector<std::int64_t> tenants;
@@ -87,8 +87,9 @@ Task<absl::StatusOr<Page>> FindPage(postgres::Database& database, std::vector<Te
   postgres::Params params = postgres::Params::Of(
       postgres::Bytes(after_id), after_tenant, postgres::Bytes(wanted_id), filter.reverse_path,
       filter.destination, limit);
+  std::string sql = absl::StrCat(kFind, filter.message ? kWithId : kWithAnyId, kInOrder);
   absl::StatusOr<postgres::Result> rows =
-      co_await database.Query(std::move(tenants), kFind, std::move(params));
+      co_await database.Query(std::move(tenants), std::move(sql), std::move(params));
   if (!rows.ok()) co_return rows.status();
   Page page;
   for (int row = 0; row < rows->rows(); ++row) {
@@ -103,7 +104,7 @@ Task<absl::StatusOr<Page>> FindPage(postgres::Database& database, std::vector<Te
     message.expires_at = rows->Time(row, 5);
     page.messages.push_back(std::move(message));
     page.first_jobs.push_back(rows->Int(row, 6));
-    page.job_counts.push_back(rows->Int(row, 7));
+    page.last_jobs.push_back(rows->Int(row, 7));
   }
   co_return page;
 }
@@ -132,7 +133,7 @@ Task<absl::StatusOr<std::vector<QueuedMessage>>> Spool::List(Filter filter, int 
                                                 after ? kLastTenant : TenantId(), limit);
   if (!page.ok()) co_return page.status();
   postgres::Params params;
-  params.AddInts(page->Tenants()).AddInts(page->first_jobs).AddInts(page->job_counts);
+  params.AddInts(page->Tenants()).AddInts(page->first_jobs).AddInts(page->last_jobs);
   absl::StatusOr<postgres::Result> rows =
       co_await database_.Query(page->TenantSet(), kRecipients, std::move(params));
   if (!rows.ok()) co_return rows.status();

@@ -6,8 +6,8 @@ GRANT USAGE ON SCHEMA queue TO posthorn_queue, posthorn_lookup;
 
 SELECT posthorn.create_body_tables('queue', 'posthorn_queue');
 
--- One accepted message. Its jobs are [first_job_id, first_job_id + job_count); those that are
--- finished have no row any more. It goes when its last job goes.
+-- One accepted message. Its jobs are first_job_id to last_job_id; those that are finished have no
+-- row any more. It goes when its last job goes.
 CREATE TABLE queue.message (
   tenant_id bigint NOT NULL,
   message_id bytea NOT NULL,         -- 16 octets
@@ -21,7 +21,7 @@ CREATE TABLE queue.message (
   body_is_8bit boolean NOT NULL,
   local_resend_key bytea NOT NULL,   -- for the mailbox store; '' if none
   first_job_id bigint NOT NULL,
-  job_count int NOT NULL,
+  last_job_id bigint NOT NULL,
   PRIMARY KEY (tenant_id, message_id)
 ) WITH (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05,
         autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_scale_factor = 0.5,
@@ -37,8 +37,10 @@ CREATE TABLE queue.job (
   message_id bytea NOT NULL,
   destination text NOT NULL,
   hash int NOT NULL,                 -- of destination, never negative: shard = hash % shards
+  alone boolean NOT NULL,            -- the only job of its message
   attempt int NOT NULL DEFAULT 0,
   leased_until timestamptz,          -- NULL: not leased
+  repeated boolean NOT NULL DEFAULT false,  -- the attempt before this one was never reported
   worker text,
   due_at timestamptz NOT NULL,       -- of the next attempt; kept during an attempt
   delay_warning_sent boolean NOT NULL DEFAULT false,

@@ -1,6 +1,12 @@
--- One call does the work of a whole group: what is to be locked is locked first, in the order of
--- the keys, and each statement after that sees what the locks protect. They run as the caller: row
--- level security applies, for the tenants in app.t.
+-- One call does the work of a whole group. They run as the caller: row-level security applies, for
+-- the tenants in app.t.
+--
+-- Existing rows are read and written one by one by their primary key, in the order of the keys, so
+-- that groups don't deadlock. Joins of these tables with the arrays of a group would be one
+-- statement less, but PostgreSQL plans them by the size the tables had when the plan was made:
+-- often none. The plan then reads all rows of the tenants, dead ones too, and a busy queue slows
+-- down tenfold until the next vacuum (tried). A primary key leaves no choice. Where an array is
+-- joined for reading, LATERAL with OFFSET 0 leaves none either.
 
 -- Accepts messages with their jobs and recipients. Arrays of one kind (m_, j_, r_) have one length;
 -- j_message and r_job are positions, from 1, in the arrays above them. Answers for each message:
@@ -9,7 +15,8 @@ CREATE FUNCTION queue.enqueue(
   now_at timestamptz, keys_expire_at timestamptz,
   m_tenant bigint[], m_id bytea[], m_key bytea[], m_reverse_path text[], m_prefix bytea[],
   m_inline bytea[], m_sha256 bytea[], m_size bigint[], m_received timestamptz[],
-  m_expires timestamptz[], m_8bit bigint[], m_local_key bytea[], m_first_job bigint[], m_job_count bigint[],
+  m_expires timestamptz[], m_8bit bigint[], m_local_key bytea[], m_first_job bigint[],
+  m_last_job bigint[],
   j_message bigint[], j_id bigint[], j_destination text[], j_hash bigint[],
   r_job bigint[], r_id bigint[], r_address text[], r_original text[], r_account bigint[])
 RETURNS TABLE (outcome int, known_id bytea)
@@ -18,16 +25,21 @@ DECLARE
   has_stored boolean := EXISTS (SELECT FROM unnest(m_sha256) AS s WHERE s IS NOT NULL);
   bad bigint[] := '{}';
   fresh bigint[];
+  v_tenant bigint;
+  v_sha bytea;
+  v_count bigint;
 BEGIN
   IF has_stored THEN
-    -- Locked, so that the collector cannot take them.
-    PERFORM FROM queue.body b
-      WHERE (b.tenant_id, b.sha256) IN
-        (SELECT t, s FROM unnest(m_tenant, m_sha256) AS m(t, s) WHERE s IS NOT NULL)
-      ORDER BY b.tenant_id, b.sha256 FOR UPDATE;
-    bad := ARRAY(SELECT n FROM unnest(m_tenant, m_sha256) WITH ORDINALITY AS m(t, s, n)
-                 WHERE s IS NOT NULL AND NOT EXISTS
-                   (SELECT FROM queue.body b WHERE b.tenant_id = t AND b.sha256 = s));
+    FOR v_tenant, v_sha IN
+      SELECT DISTINCT t, s FROM unnest(m_tenant, m_sha256) AS m(t, s) WHERE s IS NOT NULL ORDER BY t, s
+    LOOP
+      -- Locked, so that the collector cannot take it.
+      PERFORM FROM queue.body WHERE tenant_id = v_tenant AND sha256 = v_sha FOR UPDATE;
+      IF NOT FOUND THEN
+        bad := bad || ARRAY(SELECT n FROM unnest(m_tenant, m_sha256) WITH ORDINALITY AS m(t, s, n)
+                            WHERE t = v_tenant AND s = v_sha);
+      END IF;
+    END LOOP;
   END IF;
 
   WITH wanted AS MATERIALIZED (
@@ -45,12 +57,12 @@ BEGIN
 
   WITH inserted AS (
     INSERT INTO queue.message (tenant_id, message_id, reverse_path, prefix, inline_body, body_sha256,
-      size, received_at, expires_at, body_is_8bit, local_resend_key, first_job_id, job_count)
-    SELECT t, id, rp, px, b, s, z, rc, ex, e8 <> 0, lk, fj, jc
+      size, received_at, expires_at, body_is_8bit, local_resend_key, first_job_id, last_job_id)
+    SELECT t, id, rp, px, b, s, z, rc, ex, e8 <> 0, lk, fj, lj
     FROM unnest(m_tenant, m_id, m_reverse_path, m_prefix, m_inline, m_sha256, m_size, m_received,
-                m_expires, m_8bit, m_local_key, m_first_job, m_job_count) WITH ORDINALITY
-         AS m(t, id, rp, px, b, s, z, rc, ex, e8, lk, fj, jc, n)
-    WHERE n = ANY (fresh)
+                m_expires, m_8bit, m_local_key, m_first_job, m_last_job) WITH ORDINALITY
+         AS m(t, id, rp, px, b, s, z, rc, ex, e8, lk, fj, lj, n)
+    WHERE n = ANY (fresh) ORDER BY t, id
     ON CONFLICT DO NOTHING
     RETURNING tenant_id, message_id)
   SELECT array_agg(n) INTO fresh FROM (
@@ -59,8 +71,8 @@ BEGIN
     JOIN inserted i ON i.tenant_id = t AND i.message_id = id
     WHERE n = ANY (fresh) ORDER BY t, id, n) AS first;
 
-  INSERT INTO queue.job (tenant_id, job_id, message_id, destination, hash, due_at)
-    SELECT m_tenant[n], id, m_id[n], d, h, now_at
+  INSERT INTO queue.job (tenant_id, job_id, message_id, destination, hash, alone, due_at)
+    SELECT m_tenant[n], id, m_id[n], d, h, m_first_job[n] = m_last_job[n], now_at
     FROM unnest(j_message, j_id, j_destination, j_hash) AS j(n, id, d, h) WHERE n = ANY (fresh);
   INSERT INTO queue.recipient (tenant_id, job_id, recipient_id, address, original_address, account_id)
     SELECT m_tenant[j_message[j]], j_id[j], id, a, o, acc
@@ -68,18 +80,22 @@ BEGIN
     WHERE j_message[j] = ANY (fresh);
 
   IF has_stored THEN
-    UPDATE queue.body b SET refs = b.refs + c.added, marked_at = NULL
-      FROM (SELECT t, s, count(*) AS added
-            FROM unnest(m_tenant, m_sha256) WITH ORDINALITY AS m(t, s, n)
-            WHERE s IS NOT NULL AND n = ANY (fresh) GROUP BY t, s) c
-      WHERE b.tenant_id = c.t AND b.sha256 = c.s;
+    FOR v_tenant, v_sha, v_count IN
+      SELECT t, s, count(*) FROM unnest(m_tenant, m_sha256) WITH ORDINALITY AS m(t, s, n)
+      WHERE s IS NOT NULL AND n = ANY (fresh) GROUP BY t, s ORDER BY t, s
+    LOOP
+      UPDATE queue.body SET refs = refs + v_count, marked_at = NULL
+        WHERE tenant_id = v_tenant AND sha256 = v_sha;
+    END LOOP;
   END IF;
 
   RETURN QUERY
     SELECT CASE WHEN n = ANY (fresh) THEN 0 WHEN n = ANY (bad) THEN 2 ELSE 1 END,
            CASE WHEN n = ANY (fresh) THEN id ELSE coalesce(a.message_id, id) END
     FROM unnest(m_tenant, m_id, m_key) WITH ORDINALITY AS m(t, id, k, n)
-    LEFT JOIN queue.accepted a ON a.tenant_id = t AND a.key = k AND NOT n = ANY (coalesce(fresh, '{}'))
+    LEFT JOIN LATERAL (
+      SELECT x.message_id FROM queue.accepted x WHERE x.tenant_id = t AND x.key = k OFFSET 0) a
+      ON NOT n = ANY (coalesce(fresh, '{}'))
     ORDER BY n;
 END $$;
 
@@ -97,38 +113,34 @@ RETURNS TABLE (
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  mine bigint[];
-  again bigint[];
+  v_tenant bigint;
+  v_job bigint;
+  mine bigint[] := '{}';
 BEGIN
-  PERFORM FROM unnest(a_tenant, a_job) AS a(t, id)
-    JOIN queue.job j ON j.tenant_id = a.t AND j.job_id = a.id
-    ORDER BY j.tenant_id, j.job_id FOR UPDATE OF j;
-  WITH started AS (
-    UPDATE queue.job j
-      SET attempt = j.attempt + 1, leased_until = lease_end, worker = worker_name
-      FROM (SELECT o.tenant_id AS t, o.job_id AS id, o.leased_until IS NOT NULL AS again
-            FROM unnest(a_tenant, a_job) AS a(t, id)
-            JOIN queue.job o ON o.tenant_id = a.t AND o.job_id = a.id
-            WHERE CASE WHEN o.leased_until IS NULL THEN o.due_at <= now_at + interval '1 second'
-                       ELSE o.leased_until <= now_at END) AS due
-      WHERE j.tenant_id = due.t AND j.job_id = due.id
-      RETURNING j.job_id, due.again)
-  SELECT array_agg(s.job_id), array_agg(s.job_id) FILTER (WHERE s.again) INTO mine, again
-  FROM started s;
+  FOR v_tenant, v_job IN SELECT t, id FROM unnest(a_tenant, a_job) AS a(t, id) ORDER BY t, id LOOP
+    UPDATE queue.job
+      SET attempt = attempt + 1, repeated = leased_until IS NOT NULL, leased_until = lease_end,
+          worker = worker_name
+      WHERE tenant_id = v_tenant AND job_id = v_job
+        AND CASE WHEN leased_until IS NULL THEN due_at <= now_at + interval '1 second'
+                 ELSE leased_until <= now_at END;
+    IF FOUND THEN mine := mine || v_job; END IF;
+  END LOOP;
   RETURN QUERY
     SELECT a.t, a.id,
-           CASE WHEN j.job_id IS NULL THEN 0
-                WHEN NOT a.id = ANY (coalesce(mine, '{}')) THEN 2
+           CASE WHEN j.job_id IS NULL THEN 0 WHEN NOT a.id = ANY (mine) THEN 2
                 WHEN m.message_id IS NULL THEN 0 ELSE 1 END,
            CASE WHEN j.leased_until IS NULL THEN j.due_at ELSE j.leased_until END,
-           coalesce(a.id = ANY (again), false), j.attempt, j.destination, j.delay_warning_sent,
+           coalesce(j.repeated, false), j.attempt, j.destination, j.delay_warning_sent,
            m.message_id, m.reverse_path, m.prefix, m.inline_body, m.body_sha256, m.size,
            m.received_at, m.expires_at, m.body_is_8bit, m.local_resend_key,
            r.ids, r.addresses, r.originals, r.accounts
     FROM unnest(a_tenant, a_job) WITH ORDINALITY AS a(t, id, n)
-    LEFT JOIN queue.job j ON j.tenant_id = a.t AND j.job_id = a.id
-    LEFT JOIN queue.message m ON m.tenant_id = j.tenant_id AND m.message_id = j.message_id
-      AND a.id = ANY (mine)
+    LEFT JOIN LATERAL (
+      SELECT * FROM queue.job x WHERE x.tenant_id = a.t AND x.job_id = a.id OFFSET 0) j ON true
+    LEFT JOIN LATERAL (
+      SELECT * FROM queue.message x
+      WHERE x.tenant_id = a.t AND x.message_id = j.message_id OFFSET 0) m ON a.id = ANY (mine)
     LEFT JOIN LATERAL (
       SELECT array_agg(p.recipient_id::bigint ORDER BY p.recipient_id) AS ids,
              array_agg(p.address ORDER BY p.recipient_id) AS addresses,
@@ -144,120 +156,192 @@ CREATE FUNCTION queue.heartbeat(
   lease_end timestamptz, a_tenant bigint[], a_job bigint[], a_attempt bigint[])
 RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
+DECLARE
+  v_tenant bigint;
+  v_job bigint;
+  v_attempt bigint;
 BEGIN
-  PERFORM FROM unnest(a_tenant, a_job) AS a(t, id)
-    JOIN queue.job j ON j.tenant_id = a.t AND j.job_id = a.id
-    ORDER BY j.tenant_id, j.job_id FOR UPDATE OF j;
-  RETURN QUERY
-    UPDATE queue.job j SET leased_until = greatest(j.leased_until, lease_end)
-    FROM unnest(a_tenant, a_job, a_attempt) AS a(t, id, n)
-    WHERE j.tenant_id = a.t AND j.job_id = a.id AND j.attempt = a.n AND j.leased_until IS NOT NULL
-    RETURNING j.job_id;
+  FOR v_tenant, v_job, v_attempt IN
+    SELECT t, id, n FROM unnest(a_tenant, a_job, a_attempt) AS a(t, id, n) ORDER BY t, id
+  LOOP
+    UPDATE queue.job SET leased_until = greatest(leased_until, lease_end)
+      WHERE tenant_id = v_tenant AND job_id = v_job AND attempt = v_attempt
+        AND leased_until IS NOT NULL;
+    IF FOUND THEN RETURN NEXT v_job; END IF;
+  END LOOP;
 END $$;
 
--- Removes those of these messages that have no job left, with their recipients and their hold on
--- the body. The rows of messages with several jobs are locked first: two reports that finish the
--- last two jobs at the same time must not both see the other's.
+-- Messages that are gone held these bodies once each (NULL: none).
+CREATE FUNCTION queue.release_bodies(now_at timestamptz, a_tenant bigint[], a_sha256 bytea[])
+RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_tenant bigint;
+  v_sha bytea;
+  v_count bigint;
+BEGIN
+  FOR v_tenant, v_sha, v_count IN
+    SELECT t, s, count(*) FROM unnest(a_tenant, a_sha256) AS u(t, s)
+    WHERE s IS NOT NULL GROUP BY t, s ORDER BY t, s
+  LOOP
+    UPDATE queue.body SET refs = refs - v_count,
+        marked_at = CASE WHEN refs - v_count <= 0 THEN now_at END
+      WHERE tenant_id = v_tenant AND sha256 = v_sha;
+  END LOOP;
+END $$;
+
+-- Removes those of these messages (of several jobs) that have no job left, with their recipients and
+-- their hold on the body. Their rows are locked: two reports that finish the last two jobs at the
+-- same time must not both see the other's.
 CREATE FUNCTION queue.remove_finished(now_at timestamptz, a_tenant bigint[], a_message bytea[])
 RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  shas bytea[];
-  owners bigint[];
+  v_tenant bigint;
+  v_id bytea;
+  v_first bigint;
+  v_last bigint;
+  v_sha bytea;
+  owners bigint[] := '{}';
+  shas bytea[] := '{}';
 BEGIN
-  PERFORM FROM unnest(a_tenant, a_message) AS a(t, id)
-    JOIN queue.message m ON m.tenant_id = a.t AND m.message_id = a.id
-    WHERE m.job_count > 1 ORDER BY m.tenant_id, m.message_id FOR UPDATE OF m;
-  WITH gone AS (
-    DELETE FROM queue.message m
-      USING (SELECT DISTINCT t, id FROM unnest(a_tenant, a_message) AS u(t, id)) AS a
-      WHERE m.tenant_id = a.t AND m.message_id = a.id
-        AND NOT EXISTS (SELECT FROM queue.job j WHERE j.tenant_id = m.tenant_id
-                        AND j.job_id >= m.first_job_id AND j.job_id < m.first_job_id + m.job_count)
-      RETURNING m.tenant_id, m.first_job_id, m.job_count, m.body_sha256),
-  removed AS (
-    DELETE FROM queue.recipient r USING gone g
-      WHERE r.tenant_id = g.tenant_id AND r.job_id >= g.first_job_id
-        AND r.job_id < g.first_job_id + g.job_count)
-  SELECT array_agg(g.tenant_id), array_agg(g.body_sha256) INTO owners, shas
-  FROM gone g WHERE g.body_sha256 IS NOT NULL;
-  IF owners IS NOT NULL THEN
-    PERFORM FROM queue.body b
-      WHERE (b.tenant_id, b.sha256) IN (SELECT * FROM unnest(owners, shas))
-      ORDER BY b.tenant_id, b.sha256 FOR UPDATE;
-    UPDATE queue.body b SET refs = b.refs - d.dropped,
-        marked_at = CASE WHEN b.refs - d.dropped <= 0 THEN now_at END
-      FROM (SELECT t, s, count(*) AS dropped FROM unnest(owners, shas) AS u(t, s) GROUP BY t, s) d
-      WHERE b.tenant_id = d.t AND b.sha256 = d.s;
-  END IF;
+  FOR v_tenant, v_id IN
+    SELECT DISTINCT t, id FROM unnest(a_tenant, a_message) AS a(t, id) ORDER BY t, id
+  LOOP
+    SELECT first_job_id, last_job_id, body_sha256 INTO v_first, v_last, v_sha
+      FROM queue.message WHERE tenant_id = v_tenant AND message_id = v_id FOR UPDATE;
+    CONTINUE WHEN NOT FOUND;
+    PERFORM FROM queue.job
+      WHERE tenant_id = v_tenant AND job_id >= v_first AND job_id <= v_last LIMIT 1;
+    CONTINUE WHEN FOUND;
+    DELETE FROM queue.message WHERE tenant_id = v_tenant AND message_id = v_id;
+    DELETE FROM queue.recipient
+      WHERE tenant_id = v_tenant AND job_id >= v_first AND job_id <= v_last;
+    IF v_sha IS NOT NULL THEN
+      owners := owners || v_tenant;
+      shas := shas || v_sha;
+    END IF;
+  END LOOP;
+  IF owners <> '{}' THEN PERFORM queue.release_bodies(now_at, owners, shas); END IF;
 END $$;
 
--- Records what became of attempts. r_report is a position, from 1, in the p_ arrays; no job may
--- appear twice. r_outcome is the new state of the recipient. Answers for each report:
+-- Records what became of attempts. The recipients of report n are p_count[n] elements of the r_
+-- arrays from p_first[n] on; no job may appear twice. r_outcome is the new state of the recipient.
+-- Answers for each report:
 --   outcome 0: nothing left, the job is gone; 1: waits until its p_due; 2: outdated, the job goes on
 --   under another attempt; 3: unknown job.
 --   accepted: the report was that of the current attempt.
 CREATE FUNCTION queue.report(
   now_at timestamptz,
   p_tenant bigint[], p_job bigint[], p_attempt bigint[], p_due timestamptz[], p_warned bigint[],
-  r_report bigint[], r_id bigint[], r_outcome bigint[], r_host text[], r_code bigint[],
-  r_status text[], r_text text[])
+  p_first bigint[], p_count bigint[],
+  r_id bigint[], r_outcome bigint[], r_host text[], r_code bigint[], r_status text[], r_text text[])
 RETURNS TABLE (outcome int, accepted boolean, late_deliveries int)
 LANGUAGE plpgsql AS $$
 DECLARE
-  known bigint[];
-  current bigint[];
-  finished bigint[];
-  late bigint[];
-  done_tenants bigint[];
-  done_messages bytea[];
+  outcomes int[] := array_fill(3, ARRAY[cardinality(p_job)]);
+  currents boolean[] := array_fill(false, ARRAY[cardinality(p_job)]);
+  lates int[] := array_fill(0, ARRAY[cardinality(p_job)]);
+  n int;
+  f int;
+  l int;
+  v_tenant bigint;
+  v_job bigint;
+  v_message bytea;
+  v_alone boolean;
+  v_current boolean;
+  v_changed int;
+  v_sha bytea;
+  v_finished boolean;
+  done_tenants bigint[] := '{}';
+  done_messages bytea[] := '{}';
+  owners bigint[] := '{}';
+  shas bytea[] := '{}';
 BEGIN
-  PERFORM FROM unnest(p_tenant, p_job) AS p(t, id)
-    JOIN queue.job j ON j.tenant_id = p.t AND j.job_id = p.id
-    ORDER BY j.tenant_id, j.job_id FOR UPDATE OF j;
-  SELECT array_agg(p.n),
-         array_agg(p.n) FILTER (WHERE j.attempt = p.att AND j.leased_until IS NOT NULL)
-    INTO known, current
-    FROM unnest(p_tenant, p_job, p_attempt) WITH ORDINALITY AS p(t, id, att, n)
-    JOIN queue.job j ON j.tenant_id = p.t AND j.job_id = p.id;
+  FOR n IN SELECT p.n FROM unnest(p_tenant, p_job) WITH ORDINALITY AS p(t, id, n) ORDER BY t, id LOOP
+    v_tenant := p_tenant[n];
+    v_job := p_job[n];
+    f := p_first[n];
+    l := f + p_count[n] - 1;
+    SELECT j.message_id, j.alone, j.attempt = p_attempt[n] AND j.leased_until IS NOT NULL
+      INTO v_message, v_alone, v_current
+      FROM queue.job j WHERE j.tenant_id = v_tenant AND j.job_id = v_job FOR UPDATE;
+    CONTINUE WHEN NOT FOUND;
+    currents[n] := v_current;
 
-  WITH changed AS (
-    UPDATE queue.recipient r
-      SET state = x.o, remote_host = x.h, smtp_code = x.c, enhanced_status = x.s, reply = x.txt
-      FROM unnest(r_report, r_id, r_outcome, r_host, r_code, r_status, r_text)
-           AS x(n, id, o, h, c, s, txt)
-      WHERE r.tenant_id = p_tenant[x.n] AND r.job_id = p_job[x.n] AND r.recipient_id = x.id
-        AND r.state < 2 AND (x.n = ANY (current) OR (x.o = 2 AND x.n = ANY (known)))
-      RETURNING x.n, x.o)
-  SELECT array_agg(c.n) FILTER (WHERE c.o = 2 AND NOT c.n = ANY (coalesce(current, '{}')))
-    INTO late FROM changed c;
+    -- Are all recipients that were pending in their last state now?
+    PERFORM FROM queue.recipient r
+      WHERE r.tenant_id = v_tenant AND r.job_id = v_job AND r.state < 2 AND NOT EXISTS (
+        SELECT FROM unnest(r_id[f:l], r_outcome[f:l]) AS x(id, o)
+        WHERE x.id = r.recipient_id AND (x.o = 2 OR (x.o = 3 AND v_current)))
+      LIMIT 1;
+    v_finished := NOT FOUND;
 
-  WITH gone AS (
-    DELETE FROM queue.job j
-      USING unnest(p_tenant, p_job) WITH ORDINALITY AS p(t, id, n)
-      WHERE j.tenant_id = p.t AND j.job_id = p.id AND p.n = ANY (known)
-        AND NOT EXISTS (SELECT FROM queue.recipient r
-                        WHERE r.tenant_id = j.tenant_id AND r.job_id = j.job_id AND r.state < 2)
-      RETURNING p.n, j.tenant_id, j.message_id)
-  SELECT array_agg(g.n), array_agg(g.tenant_id), array_agg(g.message_id)
-    INTO finished, done_tenants, done_messages FROM gone g;
+    IF v_finished AND v_current AND v_alone THEN
+      -- Nearly all: nothing is left of the message.
+      DELETE FROM queue.recipient r WHERE r.tenant_id = v_tenant AND r.job_id = v_job;
+      DELETE FROM queue.message m WHERE m.tenant_id = v_tenant AND m.message_id = v_message
+        RETURNING m.body_sha256 INTO v_sha;
+      IF v_sha IS NOT NULL THEN
+        owners := owners || v_tenant;
+        shas := shas || v_sha;
+      END IF;
+    ELSIF f <= l THEN
+      UPDATE queue.recipient r
+        SET state = x.o, remote_host = x.h, smtp_code = x.c, enhanced_status = x.s, reply = x.txt
+        FROM unnest(r_id[f:l], r_outcome[f:l], r_host[f:l], r_code[f:l], r_status[f:l], r_text[f:l])
+             AS x(id, o, h, c, s, txt)
+        WHERE r.tenant_id = v_tenant AND r.job_id = v_job AND r.recipient_id = x.id
+          AND r.state < 2 AND (v_current OR x.o = 2);
+      GET DIAGNOSTICS v_changed = ROW_COUNT;
+      IF NOT v_current THEN lates[n] := v_changed; END IF;
+    END IF;
 
-  UPDATE queue.job j
-    SET leased_until = NULL, worker = NULL, due_at = p.due,
-        delay_warning_sent = j.delay_warning_sent OR p.w <> 0
-    FROM unnest(p_tenant, p_job, p_due, p_warned) WITH ORDINALITY AS p(t, id, due, w, n)
-    WHERE j.tenant_id = p.t AND j.job_id = p.id AND p.n = ANY (current);
+    IF v_finished THEN
+      DELETE FROM queue.job j WHERE j.tenant_id = v_tenant AND j.job_id = v_job;
+      outcomes[n] := 0;
+      IF NOT (v_current AND v_alone) THEN
+        done_tenants := done_tenants || v_tenant;
+        done_messages := done_messages || v_message;
+      END IF;
+    ELSIF v_current THEN
+      UPDATE queue.job j
+        SET leased_until = NULL, repeated = false, worker = NULL, due_at = p_due[n],
+            delay_warning_sent = j.delay_warning_sent OR p_warned[n] <> 0
+        WHERE j.tenant_id = v_tenant AND j.job_id = v_job;
+      outcomes[n] := 1;
+    ELSE
+      outcomes[n] := 2;
+    END IF;
+  END LOOP;
+  IF done_tenants <> '{}' THEN PERFORM queue.remove_finished(now_at, done_tenants, done_messages); END IF;
+  IF owners <> '{}' THEN PERFORM queue.release_bodies(now_at, owners, shas); END IF;
+  RETURN QUERY SELECT * FROM unnest(outcomes, currents, lates);
+END $$;
 
-  IF done_tenants IS NOT NULL THEN
-    PERFORM queue.remove_finished(now_at, done_tenants, done_messages);
-  END IF;
-
-  RETURN QUERY
-    SELECT CASE WHEN n = ANY (finished) THEN 0 WHEN n = ANY (current) THEN 1
-                WHEN n = ANY (known) THEN 2 ELSE 3 END,
-           coalesce(n = ANY (current), false),
-           (SELECT count(*)::int FROM unnest(late) AS l WHERE l = n)
-    FROM unnest(p_job) WITH ORDINALITY AS p(id, n) ORDER BY n;
+-- Makes the jobs of these messages due now that wait for later (of this destination, if not NULL).
+CREATE FUNCTION queue.retry(
+  now_at timestamptz, a_tenant bigint[], a_message bytea[], only_destination text)
+RETURNS TABLE (tenant_id bigint, job_id bigint, hash int)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_tenant bigint;
+  v_id bytea;
+  v_first bigint;
+  v_last bigint;
+BEGIN
+  FOR v_tenant, v_id IN SELECT t, id FROM unnest(a_tenant, a_message) AS a(t, id) ORDER BY t, id LOOP
+    SELECT m.first_job_id, m.last_job_id INTO v_first, v_last
+      FROM queue.message m WHERE m.tenant_id = v_tenant AND m.message_id = v_id;
+    CONTINUE WHEN NOT FOUND;
+    RETURN QUERY
+      UPDATE queue.job j SET due_at = now_at
+      WHERE j.tenant_id = v_tenant AND j.job_id >= v_first AND j.job_id <= v_last
+        AND j.leased_until IS NULL AND j.due_at > now_at
+        AND (only_destination IS NULL OR j.destination = only_destination)
+      RETURNING j.tenant_id, j.job_id, j.hash;
+  END LOOP;
 END $$;
 
 -- Removes pending recipients, and what is then finished, of these messages (and this destination,
@@ -268,33 +352,30 @@ RETURNS TABLE (tenant_id bigint, job_id bigint, hash int, recipients int)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  t_ids bigint[];
-  j_ids bigint[];
-  hashes int[];
-  counts int[];
+  v_tenant bigint;
+  v_id bytea;
+  v_first bigint;
+  v_last bigint;
 BEGIN
-  SELECT array_agg(l.tenant_id), array_agg(l.job_id), array_agg(l.hash) INTO t_ids, j_ids, hashes
-  FROM (SELECT j.tenant_id, j.job_id, j.hash
-        FROM unnest(a_tenant, a_message) AS a(t, id)
-        JOIN queue.message m ON m.tenant_id = a.t AND m.message_id = a.id
-        JOIN queue.job j ON j.tenant_id = m.tenant_id AND j.job_id >= m.first_job_id
-          AND j.job_id < m.first_job_id + m.job_count
-        WHERE only_destination IS NULL OR j.destination = only_destination
-        ORDER BY j.tenant_id, j.job_id FOR UPDATE OF j) AS l;
-  IF t_ids IS NULL THEN RETURN; END IF;
-  WITH dropped AS (
-    UPDATE queue.recipient r SET state = 4
-      FROM unnest(t_ids, j_ids) AS j(t, id)
-      WHERE r.tenant_id = j.t AND r.job_id = j.id AND r.state < 2
-      RETURNING r.job_id)
-  SELECT array_agg(coalesce(d.lost, 0) ORDER BY j.n) INTO counts
-    FROM unnest(j_ids) WITH ORDINALITY AS j(id, n)
-    LEFT JOIN (SELECT x.job_id, count(*)::int AS lost FROM dropped x GROUP BY x.job_id) d
-      ON d.job_id = j.id;
-  DELETE FROM queue.job j USING unnest(t_ids, j_ids) AS x(t, id)
-    WHERE j.tenant_id = x.t AND j.job_id = x.id;
+  FOR v_tenant, v_id IN SELECT t, id FROM unnest(a_tenant, a_message) AS a(t, id) ORDER BY t, id LOOP
+    SELECT m.first_job_id, m.last_job_id INTO v_first, v_last
+      FROM queue.message m WHERE m.tenant_id = v_tenant AND m.message_id = v_id;
+    CONTINUE WHEN NOT FOUND;
+    FOR tenant_id, job_id, hash IN
+      SELECT j.tenant_id, j.job_id, j.hash FROM queue.job j
+      WHERE j.tenant_id = v_tenant AND j.job_id >= v_first AND j.job_id <= v_last
+        AND (only_destination IS NULL OR j.destination = only_destination)
+      ORDER BY j.job_id FOR UPDATE
+    LOOP
+      UPDATE queue.recipient r SET state = 4
+        WHERE r.tenant_id = cancel.tenant_id AND r.job_id = cancel.job_id AND r.state < 2;
+      GET DIAGNOSTICS recipients = ROW_COUNT;
+      DELETE FROM queue.job j
+        WHERE j.tenant_id = cancel.tenant_id AND j.job_id = cancel.job_id;
+      RETURN NEXT;
+    END LOOP;
+  END LOOP;
   PERFORM queue.remove_finished(now_at, a_tenant, a_message);
-  RETURN QUERY SELECT * FROM unnest(t_ids, j_ids, hashes, counts);
 END $$;
 
 DO $$
