@@ -14,18 +14,19 @@ fail() {
   exit 1
 }
 
-# packages GROUP...: their names, each once.
+# packages GROUP...: their names, each once, with the command that makes one needless, if any.
 packages() {
   local group
   for group in "$@"; do
-    awk -v group="$group" '$1 == group { print $2 }' "$ROOT/scripts/packages.txt"
+    awk -v group="$group" '$1 == group { print $2, $3 }' "$ROOT/scripts/packages.txt"
   done | sort -u
 }
 
-# missing_packages GROUP...: those that are not installed.
+# missing_packages GROUP...: those that are not installed, and whose command is not there either.
 missing_packages() {
-  local package
-  packages "$@" | while read -r package; do
+  local package provided
+  packages "$@" | while read -r package provided; do
+    [ -n "$provided" ] && command -v "$provided" >/dev/null && continue
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
       printf '%s\n' "$package"
   done
