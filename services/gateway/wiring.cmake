@@ -1,6 +1,6 @@
 # The gateway, assembled.
 posthorn_library(posthorn_gateway
-  SOURCES bind_listeners.cc gateway_settings.cc session_registry.cc wiring.cc
+  SOURCES bind_listeners.cc gateway_settings.cc wiring.cc
   PUBLIC posthorn_base posthorn_net
   PRIVATE posthorn_gateway_accept posthorn_gateway_api
           posthorn_gateway_change_hub posthorn_gateway_clients posthorn_gateway_imap

@@ -21,33 +21,12 @@ metrics::Gauge& SessionsGauge() {
 
 }  // namespace
 
-// A stream's place in the registry, from greeting to close.
-class ImapServer::Registration {
- public:
-  Registration(ImapServer& server, net::Stream* stream) : server_(server), stream_(stream) {
-    std::lock_guard lock(server_.mutex_);
-    server_.streams_.emplace(stream_, Executor::Current());
-    SessionsGauge().Increment();
-  }
-  ~Registration() {
-    std::lock_guard lock(server_.mutex_);
-    server_.streams_.erase(stream_);
-    SessionsGauge().Decrement();
-  }
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-
- private:
-  ImapServer& server_;
-  net::Stream* const stream_;
-};
-
 ImapServer::ImapServer(ImapDependencies dependencies, ImapLimits limits)
-    : dependencies_(dependencies), limits_(limits) {}
+    : dependencies_(dependencies), limits_(limits), sessions_(&SessionsGauge()) {}
 
 Task<void> ImapServer::Serve(std::unique_ptr<net::Stream> stream,
                              const ImapListenerOptions& options) {
-  const Registration registration(*this, stream.get());
+  const SessionRegistry::Entry entry(sessions_, stream.get());
   std::optional<ConnectionLimiter::Slot> slot;
   std::string refusal;
   if (dependencies_.connections != nullptr) {
@@ -89,23 +68,9 @@ Task<void> ImapServer::Serve(std::unique_ptr<net::Stream> stream,
 
 void ImapServer::Drain() {
   draining_ = true;
-  std::lock_guard lock(mutex_);
-  for (const auto& [stream, executor] : streams_) {
-    executor->Post([this, stream = stream] {
-      bool open = false;
-      {
-        std::lock_guard inner(mutex_);
-        open = streams_.contains(stream);
-      }
-      // Streams leave on this executor only, so it stays.
-      if (open) stream->Interrupt();
-    });
-  }
+  sessions_.InterruptAll();
 }
 
-int ImapServer::active_sessions() const {
-  std::lock_guard lock(mutex_);
-  return static_cast<int>(streams_.size());
-}
+int ImapServer::active_sessions() const { return static_cast<int>(sessions_.size()); }
 
 }  // namespace posthorn::gateway

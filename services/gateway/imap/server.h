@@ -5,9 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "lib/base/clock.h"
 #include "lib/base/executor.h"
@@ -17,6 +15,7 @@
 #include "services/gateway/clients/directory.h"
 #include "services/gateway/clients/mail_store.h"
 #include "services/gateway/session/connection_limiter.h"
+#include "services/gateway/session/session_registry.h"
 
 namespace posthorn::gateway {
 
@@ -64,14 +63,10 @@ class ImapServer {
   int active_sessions() const;
 
  private:
-  class Registration;
-
   const ImapDependencies dependencies_;
   const ImapLimits limits_;
   std::atomic<bool> draining_{false};
-  mutable std::mutex mutex_;
-  // Guarded by mutex_; a stream leaves before it is destroyed, on its own executor.
-  absl::flat_hash_map<net::Stream*, Executor*> streams_;
+  SessionRegistry sessions_;
 };
 
 }  // namespace posthorn::gateway

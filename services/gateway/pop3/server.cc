@@ -27,33 +27,12 @@ Pop3Dependencies WithClock(Pop3Dependencies dependencies) {
 
 }  // namespace
 
-// A stream's place in the registry, from greeting to close.
-class Pop3Server::Registration {
- public:
-  Registration(Pop3Server& server, net::Stream* stream) : server_(server), stream_(stream) {
-    std::lock_guard lock(server_.mutex_);
-    server_.streams_.emplace(stream_, Executor::Current());
-    SessionsGauge().Increment();
-  }
-  ~Registration() {
-    std::lock_guard lock(server_.mutex_);
-    server_.streams_.erase(stream_);
-    SessionsGauge().Decrement();
-  }
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-
- private:
-  Pop3Server& server_;
-  net::Stream* const stream_;
-};
-
 Pop3Server::Pop3Server(Pop3Dependencies dependencies, Pop3Limits limits)
-    : dependencies_(WithClock(dependencies)), limits_(limits) {}
+    : dependencies_(WithClock(dependencies)), limits_(limits), sessions_(&SessionsGauge()) {}
 
 Task<void> Pop3Server::Serve(std::unique_ptr<net::Stream> stream,
                              const Pop3ListenerOptions& options) {
-  const Registration registration(*this, stream.get());
+  const SessionRegistry::Entry entry(sessions_, stream.get());
   std::optional<ConnectionLimiter::Slot> slot;
   std::string refusal;
   if (dependencies_.connections != nullptr) {
@@ -93,23 +72,9 @@ Task<void> Pop3Server::Serve(std::unique_ptr<net::Stream> stream,
 
 void Pop3Server::Drain() {
   draining_ = true;
-  std::lock_guard lock(mutex_);
-  for (const auto& [stream, executor] : streams_) {
-    executor->Post([this, stream = stream] {
-      bool open = false;
-      {
-        std::lock_guard inner(mutex_);
-        open = streams_.contains(stream);
-      }
-      // Streams leave on this executor only, so it stays.
-      if (open) stream->Interrupt();
-    });
-  }
+  sessions_.InterruptAll();
 }
 
-int Pop3Server::active_sessions() const {
-  std::lock_guard lock(mutex_);
-  return static_cast<int>(streams_.size());
-}
+int Pop3Server::active_sessions() const { return static_cast<int>(sessions_.size()); }
 
 }  // namespace posthorn::gateway

@@ -3,10 +3,8 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "lib/base/clock.h"
 #include "lib/base/executor.h"
@@ -15,6 +13,7 @@
 #include "services/gateway/clients/directory.h"
 #include "services/gateway/clients/mail_store.h"
 #include "services/gateway/session/connection_limiter.h"
+#include "services/gateway/session/session_registry.h"
 
 namespace posthorn::gateway {
 
@@ -57,14 +56,10 @@ class Pop3Server {
   int active_sessions() const;
 
  private:
-  class Registration;
-
   const Pop3Dependencies dependencies_;
   const Pop3Limits limits_;
   std::atomic<bool> draining_{false};
-  mutable std::mutex mutex_;
-  // Guarded by mutex_; a stream leaves before it is destroyed, on its own executor.
-  absl::flat_hash_map<net::Stream*, Executor*> streams_;
+  SessionRegistry sessions_;
 };
 
 }  // namespace posthorn::gateway

@@ -28,33 +28,12 @@ absl::StatusOr<SmtpRole> ParseSmtpRole(std::string_view name) {
                          std::string(name) + "\"");
 }
 
-// A session's place in the list that Drain walks.
-class SmtpServer::Registration {
- public:
-  Registration(SmtpServer& server, net::Stream* stream) : server_(server), stream_(stream) {
-    const std::lock_guard<std::mutex> lock(server_.mutex_);
-    server_.streams_[stream_] = Executor::Current();
-    Sessions().Increment();
-  }
-  ~Registration() {
-    const std::lock_guard<std::mutex> lock(server_.mutex_);
-    server_.streams_.erase(stream_);
-    Sessions().Decrement();
-  }
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-
- private:
-  SmtpServer& server_;
-  net::Stream* stream_;
-};
-
 SmtpServer::SmtpServer(SmtpDependencies dependencies, SmtpLimits limits)
-    : dependencies_(std::move(dependencies)), limits_(limits) {}
+    : dependencies_(std::move(dependencies)), limits_(limits), sessions_(&Sessions()) {}
 
 Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
                              const SmtpListenerOptions& options) {
-  const Registration registration(*this, stream.get());
+  const SessionRegistry::Entry entry(sessions_, stream.get());
   absl::Status refusal;
   std::vector<ConnectionLimiter::Slot> slot;  // one, or none without a limiter
   if (draining_.load()) {
@@ -81,18 +60,9 @@ Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
 
 void SmtpServer::Drain() {
   draining_.store(true);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  for (const auto& [stream, executor] : streams_) {
-    executor->Post([this, stream = stream] {
-      const std::lock_guard<std::mutex> inner(mutex_);
-      if (streams_.contains(stream)) stream->Interrupt();
-    });
-  }
+  sessions_.InterruptAll();
 }
 
-int SmtpServer::active_sessions() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return static_cast<int>(streams_.size());
-}
+int SmtpServer::active_sessions() const { return static_cast<int>(sessions_.size()); }
 
 }  // namespace posthorn::gateway

@@ -4,12 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/clock.h"
@@ -20,6 +18,7 @@
 #include "services/gateway/accept/message_acceptor.h"
 #include "services/gateway/clients/directory.h"
 #include "services/gateway/session/connection_limiter.h"
+#include "services/gateway/session/session_registry.h"
 #include "services/gateway/smtp/trusted_network.h"
 
 namespace posthorn::gateway {
@@ -78,14 +77,10 @@ class SmtpServer {
   int active_sessions() const;
 
  private:
-  class Registration;
-
   const SmtpDependencies dependencies_;
   const SmtpLimits limits_;
   std::atomic<bool> draining_{false};
-  mutable std::mutex mutex_;
-  // Guarded by mutex_; a stream leaves before it is destroyed, on its own executor.
-  absl::flat_hash_map<net::Stream*, Executor*> streams_;
+  SessionRegistry sessions_;
 };
 
 }  // namespace posthorn::gateway

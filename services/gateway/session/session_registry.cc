@@ -1,4 +1,4 @@
-#include "services/gateway/session_registry.h"
+#include "services/gateway/session/session_registry.h"
 
 #include "absl/time/clock.h"
 
@@ -8,11 +8,13 @@ SessionRegistry::Entry::Entry(SessionRegistry& registry, net::Stream* stream)
     : registry_(registry), stream_(stream) {
   const std::lock_guard<std::mutex> lock(registry_.mutex_);
   registry_.streams_[stream_] = Executor::Current();
+  if (registry_.gauge_ != nullptr) registry_.gauge_->Increment();
 }
 
 SessionRegistry::Entry::~Entry() {
   const std::lock_guard<std::mutex> lock(registry_.mutex_);
   registry_.streams_.erase(stream_);
+  if (registry_.gauge_ != nullptr) registry_.gauge_->Decrement();
 }
 
 std::size_t SessionRegistry::size() const {
@@ -29,13 +31,25 @@ bool SessionRegistry::WaitUntilEmpty(absl::Duration limit) const {
   return true;
 }
 
+void SessionRegistry::InterruptAll() {
+  ForEach([](net::Stream& stream) { stream.Interrupt(); });
+}
+
 void SessionRegistry::CloseAll() {
+  ForEach([](net::Stream& stream) { stream.Close(); });
+}
+
+void SessionRegistry::ForEach(void (*action)(net::Stream&)) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (const auto& [stream, executor] : streams_) {
-    executor->Post([this, stream = stream] {
-      // On the stream's executor, so an entry that is still here has its stream.
-      const std::lock_guard<std::mutex> inner(mutex_);
-      if (streams_.contains(stream)) stream->Close();
+    executor->Post([this, action, stream = stream] {
+      bool open = false;
+      {
+        const std::lock_guard<std::mutex> inner(mutex_);
+        open = streams_.contains(stream);
+      }
+      // Entries leave on this executor only, so this one stays.
+      if (open) action(*stream);
     });
   }
 }
