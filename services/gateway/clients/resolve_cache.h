@@ -12,8 +12,9 @@
 
 namespace posthorn::gateway {
 
-// Keeps where mail for local addresses goes for a few seconds, so that a burst to one address asks
-// once. Only found mailboxes are kept: an address that is added works at once. Thread-safe.
+// Keeps where mail for local addresses goes for a few seconds, and for a second which domains are
+// not ours, so that a burst asks once. Nothing is kept of addresses that don't exist: one that is
+// added works at once, in a new domain within that second. Thread-safe.
 class ResolveCache {
  public:
   ResolveCache(const Clock& clock, absl::Duration max_age, std::size_t max_entries);
@@ -27,11 +28,13 @@ class ResolveCache {
     absl::Time until;
   };
 
+  std::optional<Resolution> FindKey(const std::string& key, absl::Time now);
+
   const Clock& clock_;
   const absl::Duration max_age_;
   const std::size_t max_entries_;
   std::mutex mutex_;
-  absl::flat_hash_map<std::string, Entry> entries_;  // guarded by mutex_
+  absl::flat_hash_map<std::string, Entry> entries_;  // by address, or "@domain"; guarded by mutex_
 };
 
 }  // namespace posthorn::gateway

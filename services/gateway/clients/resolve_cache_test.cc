@@ -23,11 +23,26 @@ TEST(ResolveCacheTest, KeepsForItsTimeOnly) {
   EXPECT_FALSE(cache.Find("a@b.example").has_value());
 }
 
-TEST(ResolveCacheTest, KeepsOnlyWhatWasFound) {
+TEST(ResolveCacheTest, KeepsForASecondThatADomainIsNotOurs) {
   FakeClock clock(absl::FromUnixSeconds(1000));
   ResolveCache cache(clock, absl::Seconds(5), 10);
-  for (const AddressKind kind :
-       {AddressKind::kRemote, AddressKind::kNoSuchRecipient, AddressKind::kDisabled}) {
+  cache.Store("a@Far.example", Resolution(AddressKind::kRemote, TenantId(), {}));
+  clock.Advance(absl::Milliseconds(999));
+  for (const char* address : {"a@far.example", "other@FAR.example", "\"x@y\"@far.example"}) {
+    ASSERT_TRUE(cache.Find(address).has_value()) << address;
+    EXPECT_EQ(cache.Find(address)->kind, AddressKind::kRemote);
+  }
+  for (const char* address : {"a@sub.far.example", "far.example", "@near.example", ""}) {
+    EXPECT_FALSE(cache.Find(address).has_value()) << address;
+  }
+  clock.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(cache.Find("a@far.example").has_value());
+}
+
+TEST(ResolveCacheTest, KeepsNothingOfAddressesThatDoNotExist) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  ResolveCache cache(clock, absl::Seconds(5), 10);
+  for (const AddressKind kind : {AddressKind::kNoSuchRecipient, AddressKind::kDisabled}) {
     cache.Store("a@b.example", Resolution(kind, TenantId(1), {}));
     EXPECT_FALSE(cache.Find("a@b.example").has_value());
   }
