@@ -38,6 +38,7 @@ Spool::Options SpoolOptions(const Core::Options& options) {
   Spool::Options spool;
   spool.connection = ConnectionOf(options);
   spool.policy = options.policy;
+  spool.lease = options.dispatcher.lease;
   return spool;
 }
 
@@ -143,30 +144,52 @@ Task<void> Core::TellAll() {
 
 Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Core::Enqueue(
     std::vector<Message> messages) {
+  int claimed = 0;
+  Spool::Claim claim = [this, &claimed](int jobs) {
+    const bool free = dispatcher_.Claim(jobs);
+    if (free) claimed += jobs;
+    return free;
+  };
   absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>> queued =
-      co_await spool_.Enqueue(std::move(messages));
-  if (!queued.ok()) co_return queued.status();
+      co_await spool_.Enqueue(std::move(messages), std::move(claim));
+  if (!queued.ok()) {
+    dispatcher_.Unclaim(claimed);
+    co_return queued.status();
+  }
   const absl::Time now = clock_.Now();
   std::vector<absl::StatusOr<Accepted>> results;
   std::vector<Schedule::Change> changes;
-  for (const absl::StatusOr<Spool::EnqueueResult>& result : *queued) {
+  std::vector<LeasedJob> leased;
+  for (absl::StatusOr<Spool::EnqueueResult>& result : *queued) {
     if (!result.ok()) {
       results.push_back(result.status());
       continue;
     }
     for (const JobRef& job : result->jobs) changes.emplace_back(Kind::kDue, job, now);
+    std::move(result->claimed.begin(), result->claimed.end(), std::back_inserter(leased));
     const std::string id = result->accepted.id.ToString();
     if (result->accepted.duplicate) {
       Metrics::Get().accepted_again.Increment();
       log::Info("queue", "accepted before", {{"id", id}});
     } else {
       Metrics::Get().accepted.Increment();
-      log::Debug("queue", "accepted", {{"id", id}, {"jobs", result->jobs.size()}});
+      log::Debug("queue", "accepted", {{"id", id}});
     }
     results.push_back(result->accepted);
   }
   Tell(std::move(changes));
+  HandOver(std::move(leased), claimed);
   co_return results;
+}
+
+// The schedule is not told of these: mostly they are done before it would matter, and else the
+// reconciler finds them before their lease ends.
+void Core::HandOver(std::vector<LeasedJob> jobs, int claimed) {
+  if (claimed == 0) return;
+  loop_.Post([this, claimed, jobs = std::move(jobs)]() mutable {
+    dispatcher_.Unclaim(claimed);
+    if (!jobs.empty()) dispatcher_.HandOver(std::move(jobs));
+  });
 }
 
 Task<absl::StatusOr<std::vector<LeasedJob>>> Core::Lease(std::string worker, int max,

@@ -71,6 +71,7 @@ class Core {
 
  private:
   void Tell(std::vector<Schedule::Change> changes);
+  void HandOver(std::vector<LeasedJob> jobs, int claimed);
   Task<void> TellAll();
   Task<void> KeepHouse();
   Task<absl::Status> CollectBodies();

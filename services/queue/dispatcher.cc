@@ -9,6 +9,10 @@
 namespace posthorn::queue {
 namespace {
 
+// How long a job that was handed over waits for a worker. Well below the lease, whose time counts
+// for the worker from its call.
+constexpr absl::Duration kHandOverLimit = absl::Seconds(1);
+
 // After a failure of the spool the jobs taken go back this far ahead.
 constexpr absl::Duration kRetryTake = absl::Seconds(1);
 
@@ -28,8 +32,59 @@ void Dispatcher::MarkDue(int shard) {
   WakeOne();
 }
 
+bool Dispatcher::Claim(int jobs) {
+  if (backlog_.load(std::memory_order_relaxed)) return false;
+  int places = places_.load(std::memory_order_relaxed);
+  while (places >= jobs) {
+    if (places_.compare_exchange_weak(places, places - jobs, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void Dispatcher::HandOver(std::vector<LeasedJob> jobs) {
+  if (draining_) {
+    background_.Start(GiveBack(std::move(jobs)));
+    return;
+  }
+  const absl::Time now = clock_.Now();
+  for (LeasedJob& job : jobs) handed_.push_back(Handed{std::move(job), now});
+  if (!std::exchange(expiring_, true)) background_.Start(ExpireHanded());
+  WakeOne();
+}
+
+std::vector<LeasedJob> Dispatcher::TakeHanded(int max) {
+  std::vector<LeasedJob> taken, stale;
+  const absl::Time now = clock_.Now();
+  while (!handed_.empty() && static_cast<int>(taken.size()) < max) {
+    Handed handed = std::move(handed_.front());
+    handed_.pop_front();
+    (now - handed.at > kHandOverLimit ? stale : taken).push_back(std::move(handed.job));
+  }
+  if (!stale.empty()) background_.Start(GiveBack(std::move(stale)));
+  Metrics::Get().leased.Increment(static_cast<double>(taken.size()));
+  return taken;
+}
+
+Task<void> Dispatcher::ExpireHanded() {
+  while (!handed_.empty() && !background_.stopping()) {
+    co_await background_.Sleep(kHandOverLimit);
+    std::vector<LeasedJob> stale;
+    const absl::Time now = clock_.Now();
+    while (!handed_.empty() && now - handed_.front().at >= kHandOverLimit) {
+      stale.push_back(std::move(handed_.front().job));
+      handed_.pop_front();
+    }
+    if (!stale.empty()) co_await GiveBack(std::move(stale));
+  }
+  expiring_ = false;
+}
+
 void Dispatcher::Drain() {
   draining_ = true;
+  std::vector<LeasedJob> left;
+  for (Handed& handed : handed_) left.push_back(std::move(handed.job));
+  handed_.clear();
+  if (!left.empty()) background_.Start(GiveBack(std::move(left)));
   for (const std::shared_ptr<Call>& call : waiting_) {
     if (call->alarm) call->alarm->Ring();
   }
@@ -63,23 +118,35 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::Lease(std::string worke
   }
   for (;;) {
     if (draining_ || background_.stopping() || is_gone()) {
-      if (!due_shards_.empty()) WakeOne();
+      if (!due_shards_.empty() || !handed_.empty()) WakeOne();
       co_return std::vector<LeasedJob>();
     }
+    // In turns, so that neither waits for ever.
+    handed_last_ = !handed_.empty() && !(handed_last_ && !due_shards_.empty());
+    if (handed_last_) {
+      std::vector<LeasedJob> handed = TakeHanded(max);
+      if (!handed_.empty() || !due_shards_.empty()) WakeOne();
+      if (!handed.empty()) co_return handed;
+      continue;
+    }
     absl::StatusOr<std::vector<LeasedJob>> jobs = co_await TakeDue(worker, max);
+    const bool full = jobs.ok() && static_cast<int>(jobs->size()) >= max;
+    backlog_.store(full && !due_shards_.empty(), std::memory_order_relaxed);
     if (jobs.ok() && !jobs->empty() && is_gone()) {
       background_.Start(GiveBack(*std::move(jobs)));
       co_return std::vector<LeasedJob>();
     }
     if (!jobs.ok() || !jobs->empty()) {
-      if (!due_shards_.empty()) WakeOne();
+      if (!due_shards_.empty() || !handed_.empty()) WakeOne();
       co_return jobs;
     }
-    if (!due_shards_.empty()) continue;
+    if (!due_shards_.empty() || !handed_.empty()) continue;
     if (call->expired || draining_) co_return jobs;
     const auto place = waiting_.insert(waiting_.end(), call);
     if (!std::exchange(looking_, true)) background_.Start(LookAround());
+    places_.fetch_add(max, std::memory_order_relaxed);
     co_await background_.Sleep(absl::Hours(1), &call->alarm);
+    places_.fetch_sub(max, std::memory_order_relaxed);
     waiting_.erase(place);
   }
 }

@@ -1,6 +1,8 @@
 #ifndef POSTHORN_SERVICES_QUEUE_DISPATCHER_H_
 #define POSTHORN_SERVICES_QUEUE_DISPATCHER_H_
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -41,6 +43,15 @@ class Dispatcher {
 
   // There is something due in `shard`.
   void MarkDue(int shard);
+
+  // Takes `jobs` places of waiting workers; false if there are not so many, or if more jobs are due
+  // than workers take: then the schedule decides, which is fair. Thread-safe.
+  bool Claim(int jobs);
+  // Jobs that Spool::Enqueue leased for claimed places, for the workers that wait.
+  void HandOver(std::vector<LeasedJob> jobs);
+  // Gives claimed places back, used or not. Thread-safe.
+  void Unclaim(int jobs) { places_.fetch_add(jobs, std::memory_order_relaxed); }
+
   // Ends all waiting; from now on every lease is empty.
   void Drain();
 
@@ -50,6 +61,14 @@ class Dispatcher {
     std::shared_ptr<Background::Alarm> alarm;
   };
 
+  struct Handed {
+    LeasedJob job;
+    absl::Time at;
+  };
+
+  // Of what was handed over; what has waited too long goes back to the schedule.
+  std::vector<LeasedJob> TakeHanded(int max);
+  Task<void> ExpireHanded();
   Task<absl::StatusOr<std::vector<LeasedJob>>> TakeDue(std::string worker, int max);
   Task<void> LookAround();
   // Ends the attempts at once: the jobs are due again.
@@ -63,6 +82,12 @@ class Dispatcher {
   const Options options_;
   const std::function<void()> on_lost_;
 
+  // Places of waiting workers that are not claimed; may be below zero for a moment.
+  std::atomic<int> places_{0};
+  std::atomic<bool> backlog_{false};  // more is due than the last call could take
+  std::deque<Handed> handed_;
+  bool handed_last_ = false;  // the last call was served from handed_
+  bool expiring_ = false;
   std::set<int> due_shards_;  // may have due jobs
   int last_shard_ = -1;       // where the last take ended: shards take turns
   std::list<std::shared_ptr<Call>> waiting_;

@@ -16,7 +16,7 @@ constexpr char kNextJobIds[] = "SELECT nextval('queue.job_id')";
 constexpr std::int64_t kJobIdBlock = 1048576;  // the sequence's increment
 constexpr char kEnqueue[] =
     "SELECT outcome, known_id FROM queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
+    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
 
 // The caller's own key says most precisely what is the same; then the resend key. The recipients
 // belong to it: one message for other recipients is another envelope.
@@ -48,6 +48,46 @@ std::vector<JobRef> PlannedMessage::Refs() const {
     refs.push_back(ref);
   }
   return refs;
+}
+
+absl::Time PlannedMessage::ReceivedAt(absl::Time now) const {
+  const bool plausible = message.received_at >= absl::UnixEpoch() &&
+                         message.received_at <= now + absl::Hours(1);
+  return plausible ? message.received_at : now;
+}
+
+std::vector<LeasedJob> PlannedMessage::TakeLeased(const EnqueueTimes& times) {
+  std::vector<LeasedJob> leased;
+  const std::vector<JobRef> refs = Refs();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    LeasedJob job;
+    job.ref = refs[i];
+    job.attempt = 1;
+    job.message = message.id;
+    job.destination = std::move(jobs[i].destination);
+    job.reverse_path = message.reverse_path;
+    std::int64_t number = 0;
+    for (const std::size_t position : jobs[i].recipients) {
+      Recipient& from = message.recipients[position];
+      LeasedRecipient to;
+      to.id = ++number;
+      to.address = std::move(from.address);
+      to.original_address = std::move(from.original_address);
+      to.account = from.account;
+      job.recipients.push_back(std::move(to));
+    }
+    const bool last = i + 1 == jobs.size();
+    job.prefix = last ? std::move(message.prefix) : message.prefix;
+    job.inline_body = last ? std::move(message.inline_body) : message.inline_body;
+    job.body_sha256 = message.body_sha256;
+    job.size = message.size;
+    job.received_at = ReceivedAt(times.now);
+    job.expires_at = times.MessagesExpire();
+    job.body_is_8bit = message.body_is_8bit;
+    job.local_resend_key = message.local_resend_key;
+    leased.push_back(std::move(job));
+  }
+  return leased;
 }
 
 absl::StatusOr<PlannedMessage> Plan(Message message) {
@@ -100,7 +140,7 @@ absl::Status JobIds::Assign(postgres::Connection& connection,
 absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
     postgres::Transaction& transaction, const std::vector<PlannedMessage*>& messages,
     const EnqueueTimes& times, bool commit) {
-  std::vector<std::int64_t> tenants, sizes, is_8bit, first_jobs, last_jobs;
+  std::vector<std::int64_t> tenants, sizes, is_8bit, first_jobs, last_jobs, claimed;
   std::vector<std::string> ids, reverse_paths;
   std::vector<std::optional<std::string_view>> id_views, keys, prefixes, inlines, shas, local_keys;
   std::vector<absl::Time> received, expires;
@@ -122,12 +162,11 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
                        ? std::nullopt
                        : std::optional<std::string_view>(message.body_sha256));
     sizes.push_back(static_cast<std::int64_t>(message.size));
-    const bool plausible = message.received_at >= absl::UnixEpoch() &&
-                           message.received_at <= times.now + absl::Hours(1);
-    received.push_back(plausible ? message.received_at : times.now);
-    expires.push_back(times.now + times.message_lifetime);
+    received.push_back(planned->ReceivedAt(times.now));
+    expires.push_back(times.MessagesExpire());
     is_8bit.push_back(message.body_is_8bit);
     local_keys.push_back(message.local_resend_key);
+    claimed.push_back(planned->claimed);
     first_jobs.push_back(planned->first_job);
     last_jobs.push_back(planned->first_job + static_cast<std::int64_t>(planned->jobs.size()) - 1);
     for (std::size_t j = 0; j < planned->jobs.size(); ++j) {
@@ -154,7 +193,7 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
   params.AddInts(first_jobs).AddInts(last_jobs);
   params.AddInts(job_message).AddInts(job_ids).AddTexts(job_destinations).AddInts(job_hashes);
   params.AddInts(recipient_job).AddInts(recipient_ids).AddTexts(addresses).AddTexts(originals);
-  params.AddInts(accounts);
+  params.AddInts(accounts).AddInts(claimed).Add(times.lease_end);
   absl::StatusOr<postgres::Result> rows = commit ? transaction.ExecAndCommit(kEnqueue, params)
                                                  : transaction.Exec(kEnqueue, params);
   if (!rows.ok()) return rows.status();

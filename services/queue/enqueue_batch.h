@@ -14,6 +14,15 @@
 
 namespace posthorn::queue {
 
+struct EnqueueTimes {
+  absl::Time now;
+  absl::Time keys_expire;
+  absl::Time lease_end;  // of what is claimed
+  absl::Duration message_lifetime;
+
+  absl::Time MessagesExpire() const { return now + message_lifetime; }
+};
+
 // A message as it will be stored: its recipients grouped into jobs.
 struct PlannedMessage {
   struct Job {
@@ -25,8 +34,14 @@ struct PlannedMessage {
   std::string key;  // what makes it the same message as another
   std::vector<Job> jobs;
   std::int64_t first_job = 0;  // 0: not yet given
+  // Its jobs begin their first attempt with the enqueue: a worker waits for them.
+  bool claimed = false;
 
   std::vector<JobRef> Refs() const;
+  // When it was received, as it is stored: what cannot be true becomes now.
+  absl::Time ReceivedAt(absl::Time now) const;
+  // The jobs as Spool::Lease would answer them for their first attempt. Takes the content.
+  std::vector<LeasedJob> TakeLeased(const EnqueueTimes& times);
 };
 
 // kBadAddress or kInvalidArgument if the message can't be queued.
@@ -53,11 +68,6 @@ struct EnqueueAnswer {
 };
 
 // Stores `messages`, which have their job ids, in `transaction`.
-struct EnqueueTimes {
-  absl::Time now;
-  absl::Time keys_expire;
-  absl::Duration message_lifetime;
-};
 absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
     postgres::Transaction& transaction, const std::vector<PlannedMessage*>& messages,
     const EnqueueTimes& times, bool commit);

@@ -92,7 +92,7 @@ Spool::Spool(postgres::Database& database, const Clock& clock, Options options)
 Spool::~Spool() = default;
 
 Task<absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>>> Spool::Enqueue(
-    std::vector<Message> messages) {
+    std::vector<Message> messages, Claim claim) {
   std::vector<absl::StatusOr<EnqueueResult>> results(messages.size(), EnqueueResult());
   std::vector<PlannedMessage> planned;
   std::vector<std::size_t> position;  // of each planned message in results
@@ -102,6 +102,7 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>>> Spool::E
       results[i] = plan.status();
       continue;
     }
+    plan->claimed = claim(static_cast<int>(plan->jobs.size()));
     planned.push_back(*std::move(plan));
     position.push_back(i);
   }
@@ -121,8 +122,14 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>>> Spool::E
     EnqueueResult& result = *results[position[i]];
     result.accepted.id = answer.known_id;
     result.accepted.duplicate = answer.outcome == EnqueueAnswer::Outcome::kDuplicate;
-    // A group that was repeated finds its own messages: they still are to be scheduled.
-    if (answer.known_id == ids[i]) result.jobs = std::move(done->jobs[i]);
+    PlannedMessage& message = done->messages[i];
+    if (message.claimed && answer.outcome == EnqueueAnswer::Outcome::kQueued) {
+      result.claimed = message.TakeLeased(done->times);
+    } else if (answer.known_id == ids[i]) {
+      // A group that was repeated finds its own messages: they still are to be scheduled. What is
+      // leased already comes when that ends.
+      result.jobs = message.Refs();
+    }
   }
   co_return results;
 }

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_QUEUE_SPOOL_H_
 #define POSTHORN_SERVICES_QUEUE_SPOOL_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ class Spool {
     int group_connections = 2;
     RetryPolicy policy;
     absl::Duration keys_live = absl::Hours(24);
+    absl::Duration lease = absl::Seconds(60);  // of what an Enqueue leases
   };
   // What the service's connections need besides url and timeouts: the role, and settings that keep
   // plans on the indexes (statistics of tables that empty and fill by the second mislead).
@@ -38,14 +40,19 @@ class Spool {
   Spool(postgres::Database& database, const Clock& clock, Options options);
   ~Spool();
 
+  // Whether a worker waits for that many jobs: then they are leased as they are stored, which saves
+  // the way over the schedule. Called once a message; thread-safe.
+  using Claim = std::function<bool(int jobs)>;
+
   struct EnqueueResult {
     Accepted accepted;
-    std::vector<JobRef> jobs;  // to be scheduled for now
+    std::vector<JobRef> jobs;        // to be scheduled for now
+    std::vector<LeasedJob> claimed;  // their first attempt has begun
   };
   // One result a message, all committed together. An error of one message: kBadAddress (a
   // recipient without domain), kNotFound (no such stored body), kInvalidArgument.
   Task<absl::StatusOr<std::vector<absl::StatusOr<EnqueueResult>>>> Enqueue(
-      std::vector<Message> messages);
+      std::vector<Message> messages, Claim claim);
 
   struct LeaseResult {
     std::vector<LeasedJob> jobs;

@@ -77,6 +77,7 @@ postgres::Params ReportParams(absl::Time now,
 Spool::Groups::Groups(const Clock& clock, const Options& options)
     : clock_(clock),
       keys_live_(options.keys_live),
+      lease_(options.lease),
       message_lifetime_(options.policy.expiry),
       enqueue_(GroupOptions(options),
                [this](postgres::Connection& connection, absl::Span<EnqueueCall* const> calls) {
@@ -91,6 +92,7 @@ EnqueueTimes Spool::Groups::Times() const {
   EnqueueTimes times;
   times.now = clock_.Now();
   times.keys_expire = times.now + keys_live_;
+  times.lease_end = times.now + lease_;
   times.message_lifetime = message_lifetime_;
   return times;
 }
@@ -121,16 +123,18 @@ Spool::Groups::Results<Spool::Groups::EnqueueDone> Spool::Groups::CommitEnqueue(
   absl::Status assigned = job_ids_.Assign(connection, messages);
   if (!assigned.ok()) return assigned;
   postgres::Transaction transaction(connection, Unique(std::move(tenants)));
+  const EnqueueTimes times = Times();
   absl::StatusOr<std::vector<EnqueueAnswer>> answers =
-      EnqueueIn(transaction, messages, Times(), true);
+      EnqueueIn(transaction, messages, times, true);
   if (!answers.ok()) return answers.status();
   std::size_t next = 0;
   for (std::size_t i = 0; i < taken; ++i) {
     EnqueueDone done;
-    for (const PlannedMessage& planned : calls[i]->messages) {
+    done.times = times;
+    for (std::size_t n = 0; n < calls[i]->messages.size(); ++n) {
       done.answers.push_back((*answers)[next++]);
-      done.jobs.push_back(planned.Refs());
     }
+    done.messages = std::move(calls[i]->messages);
     results[i].emplace(std::move(done));
   }
   return results;

@@ -34,10 +34,11 @@ class Spool::Groups {
   };
   using ReportAnswers = std::vector<ReportResult>;
 
-  // Answers come with the job ids that the call's messages got.
+  // Answers come with the call's messages, which have their job ids now.
   struct EnqueueDone {
     EnqueueAnswers answers;
-    std::vector<std::vector<JobRef>> jobs;
+    std::vector<PlannedMessage> messages;
+    EnqueueTimes times;
   };
 
   postgres::WriteGroup<EnqueueCall, EnqueueDone>& enqueue() { return enqueue_; }
@@ -55,6 +56,7 @@ class Spool::Groups {
 
   const Clock& clock_;
   const absl::Duration keys_live_;
+  const absl::Duration lease_;
   const absl::Duration message_lifetime_;
   JobIds job_ids_;
   postgres::WriteGroup<EnqueueCall, EnqueueDone> enqueue_;
