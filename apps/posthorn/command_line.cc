@@ -63,7 +63,8 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
   CLI::App* all = app.add_subcommand("all-in-one")->group("");
   AddConfigOptions(*all, invocation);
   all->add_option("--config-fd", invocation.config_fd)->required();
-  all->add_option("--socket-fds", invocation.socket_fds)->delimiter(',');
+  all->add_option("--socket-fds", invocation.socket_fds)->required()->delimiter(',');
+  all->add_option("--http-fd", invocation.http_fd)->required();
   all->callback([&invocation] { invocation.command = Command::kAllInOne; });
 
   try {

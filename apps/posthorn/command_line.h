@@ -30,6 +30,7 @@ struct Invocation {
   // Internal: descriptors left open over exec. The configuration in force, and listening sockets.
   int config_fd = -1;
   std::vector<int> socket_fds;
+  int http_fd = -1;
 };
 
 // Reads the command line. Without a result the process is to end with `exit_status`: help was

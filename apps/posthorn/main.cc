@@ -15,7 +15,7 @@
 namespace posthorn::app {
 namespace {
 
-// The sockets serve left open, in the order of the listeners.
+// The sockets serve left open: those of the mail listeners in their order, then the API's.
 absl::StatusOr<gateway::BoundSockets> AdoptSockets(const std::vector<int>& descriptors,
                                                    const config::v1::Gateway& config) {
   const std::size_t smtp = config.smtp_listeners_size();
@@ -24,6 +24,10 @@ absl::StatusOr<gateway::BoundSockets> AdoptSockets(const std::vector<int>& descr
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     absl::StatusOr<net::BoundSocket> socket = net::BoundSocket::Adopt(descriptors[i]);
     if (!socket.ok()) return socket.status();
+    if (i + 1 == descriptors.size()) {
+      sockets.api.emplace(*std::move(socket));
+      break;
+    }
     std::vector<net::BoundSocket>& list = i < smtp          ? sockets.smtp
                                           : i < smtp + imap ? sockets.imap
                                                             : sockets.pop3;
@@ -38,7 +42,10 @@ absl::Status RunServices(const Invocation& invocation, const config::v1::Config&
       absl::StatusOr<gateway::BoundSockets> sockets =
           AdoptSockets(invocation.socket_fds, config.gateway());
       if (!sockets.ok()) return sockets.status();
-      return RunAllInOne(config, *std::move(sockets));
+      absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http =
+          telemetry::HttpServer::Adopt(invocation.http_fd);
+      if (!http.ok()) return http.status();
+      return RunAllInOne(config, *std::move(sockets), *std::move(http));
     }
     case Command::kGateway: {
       config::v1::Config complete = config;

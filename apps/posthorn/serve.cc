@@ -1,10 +1,6 @@
 #include "apps/posthorn/serve.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <optional>
@@ -31,48 +27,37 @@ namespace {
 
 using config::v1::Config;
 
-// The API and HTTP servers bind for themselves in the child. That a port is taken is said before
-// anything is started.
-absl::Status CheckFree(const std::string& address, int port, const std::string& key) {
-  if (port == 0) return absl::OkStatus();
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST | AI_PASSIVE;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(address.c_str(), absl::StrCat(port).c_str(), &hints, &found) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(key, ": ", address, " is not an IP address"));
+// Descriptors that the services inherit.
+struct InheritedSockets {
+  std::vector<int> gateway;  // in the order AdoptSockets (main.cc) expects
+  int http = -1;
+  std::vector<int> all() const {
+    std::vector<int> descriptors = gateway;
+    descriptors.push_back(http);
+    return descriptors;
   }
-  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const bool free = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                    listen(fd, 1) == 0;
-  const int error = errno;
-  freeaddrinfo(found);
-  if (fd >= 0) close(fd);
-  if (free) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(key, ": cannot listen on ", address, ":", port, ": ", strerror(error)));
-}
+};
 
-// Binds the mail listeners; their descriptors, in the order RunAllInOne's caller puts them back.
-absl::StatusOr<std::vector<int>> BindSockets(const Config& config) {
-  const config::v1::Gateway& gateway = config.gateway();
-  absl::Status free = CheckFree(gateway.api_address(), gateway.api_port(), "gateway.api_port");
-  if (!free.ok()) return free;
-  free = CheckFree(config.http().address(), config.http().port(), "http.port");
-  if (!free.ok()) return free;
+// Binds every port: now, while that may need privileges, and before anything is started, so that a
+// taken one is said first.
+absl::StatusOr<InheritedSockets> BindSockets(const Config& config) {
   absl::StatusOr<gateway::BoundSockets> sockets = gateway::BindListeners(config);
   if (!sockets.ok()) return sockets.status();
-  std::vector<int> descriptors;
-  for (auto* list : {&sockets->smtp, &sockets->imap, &sockets->pop3}) {
-    for (net::BoundSocket& socket : *list) {
-      descriptors.push_back(socket.Release());
-      // For the services alone; the supervisor clears this for them.
-      fcntl(descriptors.back(), F_SETFD, FD_CLOEXEC);
-    }
+  absl::StatusOr<net::BoundSocket> http =
+      net::BoundSocket::Bind(config.http().address(), config.http().port());
+  if (!http.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("http.port: ", std::string(http.status().message())));
   }
-  return descriptors;
+  InheritedSockets inherited;
+  for (auto* list : {&sockets->smtp, &sockets->imap, &sockets->pop3}) {
+    for (net::BoundSocket& socket : *list) inherited.gateway.push_back(socket.Release());
+  }
+  inherited.gateway.push_back(sockets->api->Release());
+  inherited.http = http->Release();
+  // For the services alone; the supervisor clears this for them.
+  for (const int descriptor : inherited.all()) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  return inherited;
 }
 
 // Where posthornctl on this machine finds the API: "127.0.0.1:2900 plaintext".
@@ -155,7 +140,7 @@ absl::StatusOr<int> RunServe(Config config) {
   if (!lock.ok()) return lock.status();
   const ProcessTable table(layout->process_table());
   if (absl::Status s = table.StopLeftovers(); !s.ok()) return s;
-  const absl::StatusOr<std::vector<int>> sockets = BindSockets(config);
+  const absl::StatusOr<InheritedSockets> sockets = BindSockets(config);
   if (!sockets.ok()) return sockets.status();
   const int executable = open("/proc/self/exe", O_PATH | O_CLOEXEC);
   if (executable < 0) return ErrnoError("/proc/self/exe");
@@ -204,13 +189,15 @@ absl::StatusOr<int> RunServe(Config config) {
 
   Component services;
   services.name = "services";
-  std::vector<std::string> arguments = {"posthorn", "all-in-one", "--data-dir", layout->data_dir};
-  if (!sockets->empty()) {
-    arguments.insert(arguments.end(), {"--socket-fds", absl::StrJoin(*sockets, ",")});
-  }
+  std::vector<std::string> arguments = {
+      "posthorn",     "all-in-one",
+      "--data-dir",   layout->data_dir,
+      "--socket-fds", absl::StrJoin(sockets->gateway, ","),
+      "--http-fd",    absl::StrCat(sockets->http)};
   services.program = Ourselves(executable, std::move(arguments), *config_fd);
-  services.program.inherited.insert(services.program.inherited.end(), sockets->begin(),
-                                    sockets->end());
+  const std::vector<int> inherited = sockets->all();
+  services.program.inherited.insert(services.program.inherited.end(), inherited.begin(),
+                                    inherited.end());
   services.stop_limit = absl::Seconds(20);
   components.push_back(services);
   return Supervisor(std::move(components), table, {"services"}).Run();

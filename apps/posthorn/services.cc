@@ -27,7 +27,7 @@ using config::v1::Config;
 constexpr absl::Duration kDrain = absl::Seconds(6);
 constexpr absl::Duration kShutdown = absl::Seconds(3);
 
-// What every process of a service has: health and metrics over HTTP.
+// Health and metrics over HTTP, which every process has.
 absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> BindHttp(const Config& config) {
   absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http =
       telemetry::HttpServer::Bind(config.http().address(), config.http().port());
@@ -55,9 +55,25 @@ absl::StatusOr<std::string> ServiceToken(const Config& config) {
   return token;
 }
 
-absl::Status RequireSet(const std::string& value, const std::string& key, const char* why) {
-  if (!value.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(key, ": must be set: ", why));
+std::shared_ptr<grpc::Channel> ConnectTo(const std::string& target, const Config& config) {
+  return rpc::Connect(target, InternalTls(config), config.rpc().server_name());
+}
+
+// A setting without which a service cannot run.
+struct Needed {
+  const std::string& value;
+  const char* key;
+  const char* what;
+};
+
+absl::Status RequireSet(const std::vector<Needed>& settings) {
+  for (const Needed& setting : settings) {
+    if (setting.value.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(setting.key, ": must be set: ", setting.what));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // The gRPC server of a service that runs alone.
@@ -66,7 +82,7 @@ absl::StatusOr<std::unique_ptr<rpc::Server>> Listen(const Config& config,
   rpc::ServerOptions options;
   options.listen = {config.rpc().listen()};
   options.tls = InternalTls(config);
-  absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(services, options);
+  absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(services, std::move(options));
   if (!server.ok()) {
     return absl::FailedPreconditionError(
         absl::StrCat("rpc.listen: ", std::string(server.status().message())));
@@ -74,10 +90,36 @@ absl::StatusOr<std::unique_ptr<rpc::Server>> Listen(const Config& config,
   return server;
 }
 
-absl::Status BecomeConfiguredUser(const Config& config) {
+// What a process with one service starts with.
+struct ServiceProcess {
+  std::unique_ptr<telemetry::HttpServer> http;
+  std::string token;
+};
+
+// In this order: ports are bound while that may need privileges, files are read without them.
+absl::StatusOr<ServiceProcess> BeginService(const Config& config) {
+  ServiceProcess process;
+  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
+  if (!http.ok()) return http.status();
+  process.http = *std::move(http);
   const absl::StatusOr<std::optional<User>> user = UserToBecome(config.user(), false);
   if (!user.ok()) return user.status();
-  return user->has_value() ? Become(**user) : absl::OkStatus();
+  if (user->has_value()) {
+    if (absl::Status s = Become(**user); !s.ok()) return s;
+  }
+  absl::StatusOr<std::string> token = ServiceToken(config);
+  if (!token.ok()) return token.status();
+  process.token = *std::move(token);
+  return process;
+}
+
+// The ready check of a service that has a database.
+template <typename Service>
+telemetry::HttpServer::ReadyCheck StorageIsUp(const Service& service) {
+  return [&service] {
+    return service.IsStorageUp() ? absl::OkStatus()
+                                 : absl::UnavailableError("PostgreSQL does not answer");
+  };
 }
 
 void ReloadCertificates(gateway::GatewayServer& gateway) {
@@ -92,6 +134,23 @@ void ReloadCertificates(gateway::GatewayServer& gateway) {
 
 void NothingToReload() {}
 
+// The life of a process with the mailbox or the queue service, from its gRPC server to the end.
+template <typename Service>
+absl::Status ServeUntilStopped(const Config& config, const char* name, Service& service,
+                               ServiceProcess process) {
+  absl::StatusOr<std::unique_ptr<rpc::Server>> server = Listen(config, service.services());
+  if (!server.ok()) return server.status();
+  process.http->Serve(StorageIsUp(service));
+  log::Info(name, "listening", {{"address", config.rpc().listen()}});
+  WaitForStop(NothingToReload);
+  process.http.reset();
+  (*server)->SetServing(false);
+  service.Drain();
+  (*server)->Shutdown(kDrain);
+  service.Stop();
+  return absl::OkStatus();
+}
+
 void LogListeners(const gateway::GatewayServer& gateway) {
   for (const gateway::ListeningAddress& listener : gateway.listeners()) {
     log::Info("gateway", "listening",
@@ -101,12 +160,11 @@ void LogListeners(const gateway::GatewayServer& gateway) {
 
 }  // namespace
 
-absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets) {
+absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets,
+                         std::unique_ptr<telemetry::HttpServer> http) {
   BlockStopSignals();
   const absl::StatusOr<std::string> token = ServiceToken(config);
   if (!token.ok()) return token.status();
-  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
-  if (!http.ok()) return http.status();
 
   // Destroyed in reverse order: who calls before who is called.
   absl::StatusOr<std::unique_ptr<mailbox::MailboxServer>> mailbox =
@@ -138,15 +196,17 @@ absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets) {
   gateway::GatewayServer& front = **gateway;
   mailbox::MailboxServer& store = **mailbox;
   queue::QueueServer& spool = **queue;
-  (*http)->Serve([&front, &store, &spool] {
-    if (!store.IsStorageUp() || !spool.IsStorageUp()) return absl::UnavailableError("PostgreSQL does not answer");
+  http->Serve([&front, &store, &spool] {
+    if (!store.IsStorageUp() || !spool.IsStorageUp()) {
+      return absl::UnavailableError("PostgreSQL does not answer");
+    }
     return front.Ready();
   });
   LogListeners(front);
   WaitForStop([&front] { ReloadCertificates(front); });
 
   log::Info("serve", "draining");
-  http->reset();
+  http.reset();
   front.Drain(kDrain);
   gateway->reset();
   (*queue)->Drain();  // first: workers wait in Lease
@@ -162,134 +222,82 @@ absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets) {
 
 absl::Status RunGateway(const Config& config) {
   BlockStopSignals();
-  if (absl::Status s = RequireSet(config.rpc().mailbox(), "rpc.mailbox", "a gRPC target"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.rpc().queue(), "rpc.queue", "a gRPC target"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.redis().address(), "redis.address", "host:port");
-      !s.ok()) {
-    return s;
-  }
+  absl::Status set = RequireSet({{config.rpc().mailbox(), "rpc.mailbox", "a gRPC target"},
+                                 {config.rpc().queue(), "rpc.queue", "a gRPC target"},
+                                 {config.redis().address(), "redis.address", "host:port"}});
+  if (!set.ok()) return set;
   absl::StatusOr<gateway::BoundSockets> sockets = gateway::BindListeners(config);
   if (!sockets.ok()) return sockets.status();
-  if (absl::Status s = BecomeConfiguredUser(config); !s.ok()) return s;
-  const absl::StatusOr<std::string> token = ServiceToken(config);
-  if (!token.ok()) return token.status();
-  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
-  if (!http.ok()) return http.status();
+  absl::StatusOr<ServiceProcess> process = BeginService(config);
+  if (!process.ok()) return process.status();
 
   gateway::GatewayDependencies dependencies;
-  dependencies.mailbox = rpc::Connect(config.rpc().mailbox(), InternalTls(config));
-  dependencies.queue = rpc::Connect(config.rpc().queue(), InternalTls(config));
-  dependencies.service_token = *token;
+  dependencies.mailbox = ConnectTo(config.rpc().mailbox(), config);
+  dependencies.queue = ConnectTo(config.rpc().queue(), config);
+  dependencies.service_token = process->token;
   absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> gateway =
       gateway::GatewayServer::Start(config, *std::move(sockets), std::move(dependencies));
   if (!gateway.ok()) return gateway.status();
   gateway::GatewayServer& front = **gateway;
-  (*http)->Serve([&front] { return front.Ready(); });
+  process->http->Serve([&front] { return front.Ready(); });
   LogListeners(front);
   WaitForStop([&front] { ReloadCertificates(front); });
-  http->reset();
+  process->http.reset();
   front.Drain(kDrain);
   return absl::OkStatus();
 }
 
 absl::Status RunMailbox(const Config& config) {
   BlockStopSignals();
-  if (absl::Status s = RequireSet(config.postgres().url(), "postgres.url", "the database");
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.rpc().listen(), "rpc.listen", "where to listen"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = BecomeConfiguredUser(config); !s.ok()) return s;
-  const absl::StatusOr<std::string> token = ServiceToken(config);
-  if (!token.ok()) return token.status();
-  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
-  if (!http.ok()) return http.status();
+  absl::Status set = RequireSet({{config.postgres().url(), "postgres.url", "the database"},
+                                 {config.rpc().listen(), "rpc.listen", "where to listen"}});
+  if (!set.ok()) return set;
+  absl::StatusOr<ServiceProcess> process = BeginService(config);
+  if (!process.ok()) return process.status();
   absl::StatusOr<std::unique_ptr<mailbox::MailboxServer>> mailbox =
-      mailbox::MailboxServer::Start(config, *token);
+      mailbox::MailboxServer::Start(config, process->token);
   if (!mailbox.ok()) return mailbox.status();
-  absl::StatusOr<std::unique_ptr<rpc::Server>> server = Listen(config, (*mailbox)->services());
-  if (!server.ok()) return server.status();
-  mailbox::MailboxServer& store = **mailbox;
-  (*http)->Serve([&store] {
-    return store.IsStorageUp() ? absl::OkStatus()
-                               : absl::UnavailableError("PostgreSQL does not answer");
-  });
-  log::Info("mailbox", "listening", {{"address", config.rpc().listen()}});
-  WaitForStop(NothingToReload);
-  http->reset();
-  (*server)->SetServing(false);
-  store.Drain();
-  (*server)->Shutdown(kDrain);
-  store.Stop();
-  return absl::OkStatus();
+  return ServeUntilStopped(config, "mailbox", **mailbox, *std::move(process));
 }
 
 absl::Status RunQueue(const Config& config) {
   BlockStopSignals();
-  if (absl::Status s = RequireSet(config.postgres().url(), "postgres.url", "the database");
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.redis().address(), "redis.address", "host:port");
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.rpc().listen(), "rpc.listen", "where to listen"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = BecomeConfiguredUser(config); !s.ok()) return s;
-  const absl::StatusOr<std::string> token = ServiceToken(config);
-  if (!token.ok()) return token.status();
-  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
-  if (!http.ok()) return http.status();
+  absl::Status set = RequireSet({{config.postgres().url(), "postgres.url", "the database"},
+                                 {config.redis().address(), "redis.address", "host:port"},
+                                 {config.rpc().listen(), "rpc.listen", "where to listen"}});
+  if (!set.ok()) return set;
+  absl::StatusOr<ServiceProcess> process = BeginService(config);
+  if (!process.ok()) return process.status();
   absl::StatusOr<std::unique_ptr<queue::QueueServer>> queue =
-      queue::QueueServer::Start(config, *token);
+      queue::QueueServer::Start(config, process->token);
   if (!queue.ok()) return queue.status();
-  absl::StatusOr<std::unique_ptr<rpc::Server>> server = Listen(config, (*queue)->services());
-  if (!server.ok()) return server.status();
-  queue::QueueServer& spool = **queue;
-  (*http)->Serve([&spool] {
-    return spool.IsStorageUp() ? absl::OkStatus()
-                               : absl::UnavailableError("PostgreSQL does not answer");
-  });
-  log::Info("queue", "listening", {{"address", config.rpc().listen()}});
-  WaitForStop(NothingToReload);
-  http->reset();
-  (*server)->SetServing(false);
-  (*queue)->Drain();
-  (*server)->Shutdown(kDrain);
-  (*queue)->Stop();
-  return absl::OkStatus();
+  return ServeUntilStopped(config, "queue", **queue, *std::move(process));
 }
 
 absl::Status RunDelivery(const Config& config) {
   BlockStopSignals();
-  if (absl::Status s = RequireSet(config.rpc().mailbox(), "rpc.mailbox", "a gRPC target"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = RequireSet(config.rpc().queue(), "rpc.queue", "a gRPC target"); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = BecomeConfiguredUser(config); !s.ok()) return s;
-  const absl::StatusOr<std::string> token = ServiceToken(config);
-  if (!token.ok()) return token.status();
-  absl::StatusOr<std::unique_ptr<telemetry::HttpServer>> http = BindHttp(config);
-  if (!http.ok()) return http.status();
+  absl::Status set = RequireSet({{config.rpc().mailbox(), "rpc.mailbox", "a gRPC target"},
+                                 {config.rpc().queue(), "rpc.queue", "a gRPC target"}});
+  if (!set.ok()) return set;
+  absl::StatusOr<ServiceProcess> process = BeginService(config);
+  if (!process.ok()) return process.status();
+  const std::shared_ptr<grpc::Channel> mailbox =
+      ConnectTo(config.rpc().mailbox(), config);
+  const std::shared_ptr<grpc::Channel> queue =
+      ConnectTo(config.rpc().queue(), config);
   absl::StatusOr<std::unique_ptr<delivery::DeliveryServer>> delivery =
-      delivery::DeliveryServer::Start(config, rpc::Connect(config.rpc().queue(), InternalTls(config)),
-                                      rpc::Connect(config.rpc().mailbox(), InternalTls(config)),
-                                      *token);
+      delivery::DeliveryServer::Start(config, queue, mailbox, process->token);
   if (!delivery.ok()) return delivery.status();
-  (*http)->Serve([] { return absl::OkStatus(); });
+  process->http->Serve([queue, mailbox] {
+    if (!rpc::IsConnected(*queue)) return absl::UnavailableError("not connected to the queue service");
+    if (!rpc::IsConnected(*mailbox)) {
+      return absl::UnavailableError("not connected to the mailbox service");
+    }
+    return absl::OkStatus();
+  });
   log::Info("delivery", "running");
   WaitForStop(NothingToReload);
-  http->reset();
+  process->http.reset();
   (*delivery)->Drain(kDrain);
   (*delivery)->Stop();
   return absl::OkStatus();

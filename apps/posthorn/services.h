@@ -1,8 +1,11 @@
 #ifndef POSTHORN_APPS_POSTHORN_SERVICES_H_
 #define POSTHORN_APPS_POSTHORN_SERVICES_H_
 
+#include <memory>
+
 #include "absl/status/status.h"
 #include "apps/posthorn/command_line.h"
+#include "lib/telemetry/http_server.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/gateway/bound_sockets.h"
 
@@ -10,9 +13,10 @@
 // SIGHUP reads certificates again. An error is one line that names the key.
 namespace posthorn::app {
 
-// All four services of one process over in-process channels. `config` is complete; the sockets are
-// those of its mail listeners.
-absl::Status RunAllInOne(const config::v1::Config& config, gateway::BoundSockets sockets);
+// All four services of one process over in-process channels. `config` is complete; the sockets
+// and the HTTP server are bound to what it names.
+absl::Status RunAllInOne(const config::v1::Config& config, gateway::BoundSockets sockets,
+                         std::unique_ptr<telemetry::HttpServer> http);
 
 // One service that finds the others by rpc.mailbox and rpc.queue.
 absl::Status RunGateway(const config::v1::Config& config);

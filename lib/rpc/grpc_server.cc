@@ -20,7 +20,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/failure.h"
-#include "lib/net/listener.h"
+#include "lib/rpc/acceptor.h"
 #include "lib/rpc/in_process.h"
 #include "lib/rpc/tls_files.h"
 
@@ -73,6 +73,7 @@ int Milliseconds(absl::Duration duration) {
 struct Server::Impl {
   std::unique_ptr<grpc::Server> server;
   std::vector<int> ports;
+  std::unique_ptr<internal::Acceptor> acceptor;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Service*>& services,
@@ -110,12 +111,22 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::vector<grpc::Se
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
     builder.AddListeningPort(options.listen[i], Credentials(options.tls), &impl->ports[i]);
   }
+  std::unique_ptr<internal::Acceptor::Target> external;
+  if (options.socket.has_value()) {
+    external = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        Credentials(options.tls));
+  }
   for (grpc::Service* service : services) builder.RegisterService(service);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr) {
     return MakeFailure(Failure::kUnavailable,
                        absl::StrCat("cannot listen on ", absl::StrJoin(options.listen, ", "),
                                     " for gRPC"));
+  }
+  if (external != nullptr) {
+    impl->acceptor =
+        std::make_unique<internal::Acceptor>(*std::move(options.socket), std::move(external));
   }
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   server->SetServing(true);
@@ -132,6 +143,10 @@ int Server::port(std::size_t index) const {
   return port == 1 ? 0 : port;
 }
 
+int Server::socket_port() const {
+  return impl_->acceptor != nullptr ? impl_->acceptor->port() : 0;
+}
+
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageOctets);
@@ -146,6 +161,7 @@ void Server::SetServing(bool serving) {
 void Server::Shutdown(absl::Duration limit) {
   if (impl_->server == nullptr) return;
   SetServing(false);
+  impl_->acceptor.reset();
   impl_->server->Shutdown(absl::ToChronoTime(absl::Now() + limit));
   impl_->server->Wait();
   impl_->server.reset();

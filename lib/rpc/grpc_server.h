@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lib/net/listener.h"
 #include "lib/rpc/channel.h"
 
 namespace grpc {
@@ -19,6 +21,8 @@ namespace posthorn::rpc {
 struct ServerOptions {
   // "host:port" (port 0 picks one), "unix:/path". Empty: only in-process channels.
   std::vector<std::string> listen;
+  // A socket that is bound already, served beside those.
+  std::optional<net::BoundSocket> socket;
   // Certificate and key; with a CA, clients need a certificate it signed (mutual TLS). All empty:
   // no TLS. Rotated files are picked up.
   TlsFiles tls;
@@ -40,6 +44,8 @@ class Server {
 
   // The port of listen[index]; 0 for a unix socket.
   int port(std::size_t index) const;
+  // The port of `socket`; 0 without one.
+  int socket_port() const;
   // A channel that crosses no socket. Who calls through it stops before Shutdown: it cuts such
   // calls at once (their handlers still run to their end), and gRPC does not survive later ones.
   std::shared_ptr<grpc::Channel> InProcessChannel();

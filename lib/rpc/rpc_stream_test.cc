@@ -91,7 +91,7 @@ class RpcStreamTest : public testing::TestWithParam<bool> {
   void SetUp() override {
     ServerOptions options;
     if (GetParam()) options.listen.push_back("unix:" + directory_.path() + "/socket");
-    auto server = Server::Start({&service_}, options);
+    auto server = Server::Start({&service_}, std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     stub_ = Bodies::NewStub(GetParam() ? Connect(options.listen[0], TlsFiles())

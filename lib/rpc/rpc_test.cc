@@ -78,7 +78,7 @@ class RpcTest : public testing::TestWithParam<Transport> {
     ServerOptions options;
     if (GetParam() == Transport::kUnix) options.listen.push_back(Target());
     if (GetParam() == Transport::kTcp) options.listen.push_back("127.0.0.1:0");
-    auto server = Server::Start({&service_}, options);
+    auto server = Server::Start({&service_}, std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = GetParam() == Transport::kInProcess ? server_->InProcessChannel()
@@ -240,7 +240,7 @@ TEST(ConnectTest, AServerThatComesBackIsFoundAgain) {
   const auto channel = Connect(options.listen[0], TlsFiles());
   auto stub = Directory::NewStub(channel);
   for (int round = 0; round < 2; ++round) {
-    auto server = Server::Start({&service}, options);
+    auto server = Server::Start({&service}, std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     bool answered = false;
     const absl::Time limit = absl::Now() + absl::Seconds(20);
@@ -254,19 +254,38 @@ TEST(ConnectTest, AServerThatComesBackIsFoundAgain) {
   }
 }
 
+TEST(ServerTest, ServesASocketThatWasBoundBefore) {
+  net::EventLoop loop;
+  DirectoryService service(loop);
+  ServerOptions options;
+  auto socket = net::BoundSocket::Bind("127.0.0.1", 0);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  const int port = socket->local().port;
+  options.socket.emplace(*std::move(socket));
+  auto server = Server::Start({&service}, std::move(options));
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ((*server)->socket_port(), port);
+  for (int i = 0; i < 3; ++i) {
+    const auto channel = Connect("127.0.0.1:" + std::to_string(port), TlsFiles());
+    EXPECT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() +
+                                          std::chrono::seconds(20)));
+  }
+}
+
 TEST(ServerTest, ATakenPortIsAnErrorThatNamesIt) {
   net::EventLoop loop;
   DirectoryService service(loop);
   ServerOptions options;
   options.listen.push_back("127.0.0.1:0");
-  auto first = Server::Start({&service}, options);
+  auto first = Server::Start({&service}, std::move(options));
   ASSERT_TRUE(first.ok());
   DirectoryService other(loop);
   ServerOptions taken;
-  taken.listen.push_back("127.0.0.1:" + std::to_string((*first)->port(0)));
-  const auto second = Server::Start({&other}, taken);
+  const std::string address = "127.0.0.1:" + std::to_string((*first)->port(0));
+  taken.listen.push_back(address);
+  const auto second = Server::Start({&other}, std::move(taken));
   ASSERT_FALSE(second.ok());
-  EXPECT_THAT(std::string(second.status().message()), HasSubstr(taken.listen[0]));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(address));
 }
 
 }  // namespace

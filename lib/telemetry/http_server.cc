@@ -5,7 +5,12 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -143,6 +148,24 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Bind(const std::string& 
   if (error) {
     return MakeFailure(Failure::kUnavailable, absl::StrCat("cannot listen on ", address, ":", port,
                                                            ": ", error.message()));
+  }
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Adopt(int fd) {
+  sockaddr_storage local{};
+  socklen_t size = sizeof(local);
+  error_code error;
+  auto impl = std::make_shared<Impl>();
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
+    error = error_code(errno, boost::system::system_category());
+  } else {
+    fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
+    impl->acceptor.assign(local.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd, error);
+  }
+  if (error) {
+    return MakeFailure(Failure::kInvalidArgument,
+                       absl::StrCat("descriptor ", fd, " is no socket: ", error.message()));
   }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -20,6 +20,8 @@ class HttpServer {
 
   // `address` is an IP address; port 0 picks one. The error names address and port.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Bind(const std::string& address, int port);
+  // Takes over a listening socket that a parent process bound and left open over exec.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Adopt(int fd);
   ~HttpServer();
 
   // Once.

@@ -10,6 +10,13 @@
 namespace posthorn::gateway {
 namespace {
 
+// An error that names the key, for a socket of `prefix`address and `prefix`port.
+absl::Status NameTheKey(const std::string& prefix, const absl::Status& status) {
+  const bool bad_address = FailureOf(status) == Failure::kInvalidArgument;
+  return MakeFailure(FailureOf(status), absl::StrCat(prefix, bad_address ? "address" : "port", ": ",
+                                                     status.message()));
+}
+
 using Listeners = google::protobuf::RepeatedPtrField<config::v1::Listener>;
 
 absl::Status BindAll(const Listeners& listeners, const char* section,
@@ -18,11 +25,7 @@ absl::Status BindAll(const Listeners& listeners, const char* section,
     absl::StatusOr<net::BoundSocket> socket =
         net::BoundSocket::Bind(listeners[i].address(), listeners[i].port());
     if (!socket.ok()) {
-      const bool bad_address = FailureOf(socket.status()) == Failure::kInvalidArgument;
-      return MakeFailure(FailureOf(socket.status()),
-                         absl::StrCat("gateway.", section, "[", i, "].",
-                                      bad_address ? "address" : "port", ": ",
-                                      socket.status().message()));
+      return NameTheKey(absl::StrCat("gateway.", section, "[", i, "]."), socket.status());
     }
     sockets.push_back(*std::move(socket));
   }
@@ -38,6 +41,10 @@ absl::StatusOr<BoundSockets> BindListeners(const config::v1::Config& config) {
   if (status.ok()) status = BindAll(gateway.imap_listeners(), "imap_listeners", sockets.imap);
   if (status.ok()) status = BindAll(gateway.pop3_listeners(), "pop3_listeners", sockets.pop3);
   if (!status.ok()) return status;
+  absl::StatusOr<net::BoundSocket> api =
+      net::BoundSocket::Bind(gateway.api_address(), gateway.api_port());
+  if (!api.ok()) return NameTheKey("gateway.api_", api.status());
+  sockets.api.emplace(*std::move(api));
   return sockets;
 }
 

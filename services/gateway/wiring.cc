@@ -29,7 +29,7 @@
 #include "services/gateway/imap/server.h"
 #include "services/gateway/pop3/server.h"
 #include "services/gateway/session/connection_limiter.h"
-#include "services/gateway/session_registry.h"
+#include "services/gateway/session/session_registry.h"
 #include "services/gateway/smtp/server.h"
 
 namespace posthorn::gateway {
@@ -68,7 +68,7 @@ struct GatewayServer::Impl {
   ~Impl() { ShutDown(absl::ZeroDuration()); }
 
   absl::Status Build(const Config& config, GatewayDependencies dependencies);
-  absl::Status StartApi(const Config& config);
+  absl::Status StartApi(const Config& config, net::BoundSocket socket);
   void Listen(const Config& config, BoundSockets sockets);
   template <typename Server, typename Options>
   void ListenOn(net::BoundSocket socket, Server& server, const Options& options,
@@ -176,13 +176,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   return absl::OkStatus();
 }
 
-absl::Status GatewayServer::Impl::StartApi(const Config& config) {
+absl::Status GatewayServer::Impl::StartApi(const Config& config, net::BoundSocket socket) {
   const config::v1::Gateway& gateway = config.gateway();
   const absl::StatusOr<std::string> token = ReadAdminToken(gateway.admin_token_file());
   if (!token.ok()) return Prefix("gateway.admin_token_file", token.status());
   ApiOptions options;
-  options.address = gateway.api_address();
-  options.port = gateway.api_port();
   options.admin_token = *token;
   options.service_token = dependencies.service_token;
   if (gateway.api_tls()) {
@@ -194,8 +192,8 @@ absl::Status GatewayServer::Impl::StartApi(const Config& config) {
     options.tls.key_file = config.tls().key_file();
   }
   absl::StatusOr<std::unique_ptr<ApiServer>> server = ApiServer::Start(
-      std::move(options), *send, dependencies.mailbox, dependencies.queue, *loops);
-  if (!server.ok()) return Prefix("gateway.api_port", server.status());
+      std::move(socket), std::move(options), *send, dependencies.mailbox, dependencies.queue, *loops);
+  if (!server.ok()) return Prefix("gateway.api", server.status());
   api = *std::move(server);
   addresses.push_back({"gateway.api_port", "api", gateway.api_address(), api->port()});
   return absl::OkStatus();
@@ -262,12 +260,13 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
   const config::v1::Gateway& gateway = config.gateway();
   if (sockets.smtp.size() != static_cast<std::size_t>(gateway.smtp_listeners_size()) ||
       sockets.imap.size() != static_cast<std::size_t>(gateway.imap_listeners_size()) ||
-      sockets.pop3.size() != static_cast<std::size_t>(gateway.pop3_listeners_size())) {
+      sockets.pop3.size() != static_cast<std::size_t>(gateway.pop3_listeners_size()) ||
+      !sockets.api.has_value()) {
     return absl::InternalError("gateway: sockets do not match the configured listeners");
   }
   auto impl = std::make_unique<Impl>(gateway.threads());
   absl::Status status = impl->Build(config, std::move(dependencies));
-  if (status.ok()) status = impl->StartApi(config);
+  if (status.ok()) status = impl->StartApi(config, *std::move(sockets.api));
   if (!status.ok()) return status;
   impl->Listen(config, std::move(sockets));
   return std::unique_ptr<GatewayServer>(new GatewayServer(std::move(impl)));

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "lib/rpc/grpc_server.h"
 #include "services/gateway/api/admin_service.h"
 #include "services/gateway/api/send_service.h"
@@ -29,19 +27,18 @@ struct ApiServer::Impl {
   std::unique_ptr<rpc::Server> server;
 };
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(ApiOptions options, SendHandler& send,
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(net::BoundSocket socket,
+                                                            ApiOptions options, SendHandler& send,
                                                             std::shared_ptr<grpc::Channel> mailbox,
                                                             std::shared_ptr<grpc::Channel> queue,
                                                             net::LoopPool& loops) {
   auto impl = std::make_unique<Impl>(options, send, mailbox, queue, loops);
   rpc::ServerOptions server_options;
-  const bool v6 = absl::StrContains(options.address, ':');
-  server_options.listen.push_back(
-      absl::StrCat(v6 ? "[" : "", options.address, v6 ? "]" : "", ":", options.port));
+  server_options.socket.emplace(std::move(socket));
   server_options.tls = options.tls;
   server_options.max_memory_octets = kMaxMemoryOctets;
   absl::StatusOr<std::unique_ptr<rpc::Server>> server =
-      rpc::Server::Start({&impl->send, &impl->admin}, server_options);
+      rpc::Server::Start({&impl->send, &impl->admin}, std::move(server_options));
   if (!server.ok()) return server.status();
   impl->server = *std::move(server);
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
@@ -50,7 +47,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(ApiOptions options, 
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ApiServer::~ApiServer() = default;
 
-int ApiServer::port() const { return impl_->server->port(0); }
+int ApiServer::port() const { return impl_->server->socket_port(); }
 
 void ApiServer::Shutdown(absl::Duration limit) { impl_->server->Shutdown(limit); }
 

@@ -7,26 +7,25 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/net/event_loop.h"
+#include "lib/net/listener.h"
 #include "lib/rpc/channel.h"
 #include "services/gateway/api/send_handler.h"
 
 namespace posthorn::gateway {
 
 struct ApiOptions {
-  std::string address;    // IP address
-  int port = 0;           // 0 picks one
-  rpc::TlsFiles tls;      // empty: clear text
+  rpc::TlsFiles tls;  // empty: clear text
   std::string admin_token;
   std::string service_token;  // for the calls that are forwarded
 };
 
-// The API listener: posthorn.send.v1 with API keys, posthorn.admin.v1 with the administrator token,
+// The API: posthorn.send.v1 with API keys, posthorn.admin.v1 with the administrator token,
 // and gRPC's health service without a credential. Calls run on the loops; what it is given outlives
 // it.
 class ApiServer {
  public:
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(
-      ApiOptions options, SendHandler& send, std::shared_ptr<grpc::Channel> mailbox,
+      net::BoundSocket socket, ApiOptions options, SendHandler& send, std::shared_ptr<grpc::Channel> mailbox,
       std::shared_ptr<grpc::Channel> queue, net::LoopPool& loops);
   ~ApiServer();
 

@@ -74,10 +74,11 @@ class ApiServerTest : public testing::Test {
     ASSERT_TRUE(inner.ok()) << inner.status();
     inner_ = *std::move(inner);
     ApiOptions options;
-    options.address = "127.0.0.1";
     options.admin_token = kAdminToken;
     options.service_token = kServiceToken;
-    auto server = ApiServer::Start(std::move(options), *handler_, inner_->InProcessChannel(),
+    auto socket = net::BoundSocket::Bind("127.0.0.1", 0);
+    ASSERT_TRUE(socket.ok()) << socket.status();
+    auto server = ApiServer::Start(*std::move(socket), std::move(options), *handler_, inner_->InProcessChannel(),
                                    inner_->InProcessChannel(), loops_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
