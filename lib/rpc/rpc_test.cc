@@ -234,12 +234,13 @@ TEST(ConnectTest, AServerThatComesBackIsFoundAgain) {
   const TemporaryDirectory directory;
   net::EventLoop loop;
   DirectoryService service(loop);
-  ServerOptions options;
-  options.listen.push_back("unix:" + directory.path() + "/socket");
+  const std::string target = "unix:" + directory.path() + "/socket";
   net::EventLoop client_loop;
-  const auto channel = Connect(options.listen[0], TlsFiles());
+  const auto channel = Connect(target, TlsFiles());
   auto stub = Directory::NewStub(channel);
   for (int round = 0; round < 2; ++round) {
+    ServerOptions options;
+    options.listen.push_back(target);
     auto server = Server::Start({&service}, std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     bool answered = false;
