@@ -1,13 +1,14 @@
 """A tenant never sees another tenant's data: over every protocol and every internal RPC, what
 belongs to another reads as not found."""
 
+import tempfile
 import unittest
 import uuid
 
 import grpc
 
 from tests.support.dns_server import DnsServer
-from tests.support.platform import SplitPlatform, test_message
+from tests.support.platform import SplitPlatform, make_internal_tls, test_message
 from tests.support.processes import wait_until
 from tests.support.send_client import Send
 
@@ -28,8 +29,8 @@ class IsolationTest(unittest.TestCase):
         cls.platform.submit("alice@example.test", ["bob@example.test"], test_message("private"))
         token = open(cls.platform.service_token).read().strip()
         cls.metadata = [("authorization", f"Bearer {token}")]
-        mailbox = grpc.insecure_channel(f"127.0.0.1:{cls.platform.internal['mailbox'][0]}")
-        queue = grpc.insecure_channel(f"127.0.0.1:{cls.platform.internal['queue'][0]}")
+        mailbox = cls.channel("mailbox", *cls.internal_files())
+        queue = cls.channel("queue", *cls.internal_files())
         cls.mailboxes = mailbox_pb2_grpc.MailboxesStub(mailbox)
         cls.directory = directory_pb2_grpc.DirectoryStub(mailbox)
         cls.queue = queue_pb2_grpc.QueueStub(queue)
@@ -43,6 +44,25 @@ class IsolationTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.platform.stop()
         cls.dns.stop()
+
+    @classmethod
+    def internal_files(cls):
+        files = []
+        for key in ("ca_file", "key_file", "certificate_file"):
+            with open(cls.platform.internal_tls[key], "rb") as file:
+                files.append(file.read())
+        return files
+
+    @classmethod
+    def channel(cls, service, ca=None, key=None, certificate=None):
+        """To a service of the platform, as another service would connect."""
+        address = f"127.0.0.1:{cls.platform.internal[service][0]}"
+        if ca is None:
+            return grpc.insecure_channel(address)
+        credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+        return grpc.secure_channel(
+            address, credentials,
+            options=[("grpc.ssl_target_name_override", "posthorn.internal")])
 
     @classmethod
     def login(cls, login, password):
@@ -134,6 +154,28 @@ class IsolationTest(unittest.TestCase):
                 with self.assertRaises(grpc.RpcError) as caught:
                     call(request, metadata=metadata, timeout=30)
                 self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAUTHENTICATED)
+
+    def test_services_hear_only_who_has_a_certificate_of_their_ca(self):
+        ca, key, certificate = self.internal_files()
+        with tempfile.TemporaryDirectory() as directory:
+            other = make_internal_tls(directory)
+            with open(other["key_file"], "rb") as file:
+                other_key = file.read()
+            with open(other["certificate_file"], "rb") as file:
+                other_certificate = file.read()
+        request = queue_pb2.ListMessagesRequest()
+        for name, heard, files in (("theirs", True, (ca, key, certificate)),
+                                   ("clear text", False, ()),
+                                   ("no certificate", False, (ca,)),
+                                   ("of another CA", False, (ca, other_key, other_certificate))):
+            with self.subTest(name), self.channel("queue", *files) as channel:
+                call = queue_pb2_grpc.QueueStub(channel).ListMessages
+                if heard:
+                    call(request, metadata=self.metadata, timeout=30)
+                    continue
+                with self.assertRaises(grpc.RpcError) as caught:
+                    call(request, metadata=self.metadata, timeout=30)
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
 
     def test_over_imap_and_pop3_each_sees_only_its_own(self):
         self.assertEqual(self.platform.messages("eve@rival.test"), [])

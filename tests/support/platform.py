@@ -224,7 +224,7 @@ class ServePlatform(_Clients):
 
 
 class SplitPlatform(_Clients):
-    """Two replicas of each service, as separate processes."""
+    """Two replicas of each service, as separate processes that know each other by mutual TLS."""
 
     kind = "split"
     replicas = 2
@@ -255,7 +255,8 @@ class SplitPlatform(_Clients):
         config["redis"] = {"address": f"127.0.0.1:{self.redis.port}"}
         config["rpc"] = {"mailbox": self._target("mailbox"), "queue": self._target("queue"),
                          "listen": f"127.0.0.1:{self.internal[name][replica]}",
-                         "token_file": self.service_token}
+                         "token_file": self.service_token, **self.internal_tls,
+                         "server_name": "posthorn.internal"}
         ports = self.gateways[replica]
         if name == "gateway":
             config["gateway"] = _merge(ports.config(**self.gateway_options),
@@ -280,6 +281,7 @@ class SplitPlatform(_Clients):
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
                 file.write(text + "\n")
         self.certificate = make_certificate(self.directory)
+        self.internal_tls = make_internal_tls(self.directory)
         for name in self.internal:
             for replica in range(self.replicas):
                 self._write_config(name, replica)
@@ -326,6 +328,22 @@ def make_certificate(directory):
                     "/CN=mail.example.test", "-addext", "subjectAltName=DNS:mail.example.test",
                     "-keyout", key, "-out", certificate], check=True, stderr=subprocess.DEVNULL)
     return certificate, key
+
+
+def make_internal_tls(directory):
+    """A CA and one certificate of it that all services share; the `rpc` keys that name them."""
+    path = {name: os.path.join(directory, f"internal-{name}.pem")
+            for name in ("ca", "ca-key", "certificate", "key")}
+    common = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    for arguments in (
+            ["-subj", "/CN=Posthorn internal CA", "-keyout", path["ca-key"], "-out", path["ca"]],
+            ["-subj", "/CN=posthorn", "-addext", "subjectAltName=DNS:posthorn.internal",
+             "-addext", "basicConstraints=critical,CA:FALSE", "-CA", path["ca"],
+             "-CAkey", path["ca-key"], "-keyout", path["key"], "-out", path["certificate"]]):
+        subprocess.run(common + arguments, check=True, stderr=subprocess.DEVNULL)
+    return {"certificate_file": path["certificate"], "key_file": path["key"],
+            "ca_file": path["ca"]}
 
 
 def http_status(port, path):
