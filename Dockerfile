@@ -1,13 +1,8 @@
 # One image for every service: docker build -t posthorn .
 # The build stage keeps its compiler cache between builds where the builder supports cache mounts.
 FROM debian:bookworm-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends \
-      g++ cmake ninja-build ccache mold pkg-config \
-      libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev \
-      libhiredis-dev libpq-dev libpqxx-dev libboost1.81-dev libunbound-dev libevent-dev nettle-dev libgmime-3.0-dev \
-      libsodium-dev libssl-dev libspdlog-dev prometheus-cpp-dev libcli11-dev libyaml-cpp-dev \
-      libzstd-dev libicu-dev libidn2-dev zlib1g-dev \
-    && rm -rf /var/lib/apt/lists/*
+COPY scripts /src/scripts
+RUN /src/scripts/install-deps build && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_COMPILERCHECK=content
@@ -19,8 +14,8 @@ RUN --mount=type=cache,target=/ccache \
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libgrpc++1.51 libprotobuf32 libabsl20220623 libhiredis0.14 libpq5 libpqxx-6.4 libunbound8 \
-      libgmime-3.0-0 libsodium23 libssl3 libspdlog1.10 prometheus-cpp-dev libyaml-cpp0.7 libzstd1 \
+      libgrpc++1.51 libprotobuf32 libabsl20220623 libhiredis0.14 libjemalloc2 libpq5 libunbound8 \
+      libsodium23 libssl3 libspdlog1.10 libprometheus-cpp-core1.0 libyaml-cpp0.7 libzstd1 \
       libicu72 libidn2-0 ca-certificates openssl \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 posthorn \
