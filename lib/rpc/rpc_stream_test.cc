@@ -90,11 +90,12 @@ class RpcStreamTest : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     ServerOptions options;
-    if (GetParam()) options.listen.push_back("unix:" + directory_.path() + "/socket");
+    const std::string target = "unix:" + directory_.path() + "/socket";
+    if (GetParam()) options.listen.push_back(target);
     auto server = Server::Start({&service_}, std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    stub_ = Bodies::NewStub(GetParam() ? Connect(options.listen[0], TlsFiles())
+    stub_ = Bodies::NewStub(GetParam() ? Connect(target, TlsFiles())
                                        : server_->InProcessChannel());
   }
   void TearDown() override {

@@ -87,7 +87,8 @@ class AdminTest(unittest.TestCase):
             file.write("alice@example.test,already-there\n")
             file.write("nobody@not-ours.example,password\n")
             file.flush()
-            result = self.ctl("account", "import", file.name, check=False)
+            result = self.ctl("account", "import", file.name, check=False,
+                              timeout=500)  # 2,000 password hashes
         self.assertNotEqual(result.returncode, 0, "two rows could not be imported")
         self.assertIn("alice@example.test", result.stdout + result.stderr)
         self.assertIn("nobody@not-ours.example", result.stdout + result.stderr)

@@ -129,12 +129,12 @@ class _Clients:
         finally:
             client.logout()
 
-    def ctl(self, *args, stdin=None, check=True):
+    def ctl(self, *args, stdin=None, check=True, timeout=120):
         """posthornctl; returns its output, or parsed JSON where --json is given."""
         command = [POSTHORNCTL, "--target", f"127.0.0.1:{self.ports().api}", "--plaintext",
                    "--token-file", self.token_file, *args]
         result = subprocess.run(command, input=stdin, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, timeout=120)
+                                stderr=subprocess.PIPE, timeout=timeout)
         if check and result.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: status {result.returncode}\n"
                                f"{result.stdout}{result.stderr}")
