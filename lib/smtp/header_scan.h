@@ -20,6 +20,8 @@ class HeaderScan {
   // The first Message-ID field's value, unfolded and trimmed; empty if there is none, or if it is
   // longer than a line may be.
   const std::string& message_id() const { return message_id_; }
+  // An octet above 127 stands in the header: it needs SMTPUTF8 (RFC 6532).
+  bool eight_bit() const { return eight_bit_; }
   bool done() const { return done_; }
 
  private:
@@ -30,6 +32,7 @@ class HeaderScan {
   bool in_message_id_ = false;
   bool message_id_seen_ = false;
   bool done_ = false;
+  bool eight_bit_ = false;
   int received_ = 0;
   std::string message_id_;
 };

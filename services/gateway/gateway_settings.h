@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/net/ip_network.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/gateway/api/send_handler.h"
 #include "services/gateway/imap/server.h"
@@ -19,6 +20,10 @@ SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
 SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+
+// The balancers of a listener; errors name the key.
+absl::StatusOr<std::vector<net::IpNetwork>> ProxyNetworksFrom(const config::v1::Listener& listener,
+                                                              const char* section, int index);
 
 // One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
 // from the first octet without a certificate.

@@ -25,14 +25,14 @@ Task<smtp::Reply> CheckPassword(NameAndPassword given, SmtpContext& context) {
       "Logins refused on submission. A steep rise: somebody is guessing passwords; see the log for "
       "addresses.");
   Credentials credentials(std::move(given.name), std::move(given.password),
-                          context.stream.peer().ip, "smtp");
+                          context.client().ip, "smtp");
   const std::string name = credentials.login;
   absl::StatusOr<Login> login =
       co_await context.deps.directory->Authenticate(std::move(credentials));
   if (!login.ok()) {
     if (IsPermanent(login.status())) failures.Increment();
     log::Info("smtp", "authentication failed",
-              {{"login", name}, {"client", context.stream.peer().ip}, {"error", login.status()}});
+              {{"login", name}, {"client", context.client().ip}, {"error", login.status()}});
     // RFC 4954 section 4.7.3: what is temporary here is 454.
     co_return smtp::ReplyFor(IsPermanent(login.status())
                                  ? MakeFailure(Failure::kAuthenticationFailed)

@@ -2,43 +2,72 @@
 #define POSTHORN_SERVICES_GATEWAY_SMTP_DATA_RECEIVER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "lib/net/staged_body.h"
+#include "lib/smtp/chunk_decoder.h"
 #include "lib/smtp/data_decoder.h"
 #include "lib/smtp/header_scan.h"
+#include "services/gateway/smtp/receive_slots.h"
 
 namespace posthorn::gateway {
 
 struct SmtpLimits;
 
+// How a message is transmitted.
+enum class DataFormat {
+  kDots,    // DATA: lines, dot-stuffed (RFC 5321 section 4.5.2)
+  kChunks,  // BDAT: as it is, of lines all the same (RFC 3030)
+  kBinary,  // BDAT after BODY=BINARYMIME: any octets
+};
+
 // Takes message data while it arrives: decodes it into a staged body and holds the limits. After
 // the first violation nothing more is kept; the rest is read to its end, where the answer belongs.
 class DataReceiver {
  public:
-  // `area` and `limits` outlive it.
-  DataReceiver(net::StagingArea& area, const SmtpLimits& limits);
+  // `area` and `limits` outlive it. `slot` is its place among the messages received at once.
+  DataReceiver(net::StagingArea& area, const SmtpLimits& limits, std::int64_t max_octets,
+               DataFormat format, absl::Time began, ReceiveSlots::Slot slot);
 
-  // Returns how many octets were used: all, or up to the end of the data.
+  // Data of DATA. Returns how many octets were used: all, or up to the end of the data.
   std::size_t Feed(std::string_view bytes);
   bool done() const { return decoder_.done(); }
 
-  // Once done: what is wrong with the message, and what it is. kBareNewline, kMessageTooLarge,
+  // Chunks of BDAT, cut anywhere, and their end.
+  void FeedChunk(std::string_view bytes);
+  void FinishChunks();
+
+  // So far: what is wrong with the message, and what it is. kBareNewline, kMessageTooLarge,
   // kLineTooLong, kMailLoop, kInsufficientStorage.
   const absl::Status& status() const { return status_; }
+  std::uint64_t octets() const { return dots() ? decoder_.octets() : chunks_.octets(); }
+  absl::Time began() const { return began_; }
   std::shared_ptr<net::StagedBody> TakeBody() { return std::move(body_); }
   const std::string& message_id() const { return headers_.message_id(); }
-  bool eight_bit() const { return decoder_.eight_bit(); }
+  bool eight_bit() const { return dots() ? decoder_.eight_bit() : chunks_.eight_bit(); }
+  bool eight_bit_header() const { return headers_.eight_bit(); }
+  bool binary() const { return format_ == DataFormat::kBinary; }
 
  private:
+  bool dots() const { return format_ == DataFormat::kDots; }
+  // `bytes` of the message itself.
+  void Keep(std::string_view bytes, bool complete);
   void Refuse(absl::Status status);
   void CheckLimits();
 
   const SmtpLimits& limits_;
+  const std::int64_t max_octets_;
+  const DataFormat format_;
+  const absl::Time began_;
+  const ReceiveSlots::Slot slot_;
   smtp::DataDecoder decoder_;
+  smtp::ChunkDecoder chunks_;
   smtp::HeaderScan headers_;
   std::shared_ptr<net::StagedBody> body_;
   std::string decoded_;
