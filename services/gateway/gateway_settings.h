@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/net/tls.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/gateway/api/send_handler.h"
 #include "services/gateway/imap/server.h"
@@ -19,6 +20,9 @@ SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
 SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+
+// The one for everybody first; empty: there is none.
+std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls);
 
 // One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
 // from the first octet without a certificate.
