@@ -19,7 +19,7 @@ namespace posthorn::gateway {
 SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
-SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+SendLimits SendLimitsFrom(const config::v1::Gateway& gateway);
 
 // The one for everybody first; empty: there is none.
 std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls);
