@@ -142,7 +142,8 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   hub->Start();
   if (!config.redis().address().empty()) {
     hints = std::make_unique<HintSubscriber>(loops->at(0), config.redis().address(),
-                                             config.redis().password(), *hub);
+                                             config.redis().password(), *hub,
+                                             [this] { directory->Forget(); });
   }
 
   SmtpDependencies for_smtp;

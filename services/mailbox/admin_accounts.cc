@@ -5,6 +5,7 @@
 
 #include "lib/base/failure.h"
 #include "services/mailbox/address.h"
+#include "services/mailbox/admin_rows.h"
 #include "services/mailbox/admin_store.h"
 
 namespace posthorn::mailbox {
@@ -27,7 +28,7 @@ constexpr char kCreateMailboxes[] =
     " '{\\\\Drafts,\\\\Sent,\\\\Junk,\\\\Trash,\\\\Archive}')";
 #define POSTHORN_ACCOUNT_COLUMNS                                                              \
   "SELECT d.tenant_id, d.account_id, d.address, m.quota_bytes, m.used_bytes, m.messages,"     \
-  " c.disabled, c.created_at FROM directory.address d"                                        \
+  " c.disabled, c.created_at, c.tag_mode FROM directory.address d"                            \
   " JOIN directory.account c ON c.tenant_id = d.tenant_id AND c.account_id = d.account_id"    \
   " JOIN mailbox.account m ON m.tenant_id = d.tenant_id AND m.account_id = d.account_id "
 constexpr char kSelectAccount[] =
@@ -38,6 +39,11 @@ constexpr char kSelectAccounts[] =
 constexpr char kDeleteMail[] = "SELECT mailbox.delete_account($1, $2)";
 constexpr char kDeleteAccount[] =
     "DELETE FROM directory.account WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kSetAccount[] =
+    "UPDATE directory.account SET disabled = CASE WHEN $3 IS NULL THEN disabled ELSE $3 <> 0 END,"
+    " tag_mode = coalesce($4::smallint, tag_mode) WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kSetQuota[] =
+    "UPDATE mailbox.account SET quota_bytes = $3 WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kSetPassword[] =
     "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1"
     " WHERE tenant_id = $1 AND account_id = $2";
@@ -46,23 +52,13 @@ constexpr char kInsertAlias[] =
     " RETURNING created_at";
 constexpr char kSelectAliases[] =
     "SELECT tenant_id, address, targets, created_at FROM directory.address"
-    " WHERE targets IS NOT NULL AND address > $1 AND ($2 = '' OR domain = $2)"
+    " WHERE targets <> '{}' AND address > $1 AND ($2 = '' OR domain = $2)"
     " ORDER BY address LIMIT $3";
 constexpr char kSelectAlias[] =
     "SELECT tenant_id, address, targets, created_at FROM directory.address"
-    " WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
+    " WHERE tenant_id = $1 AND address = $2 AND targets <> '{}'";
 constexpr char kDeleteAlias[] =
-    "DELETE FROM directory.address WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
-
-int LimitOf(const Page& page) {
-  return page.limit <= 0 ? AdminStore::kMaxPage : std::min(page.limit, AdminStore::kMaxPage);
-}
-
-absl::Status Taken(const absl::Status& status) {
-  return postgres::SqlState(status) == postgres::kUniqueViolation
-             ? MakeFailure(Failure::kAlreadyExists)
-             : status;
-}
+    "DELETE FROM directory.address WHERE tenant_id = $1 AND address = $2 AND targets <> '{}'";
 
 AccountRecord AccountOf(const Result& r, int row) {
   AccountRecord record;
@@ -73,6 +69,7 @@ AccountRecord AccountOf(const Result& r, int row) {
   record.messages = static_cast<std::uint64_t>(r.Int(row, 5));
   record.disabled = r.Bool(row, 6);
   record.created_at = r.Time(row, 7);
+  record.tag_mode = static_cast<TagMode>(r.Int(row, 8));
   return record;
 }
 
@@ -80,11 +77,13 @@ AliasRecord AliasOf(const Result& r, int row) {
   return AliasRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Texts(row, 2), r.Time(row, 3)};
 }
 
-absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account) {
+absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account,
+                                                const std::string& tag_separators) {
   absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(account.address);
   if (!address.ok()) return address.status();
-  if (address->WithoutTag() != address->ToString()) {
-    return MakeFailure(Failure::kBadAddress, "an account's address has no plus sign");
+  if (!address->WithoutTag(tag_separators).empty()) {
+    return MakeFailure(Failure::kBadAddress,
+                       "an account's address has none of the signs that begin a tag");
   }
   if (account.quota_bytes > static_cast<std::uint64_t>(INT64_MAX)) {
     return MakeFailure(Failure::kInvalidArgument, "quota too large");
@@ -140,32 +139,38 @@ Task<absl::StatusOr<std::vector<absl::Status>>> AdminStore::ImportAccounts(
     const std::vector<NewAccount>& accounts, std::vector<std::string> hashes,
     std::vector<absl::Status> statuses) {
   std::vector<DirectoryAddress> addresses(accounts.size());
-  std::map<std::string, absl::StatusOr<TenantId>> domains;
+  std::vector<TenantId> owners(accounts.size());
+  std::map<std::string, absl::StatusOr<Located>> domains;
   for (std::size_t i = 0; i < accounts.size(); ++i) {
     if (!statuses[i].ok()) continue;
-    absl::StatusOr<DirectoryAddress> address = AccountAddress(accounts[i]);
+    absl::StatusOr<DirectoryAddress> address = AccountAddress(accounts[i], tag_separators_);
     if (!address.ok()) {
       statuses[i] = address.status();
       continue;
     }
     addresses[i] = *std::move(address);
-    if (domains.find(addresses[i].domain) == domains.end()) {
-      absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(addresses[i].domain);
-      domains.emplace(addresses[i].domain, std::move(tenant));
+    const std::string domain = addresses[i].domain;
+    if (domains.find(domain) == domains.end()) {
+      absl::StatusOr<Located> located = co_await Locate(addresses[i].ToString());
+      domains.emplace(domain, std::move(located));
     }
-    statuses[i] = domains.at(addresses[i].domain).status();
+    const absl::StatusOr<Located>& located = domains.at(domain);
+    statuses[i] = located.status();
+    if (!located.ok()) continue;
+    addresses[i].domain = located->address.domain;
+    owners[i] = located->tenant;
   }
   std::vector<TenantId> tenants;
-  for (const auto& [name, tenant] : domains) {
-    if (tenant.ok()) tenants.push_back(*tenant);
+  for (const auto& [name, located] : domains) {
+    if (located.ok()) tenants.push_back(located->tenant);
   }
   std::function<absl::StatusOr<std::vector<absl::Status>>(Transaction&)> work =
       [&](Transaction& transaction) -> absl::StatusOr<std::vector<absl::Status>> {
     std::vector<absl::Status> results = statuses;
     for (std::size_t i = 0; i < accounts.size(); ++i) {
       if (!results[i].ok()) continue;
-      results[i] = Insert(transaction, *domains.at(addresses[i].domain), addresses[i], hashes[i],
-                          accounts[i].quota_bytes);
+      results[i] =
+          Insert(transaction, owners[i], addresses[i], hashes[i], accounts[i].quota_bytes);
       // Anything but a taken address has ended the transaction.
       if (!results[i].ok() && FailureOf(results[i]) != Failure::kAlreadyExists) return results[i];
     }
@@ -189,12 +194,10 @@ Task<absl::StatusOr<std::vector<AccountRecord>>> AdminStore::ListAccounts(std::s
 }
 
 Task<absl::StatusOr<AccountRecord>> AdminStore::GetAccount(std::string name) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
+  absl::StatusOr<Located> at = co_await Locate(std::move(name));
+  if (!at.ok()) co_return at.status();
   absl::StatusOr<Result> row = co_await database_.QueryFor(
-      *tenant, kSelectAccount, Params::Of(*tenant, address->ToString()));
+      at->tenant, kSelectAccount, Params::Of(at->tenant, at->address.ToString()));
   if (!row.ok()) co_return row.status();
   if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such account");
   co_return AccountOf(*row, 0);
@@ -233,25 +236,63 @@ Task<absl::Status> AdminStore::SetPassword(std::string address, std::string pass
   co_return row.status();
 }
 
+Task<absl::StatusOr<AccountRecord>> AdminStore::SetAccount(std::string address,
+                                                           AccountChange change) {
+  absl::StatusOr<Account> account = co_await FindAccount(address);
+  if (!account.ok()) co_return account.status();
+  if (change.quota_bytes.value_or(0) > static_cast<std::uint64_t>(INT64_MAX)) {
+    co_return MakeFailure(Failure::kInvalidArgument, "quota too large");
+  }
+  std::optional<int> suspended;
+  if (change.suspended.has_value()) suspended = *change.suspended ? 1 : 0;
+  std::optional<int> tag_mode;
+  if (change.tag_mode.has_value()) tag_mode = static_cast<int>(*change.tag_mode);
+  const Account key = *account;
+  std::function<absl::StatusOr<Nothing>(Transaction&)> work =
+      [&](Transaction& transaction) -> absl::StatusOr<Nothing> {
+    absl::StatusOr<Result> set = transaction.Exec(
+        kSetAccount, Params::Of(key.tenant, key.account, suspended, tag_mode));
+    if (!set.ok()) return set.status();
+    if (!change.quota_bytes.has_value()) return Nothing();
+    absl::StatusOr<Result> quota = transaction.Exec(
+        kSetQuota,
+        Params::Of(key.tenant, key.account, static_cast<std::int64_t>(*change.quota_bytes)));
+    if (!quota.ok()) return quota.status();
+    return Nothing();
+  };
+  absl::StatusOr<Nothing> done =
+      co_await database_.TransactFor<Nothing>(key.tenant, std::move(work));
+  if (!done.ok()) co_return done.status();
+  absl::StatusOr<AccountRecord> record = co_await GetAccount(std::move(address));
+  co_return record;
+}
+
 Task<absl::StatusOr<AliasRecord>> AdminStore::AddAlias(std::string name,
                                                        std::vector<std::string> targets) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
   if (targets.empty() || targets.size() > kMaxAliasTargets) {
     co_return MakeFailure(Failure::kInvalidArgument, "an alias has 1 to 1000 targets");
   }
-  for (std::string& target : targets) {
-    absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(target);
-    if (!parsed.ok()) co_return parsed.status();
+  absl::StatusOr<Located> at = co_await Locate(std::move(name));
+  if (!at.ok()) co_return at.status();
+  absl::StatusOr<std::vector<Stored>> stored =
+      co_await StoredForms(at->tenant, std::move(targets), false);
+  if (!stored.ok()) co_return stored.status();
+  AliasRecord record;
+  record.tenant = at->tenant;
+  record.address = at->address.ToString();
+  std::vector<std::string> keys;
+  for (Stored& target : *stored) {
+    keys.push_back(std::move(target.key));
+    record.targets.push_back(std::move(target.address));
   }
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
-  Params params = Params::Of(*tenant, address->ToString(), address->domain);
-  params.AddTexts(targets);
+  absl::Status loop = co_await CheckLoop(at->tenant, record.address, std::move(keys));
+  if (!loop.ok()) co_return loop;
+  Params params = Params::Of(at->tenant, record.address, at->address.domain);
+  params.AddTexts(record.targets);
   absl::StatusOr<Result> row =
-      co_await database_.QueryFor(*tenant, kInsertAlias, std::move(params));
+      co_await database_.QueryFor(at->tenant, kInsertAlias, std::move(params));
   if (!row.ok()) co_return Taken(row.status());
-  AliasRecord record{*tenant, address->ToString(), std::move(targets), row->Time(0, 0)};
+  record.created_at = row->Time(0, 0);
   co_return record;
 }
 
@@ -268,12 +309,10 @@ Task<absl::StatusOr<std::vector<AliasRecord>>> AdminStore::ListAliases(std::stri
 }
 
 Task<absl::StatusOr<AliasRecord>> AdminStore::GetAlias(std::string name) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
+  absl::StatusOr<Located> at = co_await Locate(std::move(name));
+  if (!at.ok()) co_return at.status();
   absl::StatusOr<Result> row = co_await database_.QueryFor(
-      *tenant, kSelectAlias, Params::Of(*tenant, address->ToString()));
+      at->tenant, kSelectAlias, Params::Of(at->tenant, at->address.ToString()));
   if (!row.ok()) co_return row.status();
   if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such alias");
   co_return AliasOf(*row, 0);

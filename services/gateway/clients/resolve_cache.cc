@@ -19,10 +19,23 @@ std::optional<Resolution> ResolveCache::Find(const std::string& address) {
   return it->second.resolution;
 }
 
-void ResolveCache::Store(const std::string& address, const Resolution& resolution) {
-  if (resolution.kind != AddressKind::kLocal) return;
+std::uint64_t ResolveCache::Generation() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return generation_;
+}
+
+void ResolveCache::Clear() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++generation_;
+  entries_.clear();
+}
+
+void ResolveCache::Store(const std::string& address, const Resolution& resolution,
+                         std::uint64_t generation) {
+  if (resolution.kind != AddressKind::kLocal && resolution.kind != AddressKind::kList) return;
   const absl::Time now = clock_.Now();
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (generation != generation_) return;
   if (entries_.size() >= max_entries_) {
     absl::erase_if(entries_, [now](const auto& entry) { return entry.second.until <= now; });
     if (entries_.size() >= max_entries_) entries_.clear();
