@@ -187,7 +187,10 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string wor
     changes.emplace_back(Schedule::Change::Kind::kGone, job);
   }
   for (const auto& [job, at] : leased->not_due) {
-    changes.emplace_back(Schedule::Change::Kind::kDue, job, at);
+    // Held by an operator: the release tells of it.
+    const bool held = at == absl::InfiniteFuture();
+    changes.emplace_back(held ? Schedule::Change::Kind::kGone : Schedule::Change::Kind::kDue, job,
+                         held ? now : at);
   }
   if (!changes.empty()) background_.Start(ApplyQuietly(schedule_, std::move(changes), now));
 

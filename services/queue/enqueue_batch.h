@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_QUEUE_ENQUEUE_BATCH_H_
 #define POSTHORN_SERVICES_QUEUE_ENQUEUE_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -20,7 +21,10 @@ struct EnqueueTimes {
   absl::Time lease_end;  // of what is claimed
   absl::Duration message_lifetime;
 
-  absl::Time MessagesExpire() const { return now + message_lifetime; }
+  // Counts from the time until which it is held.
+  absl::Time ExpiryOf(const Message& message) const {
+    return std::max(now, message.hold_until) + message_lifetime;
+  }
 };
 
 // A message as it will be stored: its recipients grouped into jobs.

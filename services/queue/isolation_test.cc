@@ -18,7 +18,7 @@ TEST_F(QueueIsolationTest, WithoutTenantsNothingIsSeen) {
   queue_->Enqueue(To({"a@one.example"}, 1));
   queue_->Enqueue(To({"a@one.example"}, 2));
   const auto connection = ServiceConnection();
-  for (const char* table : {"message", "job", "recipient", "accepted", "body", "body_chunk"}) {
+  for (const char* table : {"message", "job", "recipient", "accepted", "usage", "body", "body_chunk"}) {
     const std::string sql = std::string("SELECT count(*) FROM queue.") + table;
     auto rows = connection->Exec(sql);
     ASSERT_TRUE(rows.ok()) << table << ": " << rows.status();

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -15,25 +16,75 @@ namespace {
 
 using redis::Reply;
 
-// KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job and time for each
-// change. The index of tenants is brought up to date once for each tenant that was touched.
+// What ApplyScript and PopScript share. A shard in which no job has a priority pays for one EXISTS.
+constexpr char kPriorities[] = R"lua(
+local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
+local prio = tag .. ':prio'
+local some = redis.call('EXISTS', prio) == 1
+-- Where the job waits. given '0': by what is known.
+local function queue_of(tenant, job, given)
+  local level = given
+  if given ~= '0' then
+    redis.call('HSET', prio, tenant .. ':' .. job, given)
+    some = true
+  else
+    level = some and redis.call('HGET', prio, tenant .. ':' .. job)
+  end
+  return level and tag .. ':t:' .. tenant .. ':' .. level or tag .. ':t:' .. tenant
+end
+local function wait(tenant, queue, job, at)
+  redis.call('ZADD', queue, at, job)
+  local level = some and string.match(queue, ':t:%d+:(-?%d+)$')
+  if level then redis.call('ZADD', tag .. ':p:' .. tenant, -tonumber(level), level) end
+end
+-- The queues of a tenant, by priority.
+local function queues_of(tenant)
+  local plain = tag .. ':t:' .. tenant
+  if not some then return {plain} end
+  local queues, placed = {}, false
+  for _, level in ipairs(redis.call('ZRANGE', tag .. ':p:' .. tenant, 0, -1)) do
+    if not placed and tonumber(level) < 0 then
+      queues[#queues + 1] = plain
+      placed = true
+    end
+    queues[#queues + 1] = plain .. ':' .. level
+  end
+  if not placed then queues[#queues + 1] = plain end
+  return queues
+end
+-- Brings the index of tenants up to date.
+local function index(tenant)
+  local earliest = nil
+  for _, queue in ipairs(queues_of(tenant)) do
+    local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+    if head and (not earliest or tonumber(head) < tonumber(earliest)) then earliest = head end
+    local level = not head and string.match(queue, ':t:%d+:(-?%d+)$')
+    if level then redis.call('ZREM', tag .. ':p:' .. tenant, level) end
+  end
+  if earliest then redis.call('ZADD', tenants, earliest, tenant)
+  else redis.call('ZREM', tenants, tenant) end
+end
+)lua";
+
+// KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job, time and priority
+// for each change. The index of tenants is brought up to date once for each tenant that was touched.
 const redis::Script& ApplyScript() {
-  static const auto* const script = new redis::Script(R"lua(
-local tenants, lease, tag, now = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+  static const auto* const script = new redis::Script(std::string(kPriorities) + R"lua(
+local now = tonumber(ARGV[2])
 local touched, news, due = {}, 0, false
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 5 do
   local kind, tenant, job, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local queue, member = tag .. ':t:' .. tenant, tenant .. ':' .. job
+  local queue, member = queue_of(tenant, job, ARGV[i + 4]), tenant .. ':' .. job
   if kind == 'S' then
     redis.call('ZREM', lease, member)
-    redis.call('ZADD', queue, at, job)
+    wait(tenant, queue, job, at)
     touched[tenant] = true
     due = due or tonumber(at) <= now
   elseif kind == 'A' then
     if not redis.call('ZSCORE', lease, member) then
       local known = redis.call('ZSCORE', queue, job)
       if not known or tonumber(known) > tonumber(at) then
-        redis.call('ZADD', queue, at, job)
+        wait(tenant, queue, job, at)
         touched[tenant] = true
         if not known then news = news + 1 end
         due = due or tonumber(at) <= now
@@ -45,13 +96,10 @@ for i = 5, #ARGV, 4 do
   else
     redis.call('ZREM', lease, member)
     if redis.call('ZREM', queue, job) == 1 then touched[tenant] = true end
+    if some then redis.call('HDEL', prio, member) end
   end
 end
-for tenant in pairs(touched) do
-  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
-  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
-  else redis.call('ZREM', tenants, tenant) end
-end
+for tenant in pairs(touched) do index(tenant) end
 if due then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return news
 )lua");
@@ -61,15 +109,14 @@ return news
 // KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many. Leases that have ended go back
 // first. Two rounds: equal shares, then what shares have left over.
 const redis::Script& PopScript() {
-  static const auto* const script = new redis::Script(R"lua(
-local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
+  static const auto* const script = new redis::Script(std::string(kPriorities) + R"lua(
 local now, lease_end, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local touched, expired = {}, redis.call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, 500)
 for _, member in ipairs(expired) do
   local tenant, job = string.match(member, '^(%d+):(%d+)$')
   redis.call('ZREM', lease, member)
   if tenant then
-    redis.call('ZADD', tag .. ':t:' .. tenant, now, job)
+    wait(tenant, queue_of(tenant, job, '0'), job, now)
     redis.call('ZADD', tenants, 'LT', now, tenant)
   end
 end
@@ -78,10 +125,10 @@ local result = {#expired}
 for round = 1, 2 do
   local share = round == 1 and math.max(1, math.floor(wanted / math.max(1, #ready))) or wanted
   for _, tenant in ipairs(ready) do
-    if wanted > 0 then
-      local queue = tag .. ':t:' .. tenant
-      local jobs = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0,
-                              math.min(share, wanted))
+    local left = math.min(share, wanted)
+    for _, queue in ipairs(left > 0 and queues_of(tenant) or {}) do
+      local jobs = left > 0 and
+        redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, left) or {}
       if #jobs > 0 then
         redis.call('ZREM', queue, unpack(jobs))
         local leases = {}
@@ -92,17 +139,14 @@ for round = 1, 2 do
           result[#result + 1] = job
         end
         redis.call('ZADD', lease, unpack(leases))
+        left = left - #jobs
         wanted = wanted - #jobs
         touched[tenant] = true
       end
     end
   end
 end
-for tenant in pairs(touched) do
-  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
-  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
-  else redis.call('ZREM', tenants, tenant) end
-end
+for tenant in pairs(touched) do index(tenant) end
 return result
 )lua");
   return *script;
@@ -173,6 +217,7 @@ Task<absl::StatusOr<int>> Schedule::Apply(std::vector<Change> changes, absl::Tim
     args.push_back(absl::StrCat(change.job.tenant.value()));
     args.push_back(absl::StrCat(change.job.job.value()));
     args.push_back(DueMillis(change.at));
+    args.push_back(absl::StrCat(change.priority));
   }
   std::vector<Task<absl::StatusOr<Reply>>> calls;
   for (auto& [shard, args] : args_by_shard) {

@@ -45,6 +45,11 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   }
   options.policy.jitter_percent = queue.retry_jitter_percent();
   options.policy.delay_warning = absl::Seconds(queue.delay_warning_seconds());
+  options.limits.messages = queue.max_messages();
+  options.limits.octets = queue.max_octets();
+  options.limits.tenant_messages = queue.tenant_max_messages();
+  options.limits.tenant_octets = queue.tenant_max_octets();
+  if (queue.max_hold_seconds() > 0) options.max_hold = absl::Seconds(queue.max_hold_seconds());
   if (queue.expiry_seconds() > 0) options.policy.expiry = absl::Seconds(queue.expiry_seconds());
   return options;
 }
