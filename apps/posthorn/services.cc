@@ -82,7 +82,8 @@ absl::StatusOr<std::unique_ptr<rpc::Server>> Listen(const Config& config,
   rpc::ServerOptions options;
   options.listen = {config.rpc().listen()};
   options.tls = InternalTls(config);
-  absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(services, std::move(options));
+  absl::StatusOr<std::unique_ptr<rpc::Server>> server =
+      rpc::Server::Start(services, std::move(options));
   if (!server.ok()) {
     return absl::FailedPreconditionError(
         absl::StrCat("rpc.listen: ", std::string(server.status().message())));
@@ -281,15 +282,15 @@ absl::Status RunDelivery(const Config& config) {
   if (!set.ok()) return set;
   absl::StatusOr<ServiceProcess> process = BeginService(config);
   if (!process.ok()) return process.status();
-  const std::shared_ptr<grpc::Channel> mailbox =
-      ConnectTo(config.rpc().mailbox(), config);
-  const std::shared_ptr<grpc::Channel> queue =
-      ConnectTo(config.rpc().queue(), config);
+  const std::shared_ptr<grpc::Channel> mailbox = ConnectTo(config.rpc().mailbox(), config);
+  const std::shared_ptr<grpc::Channel> queue = ConnectTo(config.rpc().queue(), config);
   absl::StatusOr<std::unique_ptr<delivery::DeliveryServer>> delivery =
       delivery::DeliveryServer::Start(config, queue, mailbox, process->token);
   if (!delivery.ok()) return delivery.status();
   process->http->Serve([queue, mailbox] {
-    if (!rpc::IsConnected(*queue)) return absl::UnavailableError("not connected to the queue service");
+    if (!rpc::IsConnected(*queue)) {
+      return absl::UnavailableError("not connected to the queue service");
+    }
     if (!rpc::IsConnected(*mailbox)) {
       return absl::UnavailableError("not connected to the mailbox service");
     }
