@@ -112,6 +112,10 @@ class MemoryStream final : public Stream {
   }
 
   const TlsInfo& tls() const override { return tls_; }
+  std::vector<TlsBinding> TlsBindings() const override {
+    if (!tls_.active) return {};
+    return {TlsBinding("tls-exporter", "memory")};
+  }
   const PeerAddress& peer() const override { return peer_; }
   const PeerAddress& local() const override { return local_; }
 

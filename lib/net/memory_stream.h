@@ -10,7 +10,8 @@
 namespace posthorn::net {
 
 // Two connected ends in memory, for unit tests on one executor. Either end may set its peer
-// address; StartTls marks TLS as active without any cryptography.
+// address; StartTls marks TLS as active without any cryptography,
+// and the binding "tls-exporter" of each connection is "memory".
 struct MemoryPipe {
   std::unique_ptr<Stream> server;
   std::unique_ptr<Stream> client;

@@ -110,6 +110,9 @@ class SocketStream final : public Stream {
     co_return status;
   }
 
+  std::vector<TlsBinding> TlsBindings() const override {
+    return tls_ == nullptr ? std::vector<TlsBinding>() : tls_->Bindings();
+  }
   const TlsInfo& tls() const override { return tls_info_; }
   const PeerAddress& peer() const override { return peer_; }
   const PeerAddress& local() const override { return local_; }

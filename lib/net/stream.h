@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +17,15 @@ namespace posthorn::net {
 // A certificate and key for the server side, or trust for the client side. Shared by all streams;
 // reloading swaps what new handshakes use. Thread-safe. Defined in tls.h.
 class TlsContext;
+
+// What ties a protocol above to one TLS connection, so that nobody in the middle can pass it on
+// (RFC 5056).
+struct TlsBinding {
+  TlsBinding(std::string type_in, std::string data_in)
+      : type(std::move(type_in)), data(std::move(data_in)) {}
+  std::string type;  // "tls-exporter" (RFC 9266), "tls-server-end-point" (RFC 5929)
+  std::string data;
+};
 
 struct TlsInfo {
   bool active = false;
@@ -56,6 +67,10 @@ class Stream {
                                             absl::Duration timeout) = 0;
 
   virtual const TlsInfo& tls() const = 0;
+  // Server side: what the connection can be bound by, computed anew at each call. tls-exporter needs
+  // TLS 1.3, tls-server-end-point a certificate whose signature has one hash function. None without
+  // TLS.
+  virtual std::vector<TlsBinding> TlsBindings() const = 0;
   virtual const PeerAddress& peer() const = 0;
   virtual const PeerAddress& local() const = 0;
 

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -62,6 +63,8 @@ class TlsSession {
   // To be sent as soon as possible.
   std::string& output() { return output_; }
   TlsInfo info() const;
+  // Of the server side, after the handshake; see Stream::TlsBindings.
+  std::vector<TlsBinding> Bindings() const;
 
  private:
   friend struct TlsBio;

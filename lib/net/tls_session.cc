@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -189,6 +190,37 @@ TlsInfo TlsSession::info() const {
     if (name != nullptr) info.server_name = name;
   }
   return info;
+}
+
+std::vector<TlsBinding> TlsSession::Bindings() const {
+  std::vector<TlsBinding> bindings;
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  unsigned char exported[32];
+  // Below TLS 1.3 the exporter is unique only with extensions that cannot be taken for granted
+  // (RFC 9266 section 4.2).
+  if (SSL_version(ssl_) >= TLS1_3_VERSION &&
+      SSL_export_keying_material(ssl_, exported, sizeof(exported), kLabel.data(), kLabel.size(),
+                                 nullptr, 0, 1) == 1) {
+    bindings.emplace_back("tls-exporter",
+                          std::string(reinterpret_cast<char*>(exported), sizeof(exported)));
+  }
+  // The hash of the certificate's own signature, but none older than SHA-256 (RFC 5929 section 4.1).
+  const X509* const certificate = SSL_get_certificate(ssl_);
+  int digest_id = NID_undef;
+  if (certificate != nullptr &&
+      OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest_id, nullptr) == 1 &&
+      digest_id != NID_undef) {
+    const bool old = digest_id == NID_md5 || digest_id == NID_sha1;
+    const EVP_MD* const digest = old ? EVP_sha256() : EVP_get_digestbynid(digest_id);
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    if (digest != nullptr && X509_digest(certificate, digest, hash, &size) == 1) {
+      bindings.emplace_back("tls-server-end-point",
+                            std::string(reinterpret_cast<char*>(hash), size));
+    }
+  }
+  ERR_clear_error();
+  return bindings;
 }
 
 }  // namespace posthorn::net

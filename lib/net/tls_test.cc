@@ -88,6 +88,13 @@ TEST_F(TlsTest, BothSidesShakeHandsAndExchangeLargeData) {
   ASSERT_TRUE(outcome.server.ok()) << outcome.server;
   EXPECT_TRUE(pair_.server->tls().active);
   EXPECT_EQ(pair_.server->tls().version, "TLSv1.3");
+  // Both sides could have computed it; another connection has another.
+  const std::vector<TlsBinding> bindings = pair_.server->TlsBindings();
+  ASSERT_EQ(bindings.size(), 2u);
+  EXPECT_EQ(bindings[0].type, "tls-exporter");
+  EXPECT_EQ(bindings[0].data.size(), 32u);
+  EXPECT_EQ(bindings[1].type, "tls-server-end-point");
+  EXPECT_EQ(bindings[1].data.size(), 32u);
   EXPECT_EQ(pair_.server->tls().server_name, "mx.example");
   EXPECT_FALSE(pair_.client->tls().cipher.empty());
 
