@@ -183,6 +183,27 @@ Task<absl::StatusOr<Reply>> Client::Command(std::vector<std::string> args) {
   co_return co_await done;
 }
 
+Task<std::vector<absl::StatusOr<Reply>>> Client::Commands(
+    std::vector<std::vector<std::string>> commands) {
+  const std::shared_ptr<Impl> impl = impl_;
+  const auto done = std::make_unique<OneShot<Answer>[]>(commands.size());
+  std::vector<absl::Status> submitted;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    submitted.push_back(impl->Submit(FormatCommand(commands[i]), &done[i]));
+  }
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    if (!submitted[i].ok()) {
+      answers.push_back(submitted[i]);
+      continue;
+    }
+    OneShot<Answer>& one = done[i];
+    Answer answer = co_await one;
+    answers.push_back(std::move(answer));
+  }
+  co_return answers;
+}
+
 Task<absl::StatusOr<Reply>> Client::Run(const Script& script, std::vector<std::string> keys,
                                         std::vector<std::string> args) {
   std::vector<std::string> command;

@@ -59,6 +59,9 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   Task<absl::StatusOr<Reply>> Command(std::vector<std::string> args);
+  // Several commands as one pipeline: they may run between those of others, not at once. An answer
+  // each.
+  Task<std::vector<absl::StatusOr<Reply>>> Commands(std::vector<std::vector<std::string>> commands);
   // The script must outlive the call.
   Task<absl::StatusOr<Reply>> Run(const Script& script, std::vector<std::string> keys,
                                   std::vector<std::string> args);

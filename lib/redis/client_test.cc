@@ -11,33 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "lib/base/failure.h"
+#include "lib/redis/redis_test_support.h"
 #include "tests/support/redis_fixture.h"
 
 namespace posthorn::redis {
 namespace {
-
-template <typename T>
-Task<void> Fulfil(Task<T> task, std::promise<T>& promise) {
-  promise.set_value(co_await std::move(task));
-}
-
-// Runs `task` on `loop` and waits for its value.
-template <typename T>
-T RunOn(net::EventLoop& loop, Task<T> task) {
-  std::promise<T> promise;
-  Spawn(loop, Fulfil(std::move(task), promise));
-  return promise.get_future().get();
-}
-
-template <typename Condition>
-bool Eventually(Condition condition) {
-  const absl::Time until = absl::Now() + absl::Seconds(20);
-  while (absl::Now() < until) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  return false;
-}
 
 bool Pings(net::EventLoop& loop, Client& client) {
   return RunOn(loop, client.Command({"PING"})).ok();
@@ -51,6 +29,22 @@ TEST(RedisClientTest, RunsCommands) {
   EXPECT_EQ(RunOn(caller, client.Command({"SET", "k", value}))->text, "OK");
   EXPECT_EQ(RunOn(caller, client.Command({"GET", "k"}))->text, value);
   EXPECT_TRUE(RunOn(caller, client.Command({"GET", "none"}))->is_nil());
+}
+
+TEST(RedisClientTest, SeveralCommandsHaveAnAnswerEach) {
+  testing::RedisServer server;
+  net::EventLoop loop;
+  Client client(loop, Options(server.address(), ""));
+  const std::vector<absl::StatusOr<Reply>> replies =
+      RunOn(loop, client.Commands({{"SET", "k", "v"}, {"NOSUCHCOMMAND"}, {"GET", "k"}}));
+  ASSERT_EQ(replies.size(), 3u);
+  EXPECT_TRUE(replies[0].ok());
+  EXPECT_FALSE(replies[1].ok());
+  EXPECT_EQ(replies[2]->text, "v");
+  server.Kill();
+  ASSERT_TRUE(Eventually([&] { return !client.connected(); }));
+  EXPECT_EQ(FailureOf(RunOn(loop, client.Commands({{"PING"}}))[0].status()),
+            Failure::kUnavailable);
 }
 
 TEST(RedisClientTest, RefusedCommandIsAnErrorAndTheConnectionGoesOn) {
