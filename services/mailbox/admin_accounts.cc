@@ -6,6 +6,7 @@
 #include "lib/base/failure.h"
 #include "services/mailbox/address.h"
 #include "services/mailbox/admin_store.h"
+#include "services/mailbox/password_hash.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -16,8 +17,9 @@ using postgres::Result;
 using postgres::Transaction;
 
 constexpr char kInsertAccount[] =
-    "INSERT INTO directory.account (tenant_id, account_id, password_hash)"
-    " VALUES ($1, nextval('directory.id'), $2) RETURNING account_id";
+    "INSERT INTO directory.account (tenant_id, account_id, password_hash, scram_salt,"
+    " scram_iterations, scram_stored_key, scram_server_key)"
+    " VALUES ($1, nextval('directory.id'), $2, $3, $4, $5, $6) RETURNING account_id";
 constexpr char kInsertAccountAddress[] =
     "INSERT INTO directory.address (tenant_id, address, domain, account_id)"
     " VALUES ($1, $2, $3, $4) ON CONFLICT (address) DO NOTHING";
@@ -27,7 +29,7 @@ constexpr char kCreateMailboxes[] =
     " '{\\\\Drafts,\\\\Sent,\\\\Junk,\\\\Trash,\\\\Archive}')";
 #define POSTHORN_ACCOUNT_COLUMNS                                                              \
   "SELECT d.tenant_id, d.account_id, d.address, m.quota_bytes, m.used_bytes, m.messages,"     \
-  " c.disabled, c.created_at FROM directory.address d"                                        \
+  " c.disabled, c.created_at, c.app_passwords_required FROM directory.address d"              \
   " JOIN directory.account c ON c.tenant_id = d.tenant_id AND c.account_id = d.account_id"    \
   " JOIN mailbox.account m ON m.tenant_id = d.tenant_id AND m.account_id = d.account_id "
 constexpr char kSelectAccount[] =
@@ -38,9 +40,13 @@ constexpr char kSelectAccounts[] =
 constexpr char kDeleteMail[] = "SELECT mailbox.delete_account($1, $2)";
 constexpr char kDeleteAccount[] =
     "DELETE FROM directory.account WHERE tenant_id = $1 AND account_id = $2";
+// Without keys (a hash of another system) the salt stays, for the application passwords.
 constexpr char kSetPassword[] =
-    "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1"
+    "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1,"
+    " scram_salt = coalesce($4, scram_salt), scram_iterations = coalesce($5, scram_iterations),"
+    " scram_stored_key = $6, scram_server_key = $7"
     " WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kLookupScram[] = "SELECT salt, iterations FROM lookup.scram($1, $2)";
 constexpr char kInsertAlias[] =
     "INSERT INTO directory.address (tenant_id, address, domain, targets) VALUES ($1, $2, $3, $4)"
     " RETURNING created_at";
@@ -73,6 +79,7 @@ AccountRecord AccountOf(const Result& r, int row) {
   record.messages = static_cast<std::uint64_t>(r.Int(row, 5));
   record.disabled = r.Bool(row, 6);
   record.created_at = r.Time(row, 7);
+  record.app_passwords_required = r.Bool(row, 8);
   return record;
 }
 
@@ -92,10 +99,24 @@ absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account) {
   return address;
 }
 
+// Salt, count and the two keys; NULL where there are none.
+void AddScram(const PasswordRecord& record, Params& params) {
+  const bool none = record.keys.stored_key.empty();
+  const auto bytes = [none](const std::string& octets) {
+    return none ? std::nullopt : std::make_optional(postgres::Bytes(octets));
+  };
+  params.Add(bytes(record.scram.salt));
+  params.Add(none ? std::nullopt : std::make_optional(record.scram.iterations));
+  params.Add(bytes(record.keys.stored_key));
+  params.Add(bytes(record.keys.server_key));
+}
+
 // kAlreadyExists leaves the transaction as it was.
 absl::Status Insert(Transaction& transaction, TenantId tenant, const DirectoryAddress& address,
-                    const std::string& hash, std::uint64_t quota) {
-  absl::StatusOr<Result> id = transaction.Exec(kInsertAccount, Params::Of(tenant, hash));
+                    const PasswordRecord& password, std::uint64_t quota) {
+  Params params = Params::Of(tenant, password.hash);
+  AddScram(password, params);
+  absl::StatusOr<Result> id = transaction.Exec(kInsertAccount, params);
   if (!id.ok()) return id.status();
   const AccountId account(id->Int(0, 0));
   absl::StatusOr<Result> row =
@@ -115,29 +136,53 @@ absl::Status Insert(Transaction& transaction, TenantId tenant, const DirectoryAd
 }  // namespace
 
 Task<absl::StatusOr<AccountRecord>> AdminStore::AddAccount(NewAccount account) {
-  std::vector<std::string> hashes(1);
-  if (!account.password.empty()) {
-    absl::StatusOr<std::string> hashed = co_await passwords_.Hash(account.password);
-    if (!hashed.ok()) co_return hashed.status();
-    hashes[0] = *std::move(hashed);
-  }
+  absl::StatusOr<PasswordRecord> password = co_await PreparePassword(account);
+  if (!password.ok()) co_return password.status();
+  std::vector<PasswordRecord> passwords;
+  passwords.push_back(*std::move(password));
   std::vector<NewAccount> accounts(1, account);
   std::vector<absl::Status> statuses(1);
   absl::StatusOr<std::vector<absl::Status>> added =
-      co_await ImportAccounts(accounts, std::move(hashes), std::move(statuses));
+      co_await ImportAccounts(accounts, std::move(passwords), std::move(statuses));
   if (!added.ok()) co_return added.status();
   if (!added->front().ok()) co_return added->front();
   absl::StatusOr<AccountRecord> record = co_await GetAccount(account.address);
   co_return record;
 }
 
-Task<absl::StatusOr<std::string>> AdminStore::HashPassword(std::string password) {
-  absl::StatusOr<std::string> hash = co_await passwords_.Hash(std::move(password));
-  co_return hash;
+Task<absl::StatusOr<PasswordRecord>> AdminStore::PreparePassword(NewAccount account) {
+  PasswordRecord record;
+  if (!account.password_hash.empty()) {
+    if (!account.password.empty()) {
+      co_return MakeFailure(Failure::kInvalidArgument, "either a password or its hash");
+    }
+    absl::StatusOr<std::string> hash = ParsePasswordHash(account.password_hash);
+    if (!hash.ok()) co_return hash.status();
+    record.hash = *std::move(hash);
+    co_return record;
+  }
+  if (account.password.empty()) co_return record;
+  absl::StatusOr<ScramParameters> parameters = co_await FindScramParameters(account.address);
+  if (!parameters.ok()) co_return parameters.status();
+  absl::StatusOr<PasswordRecord> made =
+      co_await passwords_.Make(std::move(account.password), *std::move(parameters));
+  co_return made;
+}
+
+Task<absl::StatusOr<ScramParameters>> AdminStore::FindScramParameters(std::string address) {
+  absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(address);
+  if (!parsed.ok()) co_return parsed.status();
+  const std::string name = parsed->ToString();
+  Params params = Params::Of(name, ScramParameters::kIterations);
+  absl::StatusOr<Result> row =
+      co_await database_.Query(std::vector<TenantId>(), kLookupScram, std::move(params));
+  if (!row.ok()) co_return row.status();
+  if (row->empty()) co_return absl::InternalError("posthorn.secret has no scram_salt");
+  co_return ScramParameters(row->Text(0, 0), static_cast<int>(row->Int(0, 1)));
 }
 
 Task<absl::StatusOr<std::vector<absl::Status>>> AdminStore::ImportAccounts(
-    const std::vector<NewAccount>& accounts, std::vector<std::string> hashes,
+    const std::vector<NewAccount>& accounts, std::vector<PasswordRecord> passwords,
     std::vector<absl::Status> statuses) {
   std::vector<DirectoryAddress> addresses(accounts.size());
   std::map<std::string, absl::StatusOr<TenantId>> domains;
@@ -164,8 +209,8 @@ Task<absl::StatusOr<std::vector<absl::Status>>> AdminStore::ImportAccounts(
     std::vector<absl::Status> results = statuses;
     for (std::size_t i = 0; i < accounts.size(); ++i) {
       if (!results[i].ok()) continue;
-      results[i] = Insert(transaction, *domains.at(addresses[i].domain), addresses[i], hashes[i],
-                          accounts[i].quota_bytes);
+      results[i] = Insert(transaction, *domains.at(addresses[i].domain), addresses[i],
+                          passwords[i], accounts[i].quota_bytes);
       // Anything but a taken address has ended the transaction.
       if (!results[i].ok() && FailureOf(results[i]) != Failure::kAlreadyExists) return results[i];
     }
@@ -224,12 +269,33 @@ Task<absl::Status> AdminStore::RemoveAccount(std::string address) {
 }
 
 Task<absl::Status> AdminStore::SetPassword(std::string address, std::string password) {
+  absl::StatusOr<AccountRecord> record = co_await GetAccount(std::move(address));
+  if (!record.ok()) co_return record.status();
+  absl::StatusOr<ScramParameters> parameters = co_await FindScramParameters(record->address);
+  if (!parameters.ok()) co_return parameters.status();
+  absl::StatusOr<PasswordRecord> made =
+      co_await passwords_.Make(std::move(password), *std::move(parameters));
+  if (!made.ok()) co_return made.status();
+  absl::Status stored = co_await StorePassword(record->account, *std::move(made));
+  co_return stored;
+}
+
+Task<absl::Status> AdminStore::SetPasswordHash(std::string address, std::string hash) {
+  absl::StatusOr<std::string> parsed = ParsePasswordHash(hash);
+  if (!parsed.ok()) co_return parsed.status();
   absl::StatusOr<Account> account = co_await FindAccount(std::move(address));
   if (!account.ok()) co_return account.status();
-  absl::StatusOr<std::string> hash = co_await passwords_.Hash(std::move(password));
-  if (!hash.ok()) co_return hash.status();
-  absl::StatusOr<Result> row = co_await database_.QueryFor(
-      account->tenant, kSetPassword, Params::Of(account->tenant, account->account, *hash));
+  PasswordRecord record;
+  record.hash = *std::move(parsed);
+  absl::Status stored = co_await StorePassword(*account, std::move(record));
+  co_return stored;
+}
+
+Task<absl::Status> AdminStore::StorePassword(Account account, PasswordRecord record) {
+  Params params = Params::Of(account.tenant, account.account, record.hash);
+  AddScram(record, params);
+  absl::StatusOr<Result> row =
+      co_await database_.QueryFor(account.tenant, kSetPassword, std::move(params));
   co_return row.status();
 }
 

@@ -44,6 +44,16 @@ void ToProto(AccountRecord record, pb::Account* out) {
   out->set_messages(record.messages);
   out->set_disabled(record.disabled);
   out->set_created_at(absl::ToUnixSeconds(record.created_at));
+  out->set_app_passwords_required(record.app_passwords_required);
+}
+
+void ToProto(AppPasswordRecord record, pb::AppPassword* out) {
+  out->set_app_password_id(record.id);
+  out->set_account(std::move(record.account));
+  out->set_description(std::move(record.description));
+  for (std::string& service : record.services) out->add_services(std::move(service));
+  out->set_created_at(absl::ToUnixSeconds(record.created_at));
+  out->set_last_used_at(absl::ToUnixSeconds(record.last_used_at));
 }
 
 void ToProto(AliasRecord record, pb::Alias* out) {
@@ -100,6 +110,11 @@ class AdminService final : public pb::Admin::CallbackService {
   POSTHORN_UNARY(RemoveAccount, RemoveAccountResponse)
   POSTHORN_UNARY(SetPassword, SetPasswordResponse)
   POSTHORN_UNARY(ImportAccounts, ImportAccountsResponse)
+  POSTHORN_UNARY(RequireAppPasswords, Account)
+  POSTHORN_UNARY(AddAppPassword, AddAppPasswordResponse)
+  POSTHORN_UNARY(ListAppPasswords, ListAppPasswordsResponse)
+  POSTHORN_UNARY(GetAppPassword, AppPassword)
+  POSTHORN_UNARY(RemoveAppPassword, RemoveAppPasswordResponse)
   POSTHORN_UNARY(AddAlias, Alias)
   POSTHORN_UNARY(ListAliases, ListAliasesResponse)
   POSTHORN_UNARY(GetAlias, Alias)
@@ -155,7 +170,8 @@ class AdminService final : public pb::Admin::CallbackService {
   }
 
   Task<absl::Status> Run(const pb::AddAccountRequest& request, pb::Account& response) {
-    NewAccount account(request.address(), request.password(), request.quota_bytes());
+    NewAccount account(request.address(), request.password(), request.quota_bytes(),
+                       request.password_hash());
     absl::StatusOr<AccountRecord> record = co_await store_.AddAccount(std::move(account));
     co_return Answer(std::move(record), &response);
   }
@@ -175,7 +191,48 @@ class AdminService final : public pb::Admin::CallbackService {
     co_return status;
   }
   Task<absl::Status> Run(const pb::SetPasswordRequest& request, pb::SetPasswordResponse&) {
-    absl::Status status = co_await store_.SetPassword(request.address(), request.password());
+    if (request.password_hash().empty()) {
+      absl::Status status = co_await store_.SetPassword(request.address(), request.password());
+      co_return status;
+    }
+    if (!request.password().empty()) {
+      co_return MakeFailure(Failure::kInvalidArgument, "either a password or its hash");
+    }
+    absl::Status status =
+        co_await store_.SetPasswordHash(request.address(), request.password_hash());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::RequireAppPasswordsRequest& request, pb::Account& response) {
+    absl::StatusOr<AccountRecord> record =
+        co_await store_.RequireAppPasswords(request.address(), request.required());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::AddAppPasswordRequest& request,
+                         pb::AddAppPasswordResponse& response) {
+    std::vector<std::string> services(request.services().begin(), request.services().end());
+    absl::StatusOr<std::pair<AppPasswordRecord, std::string>> added =
+        co_await store_.AddAppPassword(request.account(), request.description(),
+                                       std::move(services));
+    if (!added.ok()) co_return added.status();
+    ToProto(std::move(added->first), response.mutable_app_password());
+    response.set_secret(std::move(added->second));
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Run(const pb::ListAppPasswordsRequest& request,
+                         pb::ListAppPasswordsResponse& response) {
+    absl::StatusOr<std::vector<AppPasswordRecord>> records =
+        co_await store_.ListAppPasswords(request.account());
+    co_return AnswerAll(std::move(records), response.mutable_app_passwords());
+  }
+  Task<absl::Status> Run(const pb::GetAppPasswordRequest& request, pb::AppPassword& response) {
+    absl::StatusOr<AppPasswordRecord> record =
+        co_await store_.GetAppPassword(request.app_password_id());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveAppPasswordRequest& request,
+                         pb::RemoveAppPasswordResponse&) {
+    absl::Status status = co_await store_.RemoveAppPassword(request.app_password_id());
     co_return status;
   }
 
@@ -186,18 +243,19 @@ class AdminService final : public pb::Admin::CallbackService {
     }
     std::vector<NewAccount> accounts;
     for (const pb::AddAccountRequest& account : request.accounts()) {
-      accounts.emplace_back(account.address(), account.password(), account.quota_bytes());
+      accounts.emplace_back(account.address(), account.password(), account.quota_bytes(),
+                            account.password_hash());
     }
-    std::vector<std::string> hashes(accounts.size());
+    std::vector<PasswordRecord> passwords(accounts.size());
     std::vector<absl::Status> statuses(accounts.size());
     std::size_t next = 0;
     std::vector<Task<void>> tasks;
     for (int i = 0; i < kImportWidth; ++i) {
-      tasks.push_back(HashAll(accounts, hashes, statuses, next));
+      tasks.push_back(HashAll(accounts, passwords, statuses, next));
     }
     co_await WhenAll(std::move(tasks));
     absl::StatusOr<std::vector<absl::Status>> imported =
-        co_await store_.ImportAccounts(accounts, std::move(hashes), std::move(statuses));
+        co_await store_.ImportAccounts(accounts, std::move(passwords), std::move(statuses));
     if (!imported.ok()) co_return imported.status();
     for (std::size_t i = 0; i < accounts.size(); ++i) {
       pb::ImportResult* result = response.add_results();
@@ -209,16 +267,16 @@ class AdminService final : public pb::Admin::CallbackService {
   }
 
   // One of several that share the work, all on one executor.
-  Task<void> HashAll(const std::vector<NewAccount>& accounts, std::vector<std::string>& hashes,
+  Task<void> HashAll(const std::vector<NewAccount>& accounts,
+                     std::vector<PasswordRecord>& passwords,
                      std::vector<absl::Status>& statuses, std::size_t& next) {
     while (next < accounts.size()) {
       const std::size_t i = next++;
-      if (accounts[i].password.empty()) continue;
-      absl::StatusOr<std::string> hash = co_await store_.HashPassword(accounts[i].password);
-      if (hash.ok()) {
-        hashes[i] = *std::move(hash);
+      absl::StatusOr<PasswordRecord> made = co_await store_.PreparePassword(accounts[i]);
+      if (made.ok()) {
+        passwords[i] = *std::move(made);
       } else {
-        statuses[i] = hash.status();
+        statuses[i] = made.status();
       }
     }
   }

@@ -35,6 +35,7 @@ struct AccountRecord {
   std::uint64_t messages = 0;
   bool disabled = false;
   absl::Time created_at;
+  bool app_passwords_required = false;
 };
 struct AliasRecord {
   TenantId tenant;
@@ -49,13 +50,26 @@ struct KeyRecord {
   std::string description;
   absl::Time created_at;
 };
+struct AppPasswordRecord {
+  std::int64_t id = 0;
+  std::string account;  // its address
+  std::string description;
+  std::vector<std::string> services;  // "smtp", "imap", "pop3"
+  absl::Time created_at;
+  absl::Time last_used_at = absl::UnixEpoch();  // the epoch: never
+};
 struct NewAccount {
   NewAccount() = default;
-  NewAccount(std::string address_in, std::string password_in, std::uint64_t quota_in)
-      : address(std::move(address_in)), password(std::move(password_in)), quota_bytes(quota_in) {}
+  NewAccount(std::string address_in, std::string password_in, std::uint64_t quota_in,
+             std::string password_hash_in = {})
+      : address(std::move(address_in)),
+        password(std::move(password_in)),
+        quota_bytes(quota_in),
+        password_hash(std::move(password_hash_in)) {}
   std::string address;
-  std::string password;  // empty: nobody can log in
+  std::string password;  // both empty: nobody can log in
   std::uint64_t quota_bytes = 0;
+  std::string password_hash;  // instead of the password: made by another system (password_hash.h)
 };
 // A page of a list: at most `limit` records (0: 1,000) after the name or address `after`.
 struct Page {
@@ -92,13 +106,24 @@ class AdminStore {
   Task<absl::StatusOr<AccountRecord>> GetAccount(std::string address);
   Task<absl::Status> RemoveAccount(std::string address);
   Task<absl::Status> SetPassword(std::string address, std::string password);
-  // For ImportAccounts; see Passwords::Hash.
-  Task<absl::StatusOr<std::string>> HashPassword(std::string password);
-  // Adds those with an OK status, all in one transaction, with the hashes given (empty: nobody can
-  // log in); answers a status each. `accounts` outlives the task.
+  // A hash of another system, until the next login replaces it; see ParsePasswordHash.
+  Task<absl::Status> SetPasswordHash(std::string address, std::string hash);
+  // For ImportAccounts: of the account's password or hash; see Passwords::Make.
+  Task<absl::StatusOr<PasswordRecord>> PreparePassword(NewAccount account);
+  // Adds those with an OK status, all in one transaction, with the passwords given (empty: nobody
+  // can log in); answers a status each. `accounts` outlives the task.
   Task<absl::StatusOr<std::vector<absl::Status>>> ImportAccounts(
-      const std::vector<NewAccount>& accounts, std::vector<std::string> hashes,
+      const std::vector<NewAccount>& accounts, std::vector<PasswordRecord> passwords,
       std::vector<absl::Status> statuses);
+
+  // admin_app_passwords.cc. The secret is shown once. Without services it is good for all.
+  static constexpr std::int64_t kMaxAppPasswords = 100;  // of an account
+  Task<absl::StatusOr<AccountRecord>> RequireAppPasswords(std::string address, bool required);
+  Task<absl::StatusOr<std::pair<AppPasswordRecord, std::string>>> AddAppPassword(
+      std::string address, std::string description, std::vector<std::string> services);
+  Task<absl::StatusOr<std::vector<AppPasswordRecord>>> ListAppPasswords(std::string address);
+  Task<absl::StatusOr<AppPasswordRecord>> GetAppPassword(std::int64_t id);
+  Task<absl::Status> RemoveAppPassword(std::int64_t id);
 
   Task<absl::StatusOr<AliasRecord>> AddAlias(std::string address, std::vector<std::string> targets);
   Task<absl::StatusOr<std::vector<AliasRecord>>> ListAliases(std::string domain, Page page);
@@ -121,6 +146,9 @@ class AdminStore {
   Task<absl::StatusOr<std::vector<TenantId>>> TenantsForDomain(std::string domain);
   Task<absl::StatusOr<std::int64_t>> NextId();
   Task<absl::StatusOr<Account>> FindAccount(std::string address);
+  Task<absl::StatusOr<ScramParameters>> FindScramParameters(std::string address);
+  Task<absl::Status> StorePassword(Account account, PasswordRecord record);
+  Task<absl::StatusOr<Account>> OwnerOfAppPassword(std::int64_t id);
 
   postgres::Database& database_;
   Passwords& passwords_;

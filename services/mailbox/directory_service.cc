@@ -21,6 +21,12 @@ pb::ResolveResponse::Kind KindOf(Resolution::Kind kind) {
   return pb::ResolveResponse::KIND_UNSPECIFIED;
 }
 
+void ToProto(Login login, pb::AuthenticateResponse* out) {
+  out->set_tenant_id(login.account.tenant.value());
+  out->set_account_id(login.account.account.value());
+  out->set_address(std::move(login.address));
+}
+
 class DirectoryService final : public pb::Directory::CallbackService {
  public:
   DirectoryService(ServiceContext context, DirectoryStore& store)
@@ -35,6 +41,21 @@ class DirectoryService final : public pb::Directory::CallbackService {
                                          const pb::AuthenticateRequest* request,
                                          pb::AuthenticateResponse* response) override {
     return Run(call, RunAuthenticate(request, response));
+  }
+  grpc::ServerUnaryReactor* GetScramParameters(grpc::CallbackServerContext* call,
+                                               const pb::GetScramParametersRequest* request,
+                                               pb::GetScramParametersResponse* response) override {
+    return Run(call, RunGetScramParameters(request, response));
+  }
+  grpc::ServerUnaryReactor* AuthenticateScram(grpc::CallbackServerContext* call,
+                                              const pb::AuthenticateScramRequest* request,
+                                              pb::AuthenticateScramResponse* response) override {
+    return Run(call, RunAuthenticateScram(request, response));
+  }
+  grpc::ServerUnaryReactor* AuthenticateIdentity(grpc::CallbackServerContext* call,
+                                                 const pb::AuthenticateIdentityRequest* request,
+                                                 pb::AuthenticateResponse* response) override {
+    return Run(call, RunAuthenticateIdentity(request, response));
   }
   grpc::ServerUnaryReactor* AuthenticateKey(grpc::CallbackServerContext* call,
                                             const pb::AuthenticateKeyRequest* request,
@@ -76,12 +97,38 @@ class DirectoryService final : public pb::Directory::CallbackService {
 
   Task<absl::Status> RunAuthenticate(const pb::AuthenticateRequest* request,
                                      pb::AuthenticateResponse* response) {
-    absl::StatusOr<Login> login =
-        co_await store_.Authenticate(request->login(), request->password());
+    absl::StatusOr<Login> login = co_await store_.Authenticate(
+        request->login(), request->password(), request->service());
     if (!login.ok()) co_return login.status();
-    response->set_tenant_id(login->account.tenant.value());
-    response->set_account_id(login->account.account.value());
-    response->set_address(std::move(login->address));
+    ToProto(*std::move(login), response);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunGetScramParameters(const pb::GetScramParametersRequest* request,
+                                           pb::GetScramParametersResponse* response) {
+    absl::StatusOr<ScramParameters> parameters =
+        co_await store_.GetScramParameters(request->login());
+    if (!parameters.ok()) co_return parameters.status();
+    response->set_salt(std::move(parameters->salt));
+    response->set_iterations(parameters->iterations);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunAuthenticateScram(const pb::AuthenticateScramRequest* request,
+                                          pb::AuthenticateScramResponse* response) {
+    absl::StatusOr<ScramLogin> login = co_await store_.AuthenticateScram(
+        request->login(), request->auth_message(), request->proof(), request->service());
+    if (!login.ok()) co_return login.status();
+    ToProto(std::move(login->login), response->mutable_login());
+    response->set_server_signature(std::move(login->server_signature));
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunAuthenticateIdentity(const pb::AuthenticateIdentityRequest* request,
+                                             pb::AuthenticateResponse* response) {
+    absl::StatusOr<Login> login = co_await store_.AuthenticateIdentity(request->login());
+    if (!login.ok()) co_return login.status();
+    ToProto(*std::move(login), response);
     co_return absl::OkStatus();
   }
 

@@ -16,10 +16,6 @@ using postgres::Result;
 
 constexpr char kLookupAddress[] =
     "SELECT tenant_id, address, account_id, targets, disabled FROM lookup.address($1, $2)";
-constexpr char kLookupLogin[] =
-    "SELECT tenant_id, account_id, password_hash, credential_version, disabled"
-    " FROM lookup.login($1)";
-constexpr char kLookupKey[] = "SELECT tenant_id, key_id FROM lookup.api_key($1)";
 constexpr char kLookupTenant[] = "SELECT lookup.tenant($1)";
 constexpr char kOwnsAddress[] =
     "SELECT 1 FROM directory.address a WHERE a.tenant_id = $1 AND a.address = ANY ($3)"
@@ -129,46 +125,6 @@ Task<absl::StatusOr<Resolution>> DirectoryStore::Resolve(std::string address) {
     co_return resolution;
   }
   co_return MakeFailure(Failure::kMailLoop);
-}
-
-Task<absl::StatusOr<Login>> DirectoryStore::Authenticate(std::string login, std::string password) {
-  absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(login);
-  Login result;
-  std::string hash;
-  std::int64_t version = 0;
-  bool disabled = false;
-  if (parsed.ok()) {
-    result.address = parsed->ToString();
-    Params params = Params::Of(result.address);
-    absl::StatusOr<Result> row =
-        co_await database_.Query(std::vector<TenantId>(), kLookupLogin, std::move(params));
-    if (!row.ok()) co_return row.status();
-    if (!row->empty()) {
-      result.account = Account(TenantId(row->Int(0, 0)), AccountId(row->Int(0, 1)));
-      hash = row->Text(0, 2);
-      version = row->Int(0, 3);
-      disabled = row->Bool(0, 4);
-    }
-  }
-  absl::Status checked = co_await passwords_.Check(result.account.account, version, std::move(hash),
-                                                   std::move(password));
-  if (!checked.ok()) co_return checked;
-  if (disabled) co_return MakeFailure(Failure::kAuthenticationFailed);
-  co_return result;
-}
-
-Task<absl::StatusOr<KeyLogin>> DirectoryStore::AuthenticateKey(std::string key) {
-  // The key is random and long: a lookup by its hash tells nothing by its time.
-  const std::string hash = HashApiKey(key);
-  Params params = Params::Of(postgres::Bytes(hash));
-  absl::StatusOr<Result> row =
-      co_await database_.Query(std::vector<TenantId>(), kLookupKey, std::move(params));
-  if (!row.ok()) co_return row.status();
-  if (row->empty()) co_return MakeFailure(Failure::kAuthenticationFailed);
-  KeyLogin login;
-  login.tenant = TenantId(row->Int(0, 0));
-  login.key = KeyId(row->Int(0, 1));
-  co_return login;
 }
 
 Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string address) {

@@ -32,6 +32,11 @@ struct Login {
   std::string address;  // canonical form
 };
 
+struct ScramLogin {
+  Login login;
+  std::string server_signature;
+};
+
 struct KeyLogin {
   TenantId tenant;
   KeyId key;
@@ -52,8 +57,20 @@ class DirectoryStore {
   // mail.
   Task<absl::StatusOr<Resolution>> Resolve(std::string address);
 
-  // kAuthenticationFailed for whatever is wrong, after the same time; kAuthenticationBusy.
-  Task<absl::StatusOr<Login>> Authenticate(std::string login, std::string password);
+  // Logins (directory_logins.cc). kAuthenticationFailed for whatever is wrong; kAuthenticationBusy.
+  // `service` is "smtp", "imap" or "pop3": application passwords are good for some.
+  //
+  // The password of the account, or an application password. A wrong password and an unknown name
+  // take the same time. A hash of another system is replaced by ours once it has matched.
+  Task<absl::StatusOr<Login>> Authenticate(std::string login, std::string password,
+                                           std::string service);
+  // For SCRAM (RFC 5802): what a client is told of a name, whether somebody has it or not, and the
+  // check of its proof.
+  Task<absl::StatusOr<ScramParameters>> GetScramParameters(std::string login);
+  Task<absl::StatusOr<ScramLogin>> AuthenticateScram(std::string login, std::string auth_message,
+                                                     std::string proof, std::string service);
+  // For somebody whose identity a token has proven.
+  Task<absl::StatusOr<Login>> AuthenticateIdentity(std::string login);
   Task<absl::StatusOr<KeyLogin>> AuthenticateKey(std::string key);
 
   // May the account send as `address`: its own addresses and the aliases that lead to it directly,
@@ -65,6 +82,16 @@ class DirectoryStore {
   Task<absl::StatusOr<TenantId>> FindTenant(std::string name);
 
  private:
+  struct Credentials;  // directory_logins.cc
+  Task<absl::StatusOr<Credentials>> FindCredentials(std::string login);
+  // Whether an application password of the account is `password`.
+  Task<absl::StatusOr<bool>> CheckAppPassword(Account account, std::string password,
+                                              std::string service);
+  // The time of use of an application password, kept to some minutes.
+  Task<void> NoteUse(Account account, std::int64_t app_password);
+  // Gives the account our own hash and SCRAM keys of a password that has matched.
+  Task<void> Renew(Credentials credentials, std::string password);
+
   postgres::Database& database_;
   Passwords& passwords_;
 };

@@ -79,7 +79,7 @@ TEST_F(DirectoryTest, FollowsAliasesWithoutLoopingAndOncePerAccount) {
 TEST_F(DirectoryTest, ChecksPasswordsAndForgetsOldOnesAtOnce) {
   ASSERT_TRUE(loop.Run(admin.SetPassword("alice@one.test", "first secret")).ok());
   for (int i = 0; i < 2; ++i) {  // the second time from memory
-    absl::StatusOr<Login> login = loop.Run(directory.Authenticate("Alice@one.test", "first secret"));
+    absl::StatusOr<Login> login = loop.Run(directory.Authenticate("Alice@one.test", "first secret", "imap"));
     ASSERT_TRUE(login.ok()) << login.status();
     EXPECT_EQ(login->account.account, alice.account);
     EXPECT_EQ(login->address, "alice@one.test");
@@ -87,14 +87,14 @@ TEST_F(DirectoryTest, ChecksPasswordsAndForgetsOldOnesAtOnce) {
   for (const auto& [name, password] : std::vector<std::pair<std::string, std::string>>{
            {"alice@one.test", "wrong"}, {"alice@one.test", ""}, {"nobody@one.test", "first secret"},
            {"bob@one.test", ""}, {"bob@one.test", "first secret"}, {"garbage", "x"}}) {
-    EXPECT_EQ(FailureOf(loop.Run(directory.Authenticate(name, password)).status()),
+    EXPECT_EQ(FailureOf(loop.Run(directory.Authenticate(name, password, "imap")).status()),
               Failure::kAuthenticationFailed) << name;
   }
   ASSERT_TRUE(loop.Run(admin.SetPassword("alice@one.test", "second secret")).ok());
-  EXPECT_FALSE(loop.Run(directory.Authenticate("alice@one.test", "first secret")).ok());
-  EXPECT_TRUE(loop.Run(directory.Authenticate("alice@one.test", "second secret")).ok());
+  EXPECT_FALSE(loop.Run(directory.Authenticate("alice@one.test", "first secret", "imap")).ok());
+  EXPECT_TRUE(loop.Run(directory.Authenticate("alice@one.test", "second secret", "imap")).ok());
   Superuser("UPDATE directory.account SET disabled = true");
-  EXPECT_FALSE(loop.Run(directory.Authenticate("alice@one.test", "second secret")).ok());
+  EXPECT_FALSE(loop.Run(directory.Authenticate("alice@one.test", "second secret", "imap")).ok());
 }
 
 TEST_F(DirectoryTest, KeysLetInUntilTheyAreRemoved) {
@@ -150,7 +150,7 @@ TEST_F(DirectoryTest, ImportsInOneTransactionAndReportsWhatExists) {
   accounts.emplace_back("new@one.test", "", 0);
   accounts.emplace_back("x@nowhere.test", "", 0);
   accounts.emplace_back("broken", "", 0);
-  auto statuses = loop.Run(admin.ImportAccounts(accounts, std::vector<std::string>(5),
+  auto statuses = loop.Run(admin.ImportAccounts(accounts, std::vector<PasswordRecord>(5),
                                                 std::vector<absl::Status>(5)));
   ASSERT_TRUE(statuses.ok()) << statuses.status();
   EXPECT_TRUE((*statuses)[0].ok());

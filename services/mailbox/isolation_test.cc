@@ -13,6 +13,7 @@ class IsolationTest : public StoreTest {
     StoreTest::SetUp();
     carol = AddAccount("two", "two.test", "carol@two.test");
     DeliverTo(alice, "Subject: secret\r\n\r\nsecret\r\n");
+    ASSERT_TRUE(loop.Run(admin.AddAppPassword("alice@one.test", "laptop", {})).ok());
     ASSERT_TRUE(loop.Run(store.AcquirePopLock(alice, "0123456789abcdef", absl::Minutes(1))).ok());
   }
 
@@ -22,7 +23,8 @@ class IsolationTest : public StoreTest {
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         " AND n.nspname NOT LIKE 'pg\\_%' AND format('%I.%I', n.nspname, c.relname)"
-        " <> 'posthorn.migration' ORDER BY 1");
+        // These belong to the platform, not to a tenant.
+        " NOT IN ('posthorn.migration', 'posthorn.secret') ORDER BY 1");
     std::vector<std::string> tables;
     for (int i = 0; i < rows.rows(); ++i) tables.push_back(rows.Text(i, 0));
     return tables;
@@ -83,6 +85,20 @@ TEST_F(IsolationTest, RolesOwnNothingAndCannotBypass) {
       "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner"
       " WHERE r.rolname LIKE 'posthorn\\_%'");
   EXPECT_EQ(owned.Int(0, 0), 0);
+}
+
+TEST_F(IsolationTest, SecretsOfThePlatformAreForLookupsOnly) {
+  postgres::ConnectionOptions options = ConnectionFor(url);
+  absl::StatusOr<std::unique_ptr<postgres::Connection>> connection =
+      postgres::Connection::Open(options);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  EXPECT_FALSE((*connection)->Exec("SELECT value FROM posthorn.secret").ok());
+  EXPECT_TRUE((*connection)->Exec("SELECT salt FROM lookup.scram('x@y.test', 4096)").ok());
+  // What is looked up without a tenant is a login, not a list of them.
+  absl::StatusOr<postgres::Result> other =
+      (*connection)->Exec("SELECT * FROM lookup.credentials('%@one.test')");
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE(other->empty());
 }
 
 TEST_F(IsolationTest, AnotherTenantsIdsReadAsNotFound) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/base/one_shot.h"
+#include "services/mailbox/password_hash.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -25,6 +26,11 @@ constexpr absl::Duration kRemember = absl::Minutes(5);
 constexpr std::size_t kMaxRemembered = 100000;
 // Waiting longer than this many checks a thread makes clients time out: better to say so.
 constexpr std::size_t kMaxWaitingPerThread = 50;
+
+// Without what is easily taken for something else.
+constexpr std::string_view kEasyLetters = "abcdefghjkmnpqrstuvwxyz23456789";
+constexpr std::size_t kGroups = 6;
+constexpr std::size_t kGroupSize = 4;
 
 std::string HashNow(const std::string& password) {
   char hash[crypto_pwhash_STRBYTES];
@@ -125,16 +131,23 @@ Passwords::Passwords(int threads, const Clock& clock)
 
 Passwords::~Passwords() = default;
 
-Task<absl::StatusOr<std::string>> Passwords::Hash(std::string password) {
+Task<absl::StatusOr<PasswordRecord>> Passwords::Make(std::string password,
+                                                     ScramParameters parameters) {
   if (password.empty() || password.size() > kMaxPasswordOctets) {
     co_return MakeFailure(Failure::kInvalidArgument, "a password has 1 to 1024 octets");
   }
-  OneShot<std::string> done;
-  const bool accepted = impl_->Submit([&] { done.Set(HashNow(password)); });
+  PasswordRecord record;
+  record.scram = std::move(parameters);
+  OneShot<bool> done;
+  const bool accepted = impl_->Submit([&] {
+    record.hash = HashNow(sasl::PreparePassword(password));
+    record.keys = sasl::MakeScramKeys(password, record.scram.salt, record.scram.iterations);
+    done.Set(true);
+  });
   if (!accepted) co_return MakeFailure(Failure::kAuthenticationBusy);
-  std::string hash = co_await done;
-  if (hash.empty()) co_return MakeFailure(Failure::kAuthenticationBusy);
-  co_return hash;
+  co_await done;
+  if (record.hash.empty()) co_return MakeFailure(Failure::kAuthenticationBusy);
+  co_return record;
 }
 
 Task<absl::Status> Passwords::Check(AccountId account, std::int64_t credential_version,
@@ -146,7 +159,10 @@ Task<absl::Status> Passwords::Check(AccountId account, std::int64_t credential_v
   const std::string& against = known ? hash : impl_->decoy;
   OneShot<bool> done;
   const bool accepted = impl_->Submit([&] {
-    done.Set(crypto_pwhash_str_verify(against.c_str(), password.data(), password.size()) == 0);
+    const std::string prepared = sasl::PreparePassword(password);
+    // Other systems hash what was typed.
+    done.Set(VerifyPasswordHash(against, prepared) ||
+             (prepared != password && VerifyPasswordHash(against, password)));
   });
   if (!accepted) co_return MakeFailure(Failure::kAuthenticationBusy);
   const bool matches = co_await done;
@@ -169,6 +185,29 @@ std::string HashApiKey(std::string_view key) {
   crypto_hash_sha256(reinterpret_cast<unsigned char*>(hash.data()),
                      reinterpret_cast<const unsigned char*>(key.data()), key.size());
   return hash;
+}
+
+std::string NewAppPassword() {
+  std::string password;
+  for (std::size_t group = 0; group < kGroups; ++group) {
+    if (group > 0) password += '-';
+    for (std::size_t i = 0; i < kGroupSize; ++i) {
+      password += kEasyLetters[randombytes_uniform(kEasyLetters.size())];
+    }
+  }
+  return password;
+}
+
+bool LooksLikeAppPassword(std::string_view password) {
+  if (password.size() != kGroups * (kGroupSize + 1) - 1) return false;
+  for (std::size_t i = 0; i < password.size(); ++i) {
+    const bool separator = i % (kGroupSize + 1) == kGroupSize;
+    if (separator ? password[i] != '-'
+                  : kEasyLetters.find(password[i]) == std::string_view::npos) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace posthorn::mailbox
