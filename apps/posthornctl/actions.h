@@ -30,6 +30,9 @@ absl::Status ListAccounts(Session& session, const std::string& domain);
 absl::Status ShowAccount(Session& session, const std::string& address);
 absl::Status RemoveAccount(Session& session, const std::string& address);
 absl::Status SetPassword(Session& session, const std::string& address);
+// What standard input has is the hash of another system.
+absl::Status SetPasswordHash(Session& session, const std::string& address);
+absl::Status RequireAppPasswords(Session& session, const std::string& address, bool required);
 // Errors of single rows go to standard error, and make the whole an error in the end.
 absl::Status ImportAccounts(Session& session, const std::string& file);
 
@@ -43,6 +46,16 @@ absl::Status AddKey(Session& session, const std::string& tenant, const std::stri
 absl::Status ListKeys(Session& session, const std::string& tenant);
 absl::Status ShowKey(Session& session, std::int64_t id);
 absl::Status RemoveKey(Session& session, std::int64_t id);
+
+// login_actions.cc
+absl::Status AddAppPassword(Session& session, const std::string& account,
+                            const std::string& description,
+                            const std::vector<std::string>& services);
+absl::Status ListAppPasswords(Session& session, const std::string& account);
+absl::Status ShowAppPassword(Session& session, std::int64_t id);
+absl::Status RemoveAppPassword(Session& session, std::int64_t id);
+absl::Status ListLockouts(Session& session);
+absl::Status ClearLockout(Session& session, const std::string& subject);
 
 // Which queued messages; all conditions that are given hold.
 struct QueueSelection {

@@ -14,6 +14,9 @@ struct Arguments {
   std::string domain;
   std::string description;
   std::vector<std::string> targets;
+  std::vector<std::string> services;
+  std::string required;
+  bool hash = false;
   std::uint64_t quota = 0;
   std::int64_t id = 0;
   QueueSelection selection;
@@ -109,10 +112,26 @@ void AddAccountCommands(Commands& c) {
   c.NameOf(c.Verb(noun, "remove", "Remove an account with all its mail",
                   [](Session& s, const Arguments& a) { return RemoveAccount(s, a.name); }),
            "ADDRESS");
-  c.NameOf(c.Verb(noun, "password", "Set a password, read from standard input",
-                  [](Session& s, const Arguments& a) { return SetPassword(s, a.name); }),
-           "ADDRESS");
-  c.NameOf(c.Verb(noun, "import", "Add the accounts of a CSV file: address,password",
+  CLI::App* password = c.Verb(noun, "password", "Set a password, read from standard input",
+                              [](Session& s, const Arguments& a) {
+                                return a.hash ? SetPasswordHash(s, a.name)
+                                              : SetPassword(s, a.name);
+                              });
+  c.NameOf(password, "ADDRESS");
+  password->add_flag("--hash", c.arguments().hash,
+                     "What is read is the hash of another system: bcrypt, SHA-crypt, yescrypt, "
+                     "Argon2id, {SSHA}");
+  CLI::App* require = c.Verb(noun, "require-app-passwords",
+                             "Let application passwords only into the account, or the own one too",
+                             [](Session& s, const Arguments& a) {
+                               return RequireAppPasswords(s, a.name, a.required == "on");
+                             });
+  c.NameOf(require, "ADDRESS");
+  require->add_option("STATE", c.arguments().required, "on or off")
+      ->required()
+      ->check(CLI::IsMember({"on", "off"}));
+  c.NameOf(c.Verb(noun, "import",
+                  "Add the accounts of a CSV file: address,password[,password_hash]",
                   [](Session& s, const Arguments& a) { return ImportAccounts(s, a.name); }),
            "FILE");
 }
@@ -156,6 +175,37 @@ void AddKeyCommands(Commands& c) {
   CLI::App* remove = c.Verb(noun, "remove", "Remove a key: it is refused from now on",
                             [](Session& s, const Arguments& a) { return RemoveKey(s, a.id); });
   remove->add_option("ID", c.arguments().id)->required();
+}
+
+void AddAppPasswordCommands(Commands& c) {
+  CLI::App* noun = c.Noun("app-password", "Passwords for one program each, made here");
+  CLI::App* add = c.Verb(noun, "add", "Make an application password; it is shown once",
+                         [](Session& s, const Arguments& a) {
+                           return AddAppPassword(s, a.name, a.description, a.services);
+                         });
+  c.NameOf(add, "ADDRESS");
+  add->add_option("--description", c.arguments().description, "Which program has it");
+  add->add_option("--service", c.arguments().services,
+                  "What it is good for: smtp, imap, pop3; may be repeated; default: all");
+  c.NameOf(c.Verb(noun, "list", "List the application passwords of an account",
+                  [](Session& s, const Arguments& a) { return ListAppPasswords(s, a.name); }),
+           "ADDRESS");
+  CLI::App* show = c.Verb(noun, "show", "Show an application password",
+                          [](Session& s, const Arguments& a) { return ShowAppPassword(s, a.id); });
+  show->add_option("ID", c.arguments().id)->required();
+  CLI::App* remove =
+      c.Verb(noun, "remove", "Remove an application password: it is refused from now on",
+             [](Session& s, const Arguments& a) { return RemoveAppPassword(s, a.id); });
+  remove->add_option("ID", c.arguments().id)->required();
+}
+
+void AddLockoutCommands(Commands& c) {
+  CLI::App* noun = c.Noun("lockout", "Who is locked out after too many failed logins");
+  c.Verb(noun, "list", "List lock-outs",
+         [](Session& s, const Arguments&) { return ListLockouts(s); });
+  c.NameOf(c.Verb(noun, "clear", "End a lock-out and forget the failures",
+                  [](Session& s, const Arguments& a) { return ClearLockout(s, a.name); }),
+           "SUBJECT");
 }
 
 void AddQueueCommands(Commands& c) {
@@ -219,6 +269,8 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
   AddAccountCommands(commands);
   AddAliasCommands(commands);
   AddKeyCommands(commands);
+  AddAppPasswordCommands(commands);
+  AddLockoutCommands(commands);
   AddQueueCommands(commands);
   commands.Verb(&app, "status", "Say whether the platform answers",
                 [](Session& s, const Arguments&) { return Status(s); });

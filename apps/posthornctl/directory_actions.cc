@@ -37,7 +37,7 @@ Columns<Domain> DomainColumns() {
 }
 
 Columns<Account> AccountColumns() {
-  return {{"ADDRESS", "ID", "MESSAGES", "USED", "QUOTA", "STATE", "CREATED"},
+  return {{"ADDRESS", "ID", "MESSAGES", "USED", "QUOTA", "STATE", "LOGIN", "CREATED"},
           [](const Account& a) {
             return std::vector<std::string>{
                 a.address(),
@@ -46,6 +46,7 @@ Columns<Account> AccountColumns() {
                 FormatOctets(a.used_bytes()),
                 a.quota_bytes() == 0 ? "none" : FormatOctets(a.quota_bytes()),
                 a.disabled() ? "disabled" : "active",
+                a.app_passwords_required() ? "application passwords" : "any",
                 FormatTime(a.created_at())};
           }};
 }
@@ -188,6 +189,23 @@ absl::Status SetPassword(Session& session, const std::string& address) {
               "changed the password of " + address);
 }
 
+absl::Status SetPasswordHash(Session& session, const std::string& address) {
+  absl::StatusOr<std::string> hash = ReadPassword("the hash of " + address);
+  if (!hash.ok()) return hash.status();
+  admin::v1::SetPasswordRequest request;
+  request.set_address(address);
+  request.set_password_hash(*std::move(hash));
+  return Done(session, session.Call(&Stub::SetPassword, request),
+              "changed the password of " + address);
+}
+
+absl::Status RequireAppPasswords(Session& session, const std::string& address, bool required) {
+  admin::v1::RequireAppPasswordsRequest request;
+  request.set_address(address);
+  request.set_required(required);
+  return Show(session, AccountColumns(), session.Call(&Stub::RequireAppPasswords, request));
+}
+
 absl::Status ImportAccounts(Session& session, const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return absl::NotFoundError(absl::StrCat(file, ": cannot be read"));
@@ -206,6 +224,7 @@ absl::Status ImportAccounts(Session& session, const std::string& file) {
       admin::v1::AddAccountRequest& account = *request.add_accounts();
       account.set_address((*accounts)[i].address);
       account.set_password((*accounts)[i].password);
+      account.set_password_hash((*accounts)[i].password_hash);
     }
     const auto response = session.Call(&Stub::ImportAccounts, request, kImportTimeout);
     if (!response.ok()) {

@@ -121,16 +121,19 @@ absl::StatusOr<std::vector<CsvAccount>> ReadAccounts(std::istream& stream) {
           absl::StrCat("line ", line, ": text after a closing quote"));
     }
     if (fields.size() == 1 && fields[0].empty()) continue;
-    if (line == 1 && fields.size() == 2 && fields[0] == "address" && fields[1] == "password") {
+    if (line == 1 && fields.size() >= 2 && fields[0] == "address" && fields[1] == "password") {
       continue;
     }
-    if (fields.size() != 2 || fields[0].empty() || fields[1].empty()) {
+    if (fields.size() == 2) fields.emplace_back();
+    // A password or a hash, not both.
+    if (fields.size() != 3 || fields[0].empty() || fields[1].empty() == fields[2].empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("line ", line, ": must be address,password"));
+          absl::StrCat("line ", line, ": must be address,password or address,,password_hash"));
     }
     CsvAccount account;
     account.address = fields[0];
     account.password = fields[1];
+    account.password_hash = fields[2];
     account.line = line;
     accounts.push_back(std::move(account));
   }

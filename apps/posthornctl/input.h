@@ -17,11 +17,12 @@ absl::StatusOr<std::string> ReadPassword(const std::string& what);
 struct CsvAccount {
   std::string address;
   std::string password;
+  std::string password_hash;  // of another system; one of the two is set
   int line = 0;
 };
 
-// "address,password", with quotes as in RFC 4180. Empty lines and one header line
-// "address,password" are skipped. An error names the line.
+// "address,password" or "address,password,password_hash" with one of the two empty, with quotes as in
+// RFC 4180. Empty lines and one header line of these names are skipped. An error names the line.
 absl::StatusOr<std::vector<CsvAccount>> ReadAccounts(std::istream& stream);
 
 }  // namespace posthorn::ctl

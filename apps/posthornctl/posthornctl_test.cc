@@ -34,14 +34,26 @@ TEST(ReadAccountsTest, ReadsQuotesHeaderEmptyLinesAndCrLf) {
   EXPECT_EQ((*accounts)[3].line, 7);
 }
 
+TEST(ReadAccountsTest, ReadsHashesOfOtherSystems) {
+  const auto accounts = Read(
+      "address,password,password_hash\n"
+      "a@x.example,simple,\n"
+      "b@x.example,,\"{SHA512-CRYPT}$6$rounds=5000,x$y\"\n");
+  ASSERT_TRUE(accounts.ok()) << accounts.status();
+  ASSERT_EQ(accounts->size(), 2u);
+  EXPECT_EQ((*accounts)[0].password, "simple");
+  EXPECT_EQ((*accounts)[1].password, "");
+  EXPECT_EQ((*accounts)[1].password_hash, "{SHA512-CRYPT}$6$rounds=5000,x$y");
+}
+
 TEST(ReadAccountsTest, NamesTheLineThatIsWrong) {
   struct Row {
     const char* text;
     const char* error;
   };
-  for (const Row& row : {Row{"a@x,b\nonly-one\n", "line 2: must be address,password"},
-                         Row{"a,b,c\n", "line 1: must be address,password"},
-                         Row{"a@x,\n", "line 1: must be address,password"},
+  for (const Row& row : {Row{"a@x,b\nonly-one\n", "line 2: must be address,password or address,,password_hash"},
+                         Row{"a,b,c\n", "line 1: must be address,password or address,,password_hash"},
+                         Row{"a@x,\n", "line 1: must be address,password or address,,password_hash"},
                          Row{"a@x,\"open\n", "line 1: a quote is not closed"},
                          Row{"a@x,\"b\"c\n", "line 1: text after a closing quote"}}) {
     const auto accounts = Read(row.text);

@@ -105,6 +105,22 @@ void CheckPair(Checker& checker, const std::string& first_key, const std::string
                   absl::StrCat("must be set too, because ", second_key, " is"));
 }
 
+void CheckAuthentication(Checker& checker, const v1::Authentication& authentication) {
+  const std::string base = "gateway.authentication.";
+  for (int i = 0; i < authentication.exempt_networks_size(); ++i) {
+    const std::string& network = authentication.exempt_networks(i);
+    checker.Require(IsNetwork(network), absl::StrCat(base, "exempt_networks[", i, "]"),
+                    absl::StrCat("must be a network, as in 10.0.0.0/8, not \"", network, "\""));
+  }
+  for (int i = 0; i < authentication.token_issuers_size(); ++i) {
+    const v1::TokenIssuer& issuer = authentication.token_issuers(i);
+    const std::string key = absl::StrCat(base, "token_issuers[", i, "].");
+    checker.Require(!issuer.issuer().empty(), key + "issuer", "must be set");
+    checker.Require(!issuer.audience().empty(), key + "audience", "must be set");
+    checker.Require(!issuer.jwks_file().empty(), key + "jwks_file", "must be a path");
+  }
+}
+
 }  // namespace
 
 absl::Status Check(const v1::Config& config,
@@ -135,6 +151,7 @@ absl::Status Check(const v1::Config& config,
                  {"mx", "submission", "submissions", "lmtp"});
   CheckListeners(checker, "gateway.imap_listeners", gateway.imap_listeners(), {"imap", "imaps"});
   CheckListeners(checker, "gateway.pop3_listeners", gateway.pop3_listeners(), {"pop3", "pop3s"});
+  CheckAuthentication(checker, gateway.authentication());
   checker.Require(IsIpAddress(gateway.api_address()), "gateway.api_address",
                   absl::StrCat("must be an IP address, not \"", gateway.api_address(), "\""));
   checker.Require(IsIpAddress(config.http().address()), "http.address",

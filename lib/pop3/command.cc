@@ -1,7 +1,7 @@
 // Grammar (RFC 2449 section 4, RFC 1939):
 //   command = verb *(1*SP argument) [CR] LF
 //   USER name / PASS string / STAT / LIST [n] / UIDL [n] / RETR n / TOP n n / DELE n / RSET / NOOP /
-//   CAPA / STLS / QUIT
+//   CAPA / STLS / QUIT / AUTH [mechanism [base64 / "="]]      (RFC 5034)
 
 #include "lib/pop3/command.h"
 
@@ -90,6 +90,21 @@ absl::StatusOr<Command> ParseTop(std::string_view arguments) {
   return Command(TopCommand(*number, *lines));
 }
 
+absl::StatusOr<Command> ParseAuth(std::string_view arguments) {
+  TrimLeft(&arguments);
+  TrimRight(&arguments);
+  const std::size_t space = std::min(arguments.find(' '), arguments.size());
+  std::string mechanism(arguments.substr(0, space));
+  for (char& c : mechanism) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  }
+  std::string_view response = arguments.substr(space);
+  TrimLeft(&response);
+  if (response.empty()) return Command(AuthCommand(std::move(mechanism), std::nullopt));
+  if (response.find(' ') != std::string_view::npos) return Syntax("AUTH mechanism [response]");
+  return Command(AuthCommand(std::move(mechanism), std::string(response)));
+}
+
 // In the order of the variant.
 constexpr std::array<Verb, std::variant_size_v<Command>> kVerbs = {{
     {"USER", ParseUser},
@@ -105,6 +120,7 @@ constexpr std::array<Verb, std::variant_size_v<Command>> kVerbs = {{
     {"CAPA", ParsePlain<CapaCommand>},
     {"STLS", ParsePlain<StlsCommand>},
     {"QUIT", ParsePlain<QuitCommand>},
+    {"AUTH", ParseAuth},
 }};
 
 bool IsVerb(std::string_view word, std::string_view verb) {
@@ -142,23 +158,40 @@ void CommandReceiver::Feed(std::string_view bytes) {
   buffer_.append(bytes);
 }
 
-std::optional<absl::StatusOr<Command>> CommandReceiver::Next() {
-  const std::size_t feed = buffer_.find('\n', begin_);
-  if (feed == std::string::npos) {
-    if (buffer_.size() - begin_ > kMaxCommandLine) {
+std::optional<absl::StatusOr<std::string_view>> CommandReceiver::TakeLine(bool auth) {
+  const std::string_view rest = std::string_view(buffer_).substr(begin_);
+  const std::size_t limit =
+      auth || IsVerb(rest.substr(0, 4), "AUTH") ? kMaxAuthLine : kMaxCommandLine;
+  const std::size_t feed = rest.find('\n');
+  if (feed == std::string_view::npos) {
+    if (rest.size() > limit) {
       skipping_ = true;
       begin_ = buffer_.size();
     }
     return std::nullopt;
   }
-  std::string_view line = std::string_view(buffer_).substr(begin_, feed - begin_);
-  begin_ = feed + 1;
+  std::string_view line = rest.substr(0, feed);
+  begin_ += feed + 1;
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  if (skipping_ || line.size() > kMaxCommandLine) {
+  if (skipping_ || line.size() > limit) {
     skipping_ = false;
     return MakeFailure(Failure::kSyntax, "Line too long");
   }
-  return ParseCommand(line);
+  return line;
+}
+
+std::optional<absl::StatusOr<Command>> CommandReceiver::Next() {
+  const std::optional<absl::StatusOr<std::string_view>> line = TakeLine(false);
+  if (!line.has_value()) return std::nullopt;
+  if (!line->ok()) return line->status();
+  return ParseCommand(**line);
+}
+
+std::optional<absl::StatusOr<std::string>> CommandReceiver::NextLine() {
+  const std::optional<absl::StatusOr<std::string_view>> line = TakeLine(true);
+  if (!line.has_value()) return std::nullopt;
+  if (!line->ok()) return line->status();
+  return std::string(**line);
 }
 
 void CommandReceiver::Discard() {

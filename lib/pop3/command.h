@@ -14,6 +14,9 @@ namespace posthorn::pop3 {
 
 // RFC 2449 section 4 allows 255 octets; passwords may be longer.
 inline constexpr std::size_t kMaxCommandLine = 1024;
+// AUTH with an initial response, and the lines of its exchange: tokens are long (RFC 4422 section 5.1
+// leaves the bound to us).
+inline constexpr std::size_t kMaxAuthLine = 24 * 1024;
 
 // Messages are numbered from 1 (RFC 1939 section 5).
 using MessageNumber = std::uint32_t;
@@ -54,10 +57,17 @@ struct NoopCommand {};
 struct CapaCommand {};
 struct StlsCommand {};
 struct QuitCommand {};
+// RFC 5034.
+struct AuthCommand {
+  AuthCommand(std::string mechanism_in, std::optional<std::string> initial_response_in)
+      : mechanism(std::move(mechanism_in)), initial_response(std::move(initial_response_in)) {}
+  std::string mechanism;  // in upper case; empty: which are there?
+  std::optional<std::string> initial_response;  // base64, "=" for an empty one
+};
 
 using Command = std::variant<UserCommand, PassCommand, StatCommand, ListCommand, UidlCommand,
                              RetrCommand, TopCommand, DeleCommand, RsetCommand, NoopCommand,
-                             CapaCommand, StlsCommand, QuitCommand>;
+                             CapaCommand, StlsCommand, QuitCommand, AuthCommand>;
 
 // Parses a line without its line end. Verbs in any case, arguments separated by spaces; what a
 // person types, such as a space at the end, is accepted. kUnknownCommand or kSyntax otherwise.
@@ -67,16 +77,22 @@ absl::StatusOr<Command> ParseCommand(std::string_view line);
 std::string_view VerbOf(const Command& command);
 
 // Cuts what arrives into command lines, ended by CRLF or LF, and parses them. A line over
-// kMaxCommandLine is not kept, and is one kSyntax failure when its end has come.
+// kMaxCommandLine (of AUTH and its exchange: kMaxAuthLine) is not kept, and is one kSyntax failure
+// when its end has come.
 class CommandReceiver {
  public:
   void Feed(std::string_view bytes);
   // nullopt: more octets are needed.
   std::optional<absl::StatusOr<Command>> Next();
+  // The next line as it is, for a response to a challenge.
+  std::optional<absl::StatusOr<std::string>> NextLine();
   // Forgets everything: nothing received in clear text survives STLS (RFC 2595 section 4).
   void Discard();
 
  private:
+  // The next whole line without its end, or kSyntax; `auth` allows long ones in any case.
+  std::optional<absl::StatusOr<std::string_view>> TakeLine(bool auth);
+
   std::string buffer_;
   std::size_t begin_ = 0;  // first octet not yet returned
   bool skipping_ = false;  // inside a line that is too long

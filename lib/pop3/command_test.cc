@@ -25,6 +25,9 @@ std::string Describe(const absl::StatusOr<Command>& parsed) {
   if (const auto* top = std::get_if<TopCommand>(&*parsed)) {
     out += " " + Number(top->message) + " " + std::to_string(top->lines);
   }
+  if (const auto* auth = std::get_if<AuthCommand>(&*parsed)) {
+    out += " [" + auth->mechanism + "] " + auth->initial_response.value_or("none");
+  }
   return out;
 }
 
@@ -67,6 +70,11 @@ constexpr Row kRows[] = {
     {"CAPA", "CAPA"},
     {"STLS", "STLS"},
     {"QUIT", "QUIT"},
+    {"AUTH", "AUTH [] none"},
+    {"auth plain", "AUTH [PLAIN] none"},
+    {"AUTH PLAIN AGEAYg== ", "AUTH [PLAIN] AGEAYg=="},
+    {"AUTH  SCRAM-SHA-256  =", "AUTH [SCRAM-SHA-256] ="},
+    {"AUTH PLAIN AGEA Yg==", "failure syntax"},
     {"", "failure unknown_command"},
     {"APOP a b", "failure unknown_command"},
     {"QUITX", "failure unknown_command"},
@@ -99,6 +107,34 @@ TEST(CommandReceiverTest, DiscardForgets) {
   receiver.Feed("NOOP\r\n");
   EXPECT_EQ(Describe(*receiver.Next()), "NOOP");
   EXPECT_FALSE(receiver.Next().has_value());
+}
+
+TEST(CommandReceiverTest, AuthAndItsExchangeMayBeLong) {
+  const std::string token(20000, 'A');
+  for (const std::size_t size : {std::size_t{1}, std::size_t{1000}, std::size_t{100000}}) {
+    CommandReceiver receiver;
+    const std::string input = "auth XOAUTH2 " + token + "\r\n" + token + "\r\nNOOP\r\n" +
+                              std::string(30000, 'B') + "\r\n*\r\n";
+    std::vector<std::string> got;
+    for (std::size_t i = 0; i < input.size(); i += size) {
+      receiver.Feed(std::string_view(input).substr(i, size));
+      for (;;) {
+        // The responses are the second line and those from the fourth on.
+        if (got.size() == 0 || got.size() == 2) {
+          const auto command = receiver.Next();
+          if (!command) break;
+          got.push_back(Describe(*command));
+        } else {
+          const auto line = receiver.NextLine();
+          if (!line) break;
+          got.push_back(line->ok() ? **line : "failure");
+        }
+      }
+    }
+    EXPECT_EQ(got, (std::vector<std::string>{"AUTH [XOAUTH2] " + token, token, "NOOP", "failure",
+                                             "*"}))
+        << size;
+  }
 }
 
 }  // namespace

@@ -33,6 +33,12 @@ void AppendError(const absl::Status& status, std::string& out) {
   out += "\r\n";
 }
 
+void AppendChallenge(std::string_view challenge, std::string& out) {
+  out += "+ ";
+  out += challenge;
+  out += "\r\n";
+}
+
 void AppendLine(std::string_view line, std::string& out) {
   if (!line.empty() && line.front() == '.') out += '.';
   AppendOneLine(line, out);

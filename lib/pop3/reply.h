@@ -15,6 +15,8 @@ namespace posthorn::pop3 {
 void AppendOk(std::string_view text, std::string& out);
 // "-ERR [CODE] text" with the failure's response code (RFC 2449 section 8, RFC 3206).
 void AppendError(const absl::Status& status, std::string& out);
+// "+ challenge" (RFC 5034 section 4); `challenge` is base64.
+void AppendChallenge(std::string_view challenge, std::string& out);
 // One line of a multi-line reply, dot-stuffed.
 void AppendLine(std::string_view line, std::string& out);
 // ".", the end of a multi-line reply.

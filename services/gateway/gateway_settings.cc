@@ -82,6 +82,46 @@ SendLimits SendLimitsFrom(const Limits& limits) {
   return result;
 }
 
+absl::StatusOr<LoginGuardOptions> LoginGuardOptionsFrom(
+    const config::v1::Authentication& settings) {
+  LoginGuardOptions options;
+  options.delay = absl::Milliseconds(settings.failure_delay_milliseconds());
+  options.maximum_delay = absl::Milliseconds(settings.failure_delay_maximum_milliseconds());
+  options.failures_per_login = settings.failures_per_login();
+  options.failures_per_address = settings.failures_per_address();
+  options.failures_per_network = settings.failures_per_network();
+  options.failures_per_account = settings.failures_per_account();
+  options.window = absl::Seconds(settings.window_seconds());
+  options.lockout = absl::Seconds(settings.lockout_seconds());
+  options.known_network = absl::Hours(24) * settings.known_network_days();
+  for (int i = 0; i < settings.exempt_networks_size(); ++i) {
+    absl::StatusOr<net::IpNetwork> network = net::IpNetwork::Parse(settings.exempt_networks(i));
+    if (!network.ok()) {
+      return MakeFailure(Failure::kInvalidArgument,
+                         absl::StrCat("gateway.authentication.exempt_networks[", i,
+                                      "]: ", network.status().message()));
+    }
+    options.exempt_networks.push_back(*network);
+  }
+  return options;
+}
+
+std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authentication& settings) {
+  std::vector<TokenIssuerOptions> issuers;
+  for (const config::v1::TokenIssuer& issuer : settings.token_issuers()) {
+    TokenIssuerOptions options;
+    options.policy.issuer = issuer.issuer();
+    options.policy.audience = issuer.audience();
+    if (!issuer.account_claim().empty()) options.policy.account_claim = issuer.account_claim();
+    if (issuer.leeway_seconds() > 0) {
+      options.policy.leeway = absl::Seconds(issuer.leeway_seconds());
+    }
+    options.jwks_file = issuer.jwks_file();
+    issuers.push_back(std::move(options));
+  }
+  return issuers;
+}
+
 absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config& config) {
   constexpr char kSection[] = "smtp_listeners";
   std::vector<SmtpListenerOptions> result;

@@ -11,6 +11,8 @@
 #include "services/gateway/api/send_handler.h"
 #include "services/gateway/imap/server.h"
 #include "services/gateway/pop3/server.h"
+#include "services/gateway/session/login_guard.h"
+#include "services/gateway/session/token_issuers.h"
 #include "services/gateway/smtp/server.h"
 
 namespace posthorn::gateway {
@@ -19,6 +21,10 @@ SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
 SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+
+// Errors name the key: a malformed network.
+absl::StatusOr<LoginGuardOptions> LoginGuardOptionsFrom(const config::v1::Authentication& settings);
+std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authentication& settings);
 
 // One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
 // from the first octet without a certificate.

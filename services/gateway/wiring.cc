@@ -11,6 +11,8 @@
 #include "lib/net/listener.h"
 #include "lib/net/staged_body.h"
 #include "lib/net/tls.h"
+#include "lib/redis/client.h"
+#include "lib/redis/lockouts.h"
 #include "lib/rpc/channel.h"
 #include "lib/telemetry/log.h"
 #include "posthorn/config/v1/config.pb.h"
@@ -28,8 +30,11 @@
 #include "services/gateway/hint_subscriber.h"
 #include "services/gateway/imap/server.h"
 #include "services/gateway/pop3/server.h"
+#include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
+#include "services/gateway/session/login_guard.h"
 #include "services/gateway/session/session_registry.h"
+#include "services/gateway/session/token_issuers.h"
 #include "services/gateway/smtp/server.h"
 
 namespace posthorn::gateway {
@@ -68,6 +73,7 @@ struct GatewayServer::Impl {
   ~Impl() { ShutDown(absl::ZeroDuration()); }
 
   absl::Status Build(const Config& config, GatewayDependencies dependencies);
+  absl::Status BuildLogins(const Config& config);
   absl::Status StartApi(const Config& config, net::BoundSocket socket);
   void Listen(const Config& config, BoundSockets sockets);
   template <typename Server, typename Options>
@@ -90,6 +96,12 @@ struct GatewayServer::Impl {
   std::unique_ptr<CommitAcceptor> acceptor;
   std::unique_ptr<ChangeHub> hub;
   std::unique_ptr<HintSubscriber> hints;
+
+  std::unique_ptr<redis::Client> redis;  // null: this process counts alone
+  std::unique_ptr<redis::Lockouts> lockouts;
+  std::unique_ptr<LoginGuard> guard;
+  std::unique_ptr<TokenIssuers> issuers;  // null: no tokens
+  std::unique_ptr<Authenticator> authenticator;
 
   std::vector<SmtpListenerOptions> smtp_options;
   std::vector<ImapListenerOptions> imap_options;
@@ -145,8 +157,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
                                              config.redis().password(), *hub);
   }
 
+  if (absl::Status logins = BuildLogins(config); !logins.ok()) return logins;
+
   SmtpDependencies for_smtp;
   for_smtp.directory = directory.get();
+  for_smtp.authenticator = authenticator.get();
   for_smtp.acceptor = acceptor.get();
   for_smtp.staging = staging.get();
   for_smtp.clock = &clock;
@@ -157,7 +172,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 
   ImapDependencies for_imap;
   for_imap.store = store.get();
-  for_imap.directory = directory.get();
+  for_imap.authenticator = authenticator.get();
   for_imap.hub = hub.get();
   for_imap.clock = &clock;
   for_imap.tls = tls.get();
@@ -166,13 +181,36 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 
   Pop3Dependencies for_pop3;
   for_pop3.store = store.get();
-  for_pop3.directory = directory.get();
+  for_pop3.authenticator = authenticator.get();
   for_pop3.tls = tls.get();
   for_pop3.connections = connections.get();
   pop3 = std::make_unique<Pop3Server>(for_pop3, Pop3LimitsFrom(limits));
 
   send = std::make_unique<SendHandler>(*directory, *acceptor, *staging, clock,
                                        SendLimitsFrom(limits));
+  return absl::OkStatus();
+}
+
+// Who may log in, and who has failed to too often.
+absl::Status GatewayServer::Impl::BuildLogins(const Config& config) {
+  const config::v1::Authentication& settings = config.gateway().authentication();
+  if (!config.redis().address().empty()) {
+    redis = std::make_unique<redis::Client>(
+        loops->at(0), redis::Options(config.redis().address(), config.redis().password()));
+  }
+  redis::LockoutsOptions for_lockouts;
+  for_lockouts.replicas = settings.replicas();
+  lockouts = std::make_unique<redis::Lockouts>(redis.get(), clock, std::move(for_lockouts));
+  absl::StatusOr<LoginGuardOptions> for_guard = LoginGuardOptionsFrom(settings);
+  if (!for_guard.ok()) return for_guard.status();
+  guard = std::make_unique<LoginGuard>(*lockouts, clock, *std::move(for_guard));
+  if (settings.token_issuers_size() > 0) {
+    absl::StatusOr<std::unique_ptr<TokenIssuers>> loaded =
+        TokenIssuers::Load(TokenIssuersFrom(settings), clock);
+    if (!loaded.ok()) return Prefix("gateway.authentication.token_issuers", loaded.status());
+    issuers = *std::move(loaded);
+  }
+  authenticator = std::make_unique<Authenticator>(*directory, *guard, issuers.get());
   return absl::OkStatus();
 }
 
@@ -192,7 +230,8 @@ absl::Status GatewayServer::Impl::StartApi(const Config& config, net::BoundSocke
     options.tls.key_file = config.tls().key_file();
   }
   absl::StatusOr<std::unique_ptr<ApiServer>> server = ApiServer::Start(
-      std::move(socket), std::move(options), *send, dependencies.mailbox, dependencies.queue, *loops);
+      std::move(socket), std::move(options), *send, dependencies.mailbox, dependencies.queue,
+      *lockouts, *loops);
   if (!server.ok()) return Prefix("gateway.api", server.status());
   api = *std::move(server);
   addresses.push_back({"gateway.api_port", "api", gateway.api_address(), api->port()});
@@ -248,6 +287,7 @@ void GatewayServer::Impl::ShutDown(absl::Duration limit) {
     sessions.WaitUntilEmpty(kCutOffLimit);
   }
   hints.reset();
+  if (redis != nullptr) redis->Stop();
   if (hub != nullptr) hub->Stop();
   Retire(std::move(loops));
 }

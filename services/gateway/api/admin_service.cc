@@ -3,11 +3,13 @@
 #include <functional>
 #include <utility>
 
+#include "lib/base/failure.h"
 #include "lib/rpc/client.h"
 
 namespace posthorn::gateway {
 namespace {
 
+constexpr std::size_t kMaxLockouts = 1000;
 // Importing a thousand accounts hashes a thousand passwords.
 constexpr absl::Duration kMaxCall = absl::Minutes(10);
 
@@ -15,11 +17,13 @@ constexpr absl::Duration kMaxCall = absl::Minutes(10);
 
 AdminService::AdminService(std::string admin_token, std::string service_token,
                            const std::shared_ptr<grpc::Channel>& mailbox,
-                           const std::shared_ptr<grpc::Channel>& queue, net::LoopPool& loops)
+                           const std::shared_ptr<grpc::Channel>& queue,
+                           redis::Lockouts& lockouts, net::LoopPool& loops)
     : guard_(std::move(admin_token)),
       service_token_(std::move(service_token)),
       mailbox_(admin::v1::Admin::NewStub(mailbox)),
       queue_(queue::v1::Queue::NewStub(queue)),
+      lockouts_(lockouts),
       loops_(loops) {}
 
 template <typename Stub, typename Base, typename Request, typename Response>
@@ -55,6 +59,40 @@ grpc::ServerUnaryReactor* AdminService::Forward(
 #include "services/gateway/api/admin_methods.inc"
 #undef POSTHORN_ADMIN
 #undef POSTHORN_ADMIN_DIRECTORY_ONLY
+
+grpc::ServerUnaryReactor* AdminService::ListLockouts(grpc::CallbackServerContext* context,
+                                                     const admin::v1::ListLockoutsRequest*,
+                                                     admin::v1::ListLockoutsResponse* response) {
+  return rpc::HandleUnary(context, guard_, loops_.Next(), RunListLockouts(response));
+}
+grpc::ServerUnaryReactor* AdminService::ClearLockout(grpc::CallbackServerContext* context,
+                                                     const admin::v1::ClearLockoutRequest* request,
+                                                     admin::v1::ClearLockoutResponse*) {
+  return rpc::HandleUnary(context, guard_, loops_.Next(), RunClearLockout(request));
+}
+
+Task<absl::Status> AdminService::RunListLockouts(admin::v1::ListLockoutsResponse* response) {
+  absl::StatusOr<std::vector<redis::Lockout>> lockouts = co_await lockouts_.List(kMaxLockouts);
+  if (!lockouts.ok()) co_return lockouts.status();
+  for (redis::Lockout& lockout : *lockouts) {
+    admin::v1::Lockout* out = response->add_lockouts();
+    out->set_subject(std::move(lockout.subject));
+    out->set_failures(lockout.state.failures);
+    out->set_seconds_left(absl::ToInt64Seconds(absl::Ceil(lockout.state.locked_for, absl::Seconds(1))));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> AdminService::RunClearLockout(const admin::v1::ClearLockoutRequest* request) {
+  const std::string subject = request->subject();
+  std::vector<std::string> subjects(1, subject);
+  redis::Lockouts::View view = co_await lockouts_.Look(std::move(subjects), "");
+  if (view.states.front().failures == 0) {
+    co_return MakeFailure(Failure::kNotFound, "no failures are counted for this");
+  }
+  co_await lockouts_.Clear(subject);
+  co_return absl::OkStatus();
+}
 
 grpc::ServerUnaryReactor* AdminService::ListQueue(grpc::CallbackServerContext* context,
                                                   const queue::v1::ListMessagesRequest* request,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/net/event_loop.h"
+#include "lib/redis/lockouts.h"
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"
 #include "posthorn/queue/v1/queue.grpc.pb.h"
@@ -13,12 +14,13 @@ namespace posthorn::gateway {
 
 // posthorn.admin.v1 as administrators call it: checks their token, then forwards with the token of
 // this service. Tenants, domains, accounts, aliases and keys are the mailbox service's, which
-// serves the same interface inside; queued messages are the queue's.
+// serves the same interface inside; queued messages are the queue's, and lock-outs the gateways' own.
 class AdminService final : public admin::v1::Admin::CallbackService {
  public:
   AdminService(std::string admin_token, std::string service_token,
                const std::shared_ptr<grpc::Channel>& mailbox,
-               const std::shared_ptr<grpc::Channel>& queue, net::LoopPool& loops);
+               const std::shared_ptr<grpc::Channel>& queue, redis::Lockouts& lockouts,
+               net::LoopPool& loops);
 
 #define POSTHORN_ADMIN(Method, Request, Response)                               \
   grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context,        \
@@ -40,10 +42,14 @@ class AdminService final : public admin::v1::Admin::CallbackService {
                           void (Base::*method)(grpc::ClientContext*, const Request*, Response*,
                                                std::function<void(grpc::Status)>));
 
+  Task<absl::Status> RunListLockouts(admin::v1::ListLockoutsResponse* response);
+  Task<absl::Status> RunClearLockout(const admin::v1::ClearLockoutRequest* request);
+
   const rpc::TokenGuard guard_;
   const std::string service_token_;
   const std::unique_ptr<admin::v1::Admin::Stub> mailbox_;
   const std::unique_ptr<queue::v1::Queue::Stub> queue_;
+  redis::Lockouts& lockouts_;
   net::LoopPool& loops_;
 };
 

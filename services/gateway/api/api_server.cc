@@ -18,9 +18,9 @@ constexpr std::size_t kMaxMemoryOctets = 512 * 1024 * 1024;
 struct ApiServer::Impl {
   Impl(const ApiOptions& options, SendHandler& send_handler,
        const std::shared_ptr<grpc::Channel>& mailbox, const std::shared_ptr<grpc::Channel>& queue,
-       net::LoopPool& loops)
+       redis::Lockouts& lockouts, net::LoopPool& loops)
       : send(send_handler, loops, !options.tls.empty()),
-        admin(options.admin_token, options.service_token, mailbox, queue, loops) {}
+        admin(options.admin_token, options.service_token, mailbox, queue, lockouts, loops) {}
 
   SendService send;
   AdminService admin;
@@ -31,8 +31,9 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(net::BoundSocket soc
                                                             ApiOptions options, SendHandler& send,
                                                             std::shared_ptr<grpc::Channel> mailbox,
                                                             std::shared_ptr<grpc::Channel> queue,
+                                                            redis::Lockouts& lockouts,
                                                             net::LoopPool& loops) {
-  auto impl = std::make_unique<Impl>(options, send, mailbox, queue, loops);
+  auto impl = std::make_unique<Impl>(options, send, mailbox, queue, lockouts, loops);
   rpc::ServerOptions server_options;
   server_options.socket.emplace(std::move(socket));
   server_options.tls = options.tls;

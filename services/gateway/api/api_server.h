@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "lib/net/event_loop.h"
 #include "lib/net/listener.h"
+#include "lib/redis/lockouts.h"
 #include "lib/rpc/channel.h"
 #include "services/gateway/api/send_handler.h"
 
@@ -25,8 +26,9 @@ struct ApiOptions {
 class ApiServer {
  public:
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(
-      net::BoundSocket socket, ApiOptions options, SendHandler& send, std::shared_ptr<grpc::Channel> mailbox,
-      std::shared_ptr<grpc::Channel> queue, net::LoopPool& loops);
+      net::BoundSocket socket, ApiOptions options, SendHandler& send,
+      std::shared_ptr<grpc::Channel> mailbox, std::shared_ptr<grpc::Channel> queue,
+      redis::Lockouts& lockouts, net::LoopPool& loops);
   ~ApiServer();
 
   int port() const;

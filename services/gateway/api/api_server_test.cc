@@ -78,8 +78,9 @@ class ApiServerTest : public testing::Test {
     options.service_token = kServiceToken;
     auto socket = net::BoundSocket::Bind("127.0.0.1", 0);
     ASSERT_TRUE(socket.ok()) << socket.status();
-    auto server = ApiServer::Start(*std::move(socket), std::move(options), *handler_, inner_->InProcessChannel(),
-                                   inner_->InProcessChannel(), loops_);
+    auto server = ApiServer::Start(*std::move(socket), std::move(options), *handler_,
+                                   inner_->InProcessChannel(), inner_->InProcessChannel(),
+                                   lockouts_, loops_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = rpc::Connect("127.0.0.1:" + std::to_string(server_->port()), rpc::TlsFiles());
@@ -119,6 +120,7 @@ class ApiServerTest : public testing::Test {
   std::unique_ptr<net::StagingArea> staging_;
   FakeAcceptor acceptor_;  // keeps bodies of staging_
   SystemClock clock_;
+  redis::Lockouts lockouts_{nullptr, clock_, redis::LockoutsOptions()};
   std::unique_ptr<SendHandler> handler_;
   InnerAdmin inner_admin_{loops_.at(0)};
   InnerQueue inner_queue_{loops_.at(0)};

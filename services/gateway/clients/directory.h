@@ -62,6 +62,40 @@ struct Login {
   std::string address;  // canonical form
 };
 
+// What a SCRAM client (RFC 5802) is told of a name.
+struct ScramSalt {
+  ScramSalt() = default;
+  ScramSalt(std::string salt_in, int iterations_in)
+      : salt(std::move(salt_in)), iterations(iterations_in) {}
+  std::string salt;
+  int iterations = 0;
+};
+
+// What a SCRAM client proves its password with.
+struct ScramProof {
+  ScramProof() = default;
+  ScramProof(std::string login_in, std::string auth_message_in, std::string proof_in,
+             std::string client_address_in, std::string service_in)
+      : login(std::move(login_in)),
+        auth_message(std::move(auth_message_in)),
+        proof(std::move(proof_in)),
+        client_address(std::move(client_address_in)),
+        service(std::move(service_in)) {}
+  std::string login;
+  std::string auth_message;
+  std::string proof;
+  std::string client_address;
+  std::string service;  // as in Credentials
+};
+
+struct ScramLogin {
+  ScramLogin() = default;
+  ScramLogin(Login login_in, std::string server_signature_in)
+      : login(std::move(login_in)), server_signature(std::move(server_signature_in)) {}
+  Login login;
+  std::string server_signature;  // what proves the server to the client
+};
+
 struct ApiKey {
   ApiKey() = default;
   ApiKey(TenantId tenant_in, KeyId key_in) : tenant(tenant_in), key(key_in) {}
@@ -82,6 +116,14 @@ class Directory {
   // kAuthenticationFailed for a wrong name and a wrong password alike; kAuthenticationBusy when
   // too many checks run at once.
   virtual Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) = 0;
+
+  // Salt and count for a SCRAM login; for a name that nobody has too, and always the same.
+  virtual Task<absl::StatusOr<ScramSalt>> GetScramSalt(std::string login) = 0;
+  // Errors as for Authenticate.
+  virtual Task<absl::StatusOr<ScramLogin>> AuthenticateScram(ScramProof proof) = 0;
+  // Lets in somebody whose identity was proven by a token; its password is not used.
+  // kAuthenticationFailed if there is no such account.
+  virtual Task<absl::StatusOr<Login>> AuthenticateIdentity(Credentials credentials) = 0;
 
   // kAuthenticationFailed for an unknown key.
   virtual Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) = 0;

@@ -45,6 +45,11 @@ absl::StatusOr<Resolution> FromProto(const pb::ResolveResponse& response) {
   return resolution;
 }
 
+Login ToLogin(const pb::AuthenticateResponse& response) {
+  return Login(TenantId(response.tenant_id()), AccountId(response.account_id()),
+               response.address());
+}
+
 class DirectoryClient final : public Directory {
  public:
   DirectoryClient(std::shared_ptr<grpc::Channel> channel, RpcSettings settings, const Clock& clock)
@@ -76,8 +81,45 @@ class DirectoryClient final : public Directory {
         stub_->async(), &Stub::async::Authenticate, std::move(request), options_);
     const absl::StatusOr<pb::AuthenticateResponse> response = co_await std::move(call);
     if (!response.ok()) co_return response.status();
-    co_return Login(TenantId(response->tenant_id()), AccountId(response->account_id()),
-                    response->address());
+    co_return ToLogin(*response);
+  }
+
+  Task<absl::StatusOr<ScramSalt>> GetScramSalt(std::string login) override {
+    pb::GetScramParametersRequest request;
+    request.set_login(std::move(login));
+    Task<absl::StatusOr<pb::GetScramParametersResponse>> call =
+        rpc::Unary<pb::GetScramParametersResponse>(
+            stub_->async(), &Stub::async::GetScramParameters, std::move(request), options_);
+    const absl::StatusOr<pb::GetScramParametersResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return ScramSalt(response->salt(), response->iterations());
+  }
+
+  Task<absl::StatusOr<ScramLogin>> AuthenticateScram(ScramProof proof) override {
+    pb::AuthenticateScramRequest request;
+    request.set_login(std::move(proof.login));
+    request.set_auth_message(std::move(proof.auth_message));
+    request.set_proof(std::move(proof.proof));
+    request.set_client_address(std::move(proof.client_address));
+    request.set_service(std::move(proof.service));
+    Task<absl::StatusOr<pb::AuthenticateScramResponse>> call =
+        rpc::Unary<pb::AuthenticateScramResponse>(stub_->async(), &Stub::async::AuthenticateScram,
+                                                  std::move(request), options_);
+    const absl::StatusOr<pb::AuthenticateScramResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return ScramLogin(ToLogin(response->login()), response->server_signature());
+  }
+
+  Task<absl::StatusOr<Login>> AuthenticateIdentity(Credentials credentials) override {
+    pb::AuthenticateIdentityRequest request;
+    request.set_login(std::move(credentials.login));
+    request.set_client_address(std::move(credentials.client_address));
+    request.set_service(std::move(credentials.service));
+    Task<absl::StatusOr<pb::AuthenticateResponse>> call = rpc::Unary<pb::AuthenticateResponse>(
+        stub_->async(), &Stub::async::AuthenticateIdentity, std::move(request), options_);
+    const absl::StatusOr<pb::AuthenticateResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    co_return ToLogin(*response);
   }
 
   Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) override {

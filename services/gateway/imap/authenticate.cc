@@ -1,20 +1,19 @@
-// RFC 3501 section 6.2.2 with PLAIN (RFC 4616) and an initial response (RFC 4959).
+// RFC 3501 section 6.2.2, with an initial response (RFC 4959). The mechanisms are lib/sasl's.
 #include <utility>
 
+#include "lib/base/failure.h"
 #include "services/gateway/imap/handlers.h"
-#include "services/gateway/session/sasl.h"
 
 namespace posthorn::gateway {
 
-Task<ImapReply> HandleAuthenticatePlain(ImapState& state, std::string response) {
-  const absl::StatusOr<std::string> message = DecodeSaslBase64(response);
-  if (!message.ok()) co_return ImapReply::Failed(message.status());
-  absl::StatusOr<NameAndPassword> who = ParseSaslPlain(*message);
-  if (!who.ok()) co_return ImapReply::Failed(who.status());
-  imap::LoginCommand login;
-  login.user = std::move(who->name);
-  login.password = std::move(who->password);
-  co_return co_await HandleLogin(state, std::move(login));
+ImapReply AfterAuthentication(ImapState& state, Authenticator::Exchange::Outcome outcome) {
+  using Kind = Authenticator::Exchange::Outcome::Kind;
+  if (outcome.kind == Kind::kLoggedIn) {
+    state.login = std::move(outcome.login);
+    return ImapReply::Ok("Logged in", "CAPABILITY " + state.Capabilities());
+  }
+  if (outcome.kind == Kind::kCancelled) return ImapReply::Bad("Authentication cancelled");
+  return ImapReply::Failed(std::move(outcome.status));
 }
 
 }  // namespace posthorn::gateway

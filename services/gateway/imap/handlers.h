@@ -14,10 +14,10 @@
 // message and IDLE exchange more than one line; the shell drives them.
 namespace posthorn::gateway {
 
-// login.cc: for LOGIN and AUTHENTICATE.
+// login.cc
 Task<ImapReply> HandleLogin(ImapState& state, imap::LoginCommand command);
-// authenticate.cc: a PLAIN response in base64.
-Task<ImapReply> HandleAuthenticatePlain(ImapState& state, std::string response);
+// authenticate.cc: the answer once no challenge follows any more.
+ImapReply AfterAuthentication(ImapState& state, Authenticator::Exchange::Outcome outcome);
 
 // id.cc
 ImapReply HandleId(ImapState& state);

@@ -15,6 +15,7 @@
 #include "services/gateway/imap/server.h"
 #include "services/gateway/testing/fake_directory.h"
 #include "services/gateway/testing/fake_mail_store.h"
+#include "services/gateway/testing/test_logins.h"
 
 namespace posthorn::gateway {
 
@@ -66,7 +67,7 @@ class ImapTest : public testing::Test {
                   std::to_string(modseq));
     });
     dependencies_.store = &store_;
-    dependencies_.directory = &directory_;
+    dependencies_.authenticator = &logins_->authenticator;
     dependencies_.hub = &hub_;
     dependencies_.clock = &clock_;
     options_.allow_plaintext_auth_on_loopback = true;
@@ -114,6 +115,7 @@ class ImapTest : public testing::Test {
   FakeClock clock_{absl::UnixEpoch() + absl::Hours(24)};
   FakeMailStore store_;
   FakeDirectory directory_;
+  std::unique_ptr<TestLogins> logins_ = std::make_unique<TestLogins>(directory_, clock_);
   ChangeHub hub_{store_, executor_};
   ImapDependencies dependencies_;
   ImapLimits limits_;

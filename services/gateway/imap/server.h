@@ -12,8 +12,8 @@
 #include "lib/base/task.h"
 #include "lib/net/stream.h"
 #include "services/gateway/change_hub.h"
-#include "services/gateway/clients/directory.h"
 #include "services/gateway/clients/mail_store.h"
+#include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
 
@@ -30,7 +30,6 @@ struct ImapLimits {
   absl::Duration login_timeout = absl::Minutes(3);  // between commands, before a login
   absl::Duration write_timeout = absl::Minutes(5);
   absl::Duration idle_keepalive = absl::Minutes(2);  // "* OK Still here" during IDLE
-  absl::Duration failed_login_delay = absl::Seconds(1);
 };
 
 struct ImapListenerOptions {
@@ -41,7 +40,7 @@ struct ImapListenerOptions {
 // What every session needs. All of it outlives the server.
 struct ImapDependencies {
   MailStore* store = nullptr;
-  Directory* directory = nullptr;
+  Authenticator* authenticator = nullptr;
   ChangeHub* hub = nullptr;
   const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered

@@ -344,21 +344,25 @@ Task<ImapReply> ImapSession::Handle(imap::AuthenticateCommand command) {
   if (!state_.MayAuthenticate()) {
     co_return ImapReply::Failed(MakeFailure(Failure::kEncryptionRequired));
   }
-  if (command.mechanism != "PLAIN") {
+  AuthenticationPeer peer(state_.stream, "imap");
+  const std::unique_ptr<Authenticator::Exchange> exchange = Authenticator::Exchange::Make(
+      *state_.dependencies.authenticator, std::move(peer), command.mechanism);
+  if (exchange == nullptr) {
     co_return ImapReply::No("Unsupported authentication mechanism", "CANNOT");
   }
-  if (!command.response) {
-    imap::AppendContinuation("", state_.out);
+  using Outcome = Authenticator::Exchange::Outcome;
+  Outcome outcome = co_await exchange->Start(std::move(command.response));
+  while (outcome.kind == Outcome::Kind::kChallenge) {
+    imap::AppendContinuation(outcome.challenge, state_.out);
     imap::Received line = co_await ReadLine();
     if (over_) co_return ImapReply::Broken();
     if (auto* failure = std::get_if<imap::CommandFailure>(&line)) {
       co_return ImapReply::Failed(failure->status);
     }
-    command.response = std::move(std::get<imap::RawLine>(line).text);
-    if (*command.response == "*") co_return ImapReply::Bad("Authentication cancelled");
+    std::string response = std::move(std::get<imap::RawLine>(line).text);
+    outcome = co_await exchange->OnLine(std::move(response));
   }
-  std::string response = *std::move(command.response);
-  ImapReply reply = co_await HandleAuthenticatePlain(state_, std::move(response));
+  ImapReply reply = AfterAuthentication(state_, std::move(outcome));
   if (state_.login) receiver_.SetLiteralLimit(state_.limits.literal_octets);
   co_return reply;
 }

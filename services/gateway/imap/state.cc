@@ -26,7 +26,11 @@ std::string ImapState::Capabilities() const {
     return text + " CHILDREN UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE";
   }
   if (!stream.tls().active && dependencies.tls != nullptr) text += " STARTTLS";
-  text += MayAuthenticate() ? " AUTH=PLAIN" : " LOGINDISABLED";
+  if (!MayAuthenticate()) return text + " LOGINDISABLED";
+  for (const std::string_view name : dependencies.authenticator->Offered(stream)) {
+    text += " AUTH=";
+    text += name;
+  }
   return text;
 }
 

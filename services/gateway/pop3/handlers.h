@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_POP3_HANDLERS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -33,6 +34,7 @@ struct Pop3State {
 
   Pop3Phase phase = Pop3Phase::kAuthorization;
   std::string user;  // from USER, until PASS
+  std::unique_ptr<Authenticator::Exchange> auth;  // while AUTH is under way: the next line is its
   int errors = 0;
   int login_failures = 0;
 
@@ -62,6 +64,8 @@ struct Pop3Reply {
 };
 Pop3Reply OkReply(std::string_view text);
 Pop3Reply ErrorReply(const absl::Status& status);
+// A challenge of AUTH in base64 (RFC 5034 section 4).
+Pop3Reply ChallengeReply(std::string_view challenge);
 
 // The table of commands: checks the phase, runs the handler, counts errors. `state` belongs to the
 // session that owns this coroutine.
@@ -70,6 +74,12 @@ Task<Pop3Reply> RunCommand(pop3::Command command, Pop3State& state);
 // The handlers: one a verb. login.cc:
 Task<Pop3Reply> HandleUser(pop3::UserCommand command, Pop3State& state);
 Task<Pop3Reply> HandlePass(pop3::PassCommand command, Pop3State& state);
+// auth.cc
+Task<Pop3Reply> HandleAuth(pop3::AuthCommand command, Pop3State& state);
+// A line of the exchange that AUTH began.
+Task<Pop3Reply> HandleAuthResponse(std::string line, Pop3State& state);
+// login.cc: what follows a successful login (the lock, the maildrop), or a refused one.
+Task<Pop3Reply> EnterMaildrop(absl::StatusOr<Login> login, Pop3State& state);
 // session_commands.cc:
 Pop3Reply HandleCapa(const Pop3State& state);
 Pop3Reply HandleStls(Pop3State& state);

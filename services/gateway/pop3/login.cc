@@ -35,17 +35,16 @@ Task<Pop3Reply> HandlePass(pop3::PassCommand command, Pop3State& state) {
   if (state.user.empty()) {
     co_return ErrorReply(MakeFailure(Failure::kBadSequence, "USER first"));
   }
-  Credentials credentials(std::exchange(state.user, std::string()), std::move(command.password),
-                          state.stream.peer().ip, "pop3");
-  const std::string name = credentials.login;
-  absl::StatusOr<Login> login = co_await state.deps.directory->Authenticate(std::move(credentials));
+  AuthenticationPeer peer(state.stream, "pop3");
+  std::string name = std::exchange(state.user, std::string());
+  absl::StatusOr<Login> login = co_await state.deps.authenticator->CheckPassword(
+      std::move(peer), std::move(name), std::move(command.password));
+  co_return co_await EnterMaildrop(std::move(login), state);
+}
+
+Task<Pop3Reply> EnterMaildrop(absl::StatusOr<Login> login, Pop3State& state) {
   if (!login.ok()) {
-    log::Info("pop3", "login refused",
-              {{"name", name}, {"client", state.stream.peer().ip}, {"status", login.status()}});
-    if (FailureOf(login.status()) == Failure::kAuthenticationFailed) {
-      ++state.login_failures;
-      co_await SleepFor(state.limits.failed_login_delay);
-    }
+    if (FailureOf(login.status()) == Failure::kAuthenticationFailed) ++state.login_failures;
     Pop3Reply refused = ErrorReply(login.status());
     refused.close = state.login_failures >= state.limits.login_failures;
     co_return refused;
@@ -69,11 +68,6 @@ Task<Pop3Reply> HandlePass(pop3::PassCommand command, Pop3State& state) {
   }
   state.maildrop = *std::move(maildrop);
   state.phase = Pop3Phase::kTransaction;
-  log::Info("pop3", "logged in",
-            {{"address", state.login.address},
-             {"client", state.stream.peer().ip},
-             {"tls", state.stream.tls().active},
-             {"messages", state.maildrop.count()}});
   co_return OkReply(std::to_string(state.maildrop.count()) + " messages");
 }
 

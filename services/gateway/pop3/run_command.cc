@@ -27,6 +27,7 @@ constexpr std::array<unsigned, std::variant_size_v<pop3::Command>> kPhases = {
     kInAuthorization | kInTransaction,  // CAPA
     kInAuthorization,                   // STLS
     kInAuthorization | kInTransaction,  // QUIT
+    kInAuthorization,                   // AUTH
 };
 
 Task<Pop3Reply> Ready(Pop3Reply reply) { co_return std::move(reply); }
@@ -51,6 +52,9 @@ struct Runner {
   Task<Pop3Reply> operator()(pop3::CapaCommand&) const { return Ready(HandleCapa(state)); }
   Task<Pop3Reply> operator()(pop3::StlsCommand&) const { return Ready(HandleStls(state)); }
   Task<Pop3Reply> operator()(pop3::QuitCommand&) const { return HandleQuit(state); }
+  Task<Pop3Reply> operator()(pop3::AuthCommand& command) const {
+    return HandleAuth(std::move(command), state);
+  }
 };
 
 }  // namespace
@@ -65,6 +69,12 @@ Pop3Reply ErrorReply(const absl::Status& status) {
   Pop3Reply reply;
   pop3::AppendError(status, reply.text);
   reply.failed = true;
+  return reply;
+}
+
+Pop3Reply ChallengeReply(std::string_view challenge) {
+  Pop3Reply reply;
+  pop3::AppendChallenge(challenge, reply.text);
   return reply;
 }
 

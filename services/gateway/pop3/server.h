@@ -10,8 +10,8 @@
 #include "lib/base/executor.h"
 #include "lib/base/task.h"
 #include "lib/net/stream.h"
-#include "services/gateway/clients/directory.h"
 #include "services/gateway/clients/mail_store.h"
+#include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
 
@@ -23,7 +23,6 @@ struct Pop3Limits {
   absl::Duration idle_timeout = absl::Seconds(600);      // RFC 1939 section 3: at least 10 minutes
   absl::Duration login_timeout = absl::Minutes(3);       // between commands, before a login
   absl::Duration write_timeout = absl::Minutes(5);
-  absl::Duration failed_login_delay = absl::Seconds(1);
   absl::Duration lock_lease = absl::Seconds(120);        // of the account's lock; renewed in time
 };
 
@@ -35,7 +34,7 @@ struct Pop3ListenerOptions {
 // What every session needs. All of it outlives the server.
 struct Pop3Dependencies {
   MailStore* store = nullptr;
-  Directory* directory = nullptr;
+  Authenticator* authenticator = nullptr;
   const Clock* clock = nullptr;              // none: the system's
   const net::TlsContext* tls = nullptr;      // none: STLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit

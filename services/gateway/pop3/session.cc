@@ -74,10 +74,24 @@ Task<void> Pop3Session::Read() {
 
 Task<void> Pop3Session::RunCommands() {
   while (!closing_) {
-    std::optional<absl::StatusOr<pop3::Command>> next = receiver_.Next();
-    if (!next) co_return;
     Pop3Reply reply;
-    if (next->ok()) {
+    std::optional<absl::StatusOr<pop3::Command>> next;
+    std::optional<absl::StatusOr<std::string>> line;
+    if (state_.auth != nullptr) {
+      line = receiver_.NextLine();
+    } else {
+      next = receiver_.Next();
+    }
+    if (!next && !line) co_return;
+    if (line) {
+      if (line->ok()) {
+        std::string response = **std::move(line);
+        reply = co_await HandleAuthResponse(std::move(response), state_);
+      } else {
+        state_.auth.reset();
+        reply = ErrorReply(line->status());
+      }
+    } else if (next->ok()) {
       pop3::Command command = **std::move(next);
       reply = co_await RunCommand(std::move(command), state_);
     } else {

@@ -14,7 +14,15 @@ Pop3Reply HandleCapa(const Pop3State& state) {
   pop3::AppendLine("RESP-CODES", reply.text);
   pop3::AppendLine("AUTH-RESP-CODE", reply.text);
   pop3::AppendLine("PIPELINING", reply.text);
-  if (state.MayAuthenticate()) pop3::AppendLine("USER", reply.text);
+  if (state.MayAuthenticate()) {
+    pop3::AppendLine("USER", reply.text);
+    std::string sasl = "SASL";
+    for (const std::string_view name : state.deps.authenticator->Offered(state.stream)) {
+      sasl += ' ';
+      sasl += name;
+    }
+    pop3::AppendLine(sasl, reply.text);
+  }
   if (!state.stream.tls().active && state.deps.tls != nullptr &&
       state.phase == Pop3Phase::kAuthorization) {
     pop3::AppendLine("STLS", reply.text);

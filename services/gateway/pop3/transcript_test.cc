@@ -13,6 +13,7 @@
 #include "services/gateway/pop3/server.h"
 #include "services/gateway/testing/fake_directory.h"
 #include "services/gateway/testing/fake_mail_store.h"
+#include "services/gateway/testing/test_logins.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -29,7 +30,7 @@ class Pop3TranscriptTest : public testing::Test {
     directory_.AddAccount("alice@example.test", "se cret", kAlice);
     store_.AddAccount(kTenant, kAlice);
     dependencies_.store = &store_;
-    dependencies_.directory = &directory_;
+    dependencies_.authenticator = &logins_->authenticator;
     dependencies_.clock = &clock_;
     options_.allow_plaintext_auth_on_loopback = true;
   }
@@ -89,6 +90,7 @@ class Pop3TranscriptTest : public testing::Test {
   FakeClock clock_{absl::UnixEpoch()};
   FakeMailStore store_;
   FakeDirectory directory_;
+  std::unique_ptr<TestLogins> logins_ = std::make_unique<TestLogins>(directory_, clock_);
   Pop3Dependencies dependencies_;
   Pop3Limits limits_;
   Pop3ListenerOptions options_;
@@ -195,7 +197,7 @@ TEST_F(Pop3TranscriptTest, WrongPasswordsEndTheSession) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(Say("USER alice@example.test\r\n"), "+OK Password, please\r\n");
     EXPECT_EQ(Say("PASS wrong\r\n"), "");
-    Advance(absl::Seconds(1));
+    Advance(absl::Seconds(1 << i));  // each takes longer
     const std::string answer = Receive();
     EXPECT_EQ(answer.substr(0, 11), "-ERR [AUTH]");
     EXPECT_EQ(answer.find("<closed>") != std::string::npos, i == 2);

@@ -1,73 +1,33 @@
-// RFC 4954, with PLAIN (RFC 4616) and LOGIN (what old clients speak: two prompts).
+// RFC 4954. The mechanisms are lib/sasl's.
 #include "lib/base/failure.h"
-#include "lib/telemetry/log.h"
-#include "lib/telemetry/metrics.h"
-#include "services/gateway/session/sasl.h"
 #include "services/gateway/smtp/handlers.h"
 
 namespace posthorn::gateway {
 namespace {
 
-constexpr char kAskName[] = "VXNlcm5hbWU6";      // "Username:"
-constexpr char kAskPassword[] = "UGFzc3dvcmQ6";  // "Password:"
+using Outcome = Authenticator::Exchange::Outcome;
 
-// RFC 4954 section 6 gives AUTH its own code for what cannot be decoded.
-smtp::Reply CannotDecode() { return smtp::Reply(501, "5.5.2", "Cannot decode response"); }
-
-void EndExchange(SmtpContext& context) {
+smtp::Reply Answer(Outcome outcome, SmtpContext& context) {
+  if (outcome.kind == Outcome::Kind::kChallenge) {
+    context.input = SmtpInput::kAuthResponse;
+    return smtp::Reply(334, "", std::move(outcome.challenge));
+  }
   context.auth.reset();
   context.input = SmtpInput::kCommand;
-}
-
-Task<smtp::Reply> CheckPassword(NameAndPassword given, SmtpContext& context) {
-  static metrics::Counter& failures = metrics::MakeCounter(
-      "posthorn_gateway_smtp_authentication_failures_total",
-      "Logins refused on submission. A steep rise: somebody is guessing passwords; see the log for "
-      "addresses.");
-  Credentials credentials(std::move(given.name), std::move(given.password),
-                          context.stream.peer().ip, "smtp");
-  const std::string name = credentials.login;
-  absl::StatusOr<Login> login =
-      co_await context.deps.directory->Authenticate(std::move(credentials));
-  if (!login.ok()) {
-    if (IsPermanent(login.status())) failures.Increment();
-    log::Info("smtp", "authentication failed",
-              {{"login", name}, {"client", context.stream.peer().ip}, {"error", login.status()}});
-    // RFC 4954 section 4.7.3: what is temporary here is 454.
-    co_return smtp::ReplyFor(IsPermanent(login.status())
-                                 ? MakeFailure(Failure::kAuthenticationFailed)
-                                 : MakeFailure(Failure::kAuthenticationBusy));
+  if (outcome.kind == Outcome::Kind::kLoggedIn) {
+    context.login = std::move(outcome.login);
+    return smtp::Reply(235, "2.7.0", "Authentication successful");
   }
-  context.login = *std::move(login);
-  co_return smtp::Reply(235, "2.7.0", "Authentication successful");
-}
-
-Task<smtp::Reply> ContinuePlain(std::string response, SmtpContext& context) {
-  EndExchange(context);
-  const absl::StatusOr<std::string> message = DecodeSaslBase64(response);
-  if (!message.ok()) co_return CannotDecode();
-  absl::StatusOr<NameAndPassword> given = ParseSaslPlain(*message);
-  if (!given.ok()) {
-    if (FailureOf(given.status()) == Failure::kSyntax) co_return CannotDecode();
-    co_return smtp::ReplyFor(given.status());
+  if (outcome.kind == Outcome::Kind::kCancelled) {
+    return smtp::Reply(501, "5.7.0", "Authentication cancelled");
   }
-  NameAndPassword name_and_password = *std::move(given);
-  co_return co_await CheckPassword(std::move(name_and_password), context);
-}
-
-Task<smtp::Reply> ContinueLogin(std::string response, SmtpContext& context) {
-  absl::StatusOr<std::string> text = DecodeSaslBase64(response);
-  if (!text.ok() || text->empty() || text->find('\0') != std::string::npos) {
-    EndExchange(context);
-    co_return CannotDecode();
+  // RFC 4954 section 6 gives AUTH its own codes: for what cannot be decoded, and, section 4.7.3,
+  // for what is temporary here.
+  if (FailureOf(outcome.status) == Failure::kSyntax) {
+    return smtp::Reply(501, "5.5.2", "Cannot decode response");
   }
-  if (!context.auth->login_name.has_value()) {
-    context.auth->login_name = *std::move(text);
-    co_return smtp::Reply(334, "", kAskPassword);
-  }
-  NameAndPassword given(*std::move(context.auth->login_name), *std::move(text));
-  EndExchange(context);
-  co_return co_await CheckPassword(std::move(given), context);
+  return smtp::ReplyFor(MakeFailure(IsPermanent(outcome.status) ? Failure::kAuthenticationFailed
+                                                                : Failure::kAuthenticationBusy));
 }
 
 }  // namespace
@@ -79,28 +39,19 @@ Task<smtp::Reply> HandleAuth(smtp::AuthCommand command, SmtpContext& context) {
   if (!context.AuthenticationIsSafe()) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kEncryptionRequired));
   }
-  const bool plain = command.mechanism == "PLAIN";
-  if (!plain && command.mechanism != "LOGIN") {
+  AuthenticationPeer peer(context.stream, "smtp");
+  context.auth = Authenticator::Exchange::Make(*context.deps.authenticator, std::move(peer),
+                                               command.mechanism);
+  if (context.auth == nullptr) {
     co_return smtp::Reply(504, "5.5.4", "Authentication mechanism not supported");
   }
-  SmtpAuthExchange exchange;
-  exchange.plain = plain;
-  context.auth = std::move(exchange);
-  context.input = SmtpInput::kAuthResponse;
-  if (!command.initial_response.has_value()) {
-    co_return smtp::Reply(334, "", plain ? "" : kAskName);
-  }
-  std::string response = *std::move(command.initial_response);
-  co_return co_await HandleAuthResponse(std::move(response), context);
+  Outcome outcome = co_await context.auth->Start(std::move(command.initial_response));
+  co_return Answer(std::move(outcome), context);
 }
 
 Task<smtp::Reply> HandleAuthResponse(std::string line, SmtpContext& context) {
-  if (line == "*") {
-    EndExchange(context);
-    co_return smtp::Reply(501, "5.7.0", "Authentication cancelled");
-  }
-  if (context.auth->plain) co_return co_await ContinuePlain(std::move(line), context);
-  co_return co_await ContinueLogin(std::move(line), context);
+  Outcome outcome = co_await context.auth->OnLine(std::move(line));
+  co_return Answer(std::move(outcome), context);
 }
 
 }  // namespace posthorn::gateway

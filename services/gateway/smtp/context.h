@@ -29,12 +29,6 @@ enum class SmtpInput {
   kTlsHandshake,   // after the reply to STARTTLS
 };
 
-// Where an AUTH LOGIN or PLAIN exchange is.
-struct SmtpAuthExchange {
-  bool plain = false;
-  std::optional<std::string> login_name;  // LOGIN: given already
-};
-
 // All that a session knows. Belongs to one session and its executor; handlers change it.
 struct SmtpContext {
   SmtpContext(const SmtpDependencies& dependencies, const SmtpLimits& limits_in,
@@ -68,7 +62,7 @@ struct SmtpContext {
   bool esmtp = false;
   std::optional<Login> login;
   TenantId trusted_tenant;  // of trusted_network(), once it was needed
-  std::optional<SmtpAuthExchange> auth;
+  std::unique_ptr<Authenticator::Exchange> auth;  // while AUTH is under way
   std::optional<SmtpTransaction> transaction;
   std::unique_ptr<DataReceiver> data;
   int commands = 0;  // since the last accepted message

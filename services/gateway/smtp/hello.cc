@@ -17,7 +17,10 @@ smtp::Reply Extensions(const SmtpContext& context) {
                                   "\n8BITMIME\nENHANCEDSTATUSCODES");
   if (context.deps.tls != nullptr && !context.stream.tls().active) text += "\nSTARTTLS";
   if (context.IsSubmission() && context.AuthenticationIsSafe() && !context.login.has_value()) {
-    text += "\nAUTH PLAIN LOGIN";
+    absl::StrAppend(&text, "\nAUTH");
+    for (const std::string_view name : context.deps.authenticator->Offered(context.stream)) {
+      absl::StrAppend(&text, " ", std::string(name));
+    }
   }
   text += "\nHELP";
   return smtp::Reply(250, "", std::move(text));

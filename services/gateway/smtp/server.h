@@ -17,6 +17,7 @@
 #include "lib/net/stream.h"
 #include "services/gateway/accept/message_acceptor.h"
 #include "services/gateway/clients/directory.h"
+#include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
 #include "services/gateway/smtp/trusted_network.h"
@@ -54,6 +55,7 @@ struct SmtpLimits {
 // What every session needs. All of it outlives the server.
 struct SmtpDependencies {
   Directory* directory = nullptr;
+  Authenticator* authenticator = nullptr;
   MessageAcceptor* acceptor = nullptr;
   net::StagingArea* staging = nullptr;
   const Clock* clock = nullptr;

@@ -57,6 +57,7 @@ void SmtpTranscriptTest::Connect() {
   if (server_ == nullptr) {
     SmtpDependencies dependencies;
     dependencies.directory = &directory_;
+    dependencies.authenticator = &logins_->authenticator;
     dependencies.acceptor = &acceptor_;
     dependencies.staging = staging_.get();
     dependencies.clock = &clock_;

@@ -12,6 +12,7 @@
 #include "services/gateway/smtp/server.h"
 #include "services/gateway/testing/fake_backends.h"
 #include "services/gateway/testing/fake_directory.h"
+#include "services/gateway/testing/test_logins.h"
 
 namespace posthorn::gateway {
 
@@ -46,6 +47,7 @@ class SmtpTranscriptTest : public testing::Test {
   FakeDirectory directory_;
   FakeAcceptor acceptor_;
   FakeClock clock_{absl::FromUnixSeconds(1700000000)};
+  std::unique_ptr<TestLogins> logins_ = std::make_unique<TestLogins>(directory_, clock_, NoDelay());
   ConnectionLimiter limiter_{10, 5};
   SmtpLimits limits_;
   SmtpListenerOptions options_;

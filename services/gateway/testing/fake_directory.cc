@@ -4,9 +4,13 @@
 
 #include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
+#include "lib/sasl/scram.h"
 
 namespace posthorn::gateway {
 namespace {
+
+// Of every account.
+constexpr char kSalt[] = "0123456789abcdef";
 
 std::string Lower(const std::string& text) { return absl::AsciiStrToLower(text); }
 
@@ -61,6 +65,33 @@ Task<absl::StatusOr<Login>> FakeDirectory::Authenticate(Credentials credentials)
   if (account == accounts_.end() || account->second.password != credentials.password) {
     co_return MakeFailure(Failure::kAuthenticationFailed);
   }
+  co_return Login(domains_[DomainOf(key)], account->second.id, key);
+}
+
+Task<absl::StatusOr<ScramSalt>> FakeDirectory::GetScramSalt(std::string) {
+  if (failure_.has_value()) co_return *failure_;
+  co_return ScramSalt(kSalt, sasl::kMinScramIterations);
+}
+
+Task<absl::StatusOr<ScramLogin>> FakeDirectory::AuthenticateScram(ScramProof proof) {
+  if (failure_.has_value()) co_return *failure_;
+  const std::string key = Lower(proof.login);
+  const auto account = accounts_.find(key);
+  if (account == accounts_.end()) co_return MakeFailure(Failure::kAuthenticationFailed);
+  const sasl::ScramKeys keys =
+      sasl::MakeScramKeys(account->second.password, kSalt, sasl::kMinScramIterations);
+  std::optional<std::string> signature =
+      sasl::CheckProof(keys, proof.auth_message, proof.proof);
+  if (!signature.has_value()) co_return MakeFailure(Failure::kAuthenticationFailed);
+  Login login(domains_[DomainOf(key)], account->second.id, key);
+  co_return ScramLogin(std::move(login), *std::move(signature));
+}
+
+Task<absl::StatusOr<Login>> FakeDirectory::AuthenticateIdentity(Credentials credentials) {
+  if (failure_.has_value()) co_return *failure_;
+  const std::string key = Lower(credentials.login);
+  const auto account = accounts_.find(key);
+  if (account == accounts_.end()) co_return MakeFailure(Failure::kAuthenticationFailed);
   co_return Login(domains_[DomainOf(key)], account->second.id, key);
 }
 

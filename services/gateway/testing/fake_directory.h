@@ -26,6 +26,9 @@ class FakeDirectory final : public Directory {
 
   Task<absl::StatusOr<Resolution>> Resolve(std::string address) override;
   Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) override;
+  Task<absl::StatusOr<ScramSalt>> GetScramSalt(std::string login) override;
+  Task<absl::StatusOr<ScramLogin>> AuthenticateScram(ScramProof proof) override;
+  Task<absl::StatusOr<Login>> AuthenticateIdentity(Credentials credentials) override;
   Task<absl::StatusOr<ApiKey>> AuthenticateKey(std::string key) override;
   Task<absl::Status> AuthorizeSender(TenantId tenant, AccountId account,
                                      std::string address) override;
