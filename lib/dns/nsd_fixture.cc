@@ -13,12 +13,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace posthorn::dns {
 namespace {
+
+constexpr int kStarts = 20;
 
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "nsd fixture: %s\n", why.c_str());
@@ -33,16 +36,28 @@ sockaddr_in Loopback(int port) {
   return address;
 }
 
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t length = sizeof address;
-  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    Die("no free port");
+// Whether nobody holds the port, for datagrams and for connections: nsd needs both.
+bool IsFree(int port) {
+  bool free = true;
+  for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    const int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(port);
+    free = free && fd >= 0 &&
+           bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    if (fd >= 0) close(fd);
   }
-  close(fd);
-  return ntohs(address.sin_port);
+  return free;
+}
+
+// A port below those that the kernel gives to outgoing connections, so that none of these takes it
+// before nsd does.
+int FreePort() {
+  std::random_device random;
+  std::uniform_int_distribution<int> ports(10000, 31999);
+  for (int i = 0; i < 1000; ++i) {
+    if (const int port = ports(random); IsFree(port)) return port;
+  }
+  Die("no free port");
 }
 
 // Asks for the root's SOA; any answer, REFUSED too, means that the server runs.
@@ -68,8 +83,12 @@ NsdFixture::NsdFixture(std::string zone, std::string records)
   char pattern[] = "/tmp/posthorn-nsd-XXXXXX";
   if (mkdtemp(pattern) == nullptr) Die("no temporary directory");
   directory_ = pattern;
-  port_ = FreePort();
-  Start();
+  // Another process may take a port between the look at it and nsd's start.
+  for (int i = 0; i < kStarts; ++i) {
+    port_ = FreePort();
+    if (Run()) return;
+  }
+  Die(absl::StrCat("nsd ended, see ", directory_, "/log"));
 }
 
 NsdFixture::~NsdFixture() {
@@ -94,6 +113,15 @@ void NsdFixture::WriteZone() {
 }
 
 void NsdFixture::Start() {
+  // What is left of the last run may hold the port for a moment.
+  for (int i = 0; i < kStarts; ++i) {
+    if (Run()) return;
+    usleep(100000);
+  }
+  Die(absl::StrCat("nsd ended, see ", directory_, "/log"));
+}
+
+bool NsdFixture::Run() {
   WriteZone();
   const std::string config = directory_ + "/nsd.conf";
   pid_ = fork();
@@ -109,12 +137,12 @@ void NsdFixture::Start() {
     _exit(127);
   }
   for (int i = 0; i < 200; ++i) {
-    if (Answers(port_)) return;
     int status = 0;
     if (waitpid(pid_, &status, WNOHANG) == pid_) {
       pid_ = -1;
-      Die(absl::StrCat("nsd ended, see ", directory_, "/log"));
+      return false;
     }
+    if (Answers(port_)) return true;
     usleep(20000);
   }
   Die("nsd does not answer");

@@ -23,6 +23,8 @@ class NsdFixture {
   void SetRecords(std::string records);  // restarts
 
  private:
+  // One try; false: nsd ended at once.
+  bool Run();
   void WriteZone();
 
   std::string zone_;

@@ -86,16 +86,23 @@ class Database::Impl {
   }
 
   // Readiness asks a pool that may have nothing to do.
-  void Probe(LazyConnection& connection) {
-    up_.store(connection.Get().ok(), std::memory_order_relaxed);
+  void Probe(LazyConnection& connection) { (void)Reach(connection); }
+
+  // A connection that waits after a failure tries at once where another of the pool got through:
+  // what that one answers, this one must not refuse.
+  absl::StatusOr<Connection*> Reach(LazyConnection& connection) {
+    const bool was_open = connection.IsOpen();
+    if (!was_open && up_.load(std::memory_order_relaxed)) connection.EndBackoff();
+    absl::StatusOr<Connection*> open = connection.Get();
+    up_.store(open.ok(), std::memory_order_relaxed);
+    return open;
   }
 
   absl::Status RunJob(const Job& job, LazyConnection& connection) {
     absl::Status status;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       const bool was_open = connection.IsOpen();
-      absl::StatusOr<Connection*> open = connection.Get();
-      up_.store(open.ok(), std::memory_order_relaxed);
+      absl::StatusOr<Connection*> open = Reach(connection);
       if (!open.ok()) return open.status();
       status = job.work(**open);
       if (status.ok() || !job.repeatable || IsInDoubt(status)) return status;

@@ -64,6 +64,31 @@ TEST(DatabaseTest, AnswersStorageDownAtOnceAndRecovers) {
   EXPECT_TRUE(recovered);
 }
 
+TEST(DatabaseTest, WhatOneConnectionReachesNoneRefuses) {
+  testing::TestLoop loop;
+  testing::PostgresServer server;
+  DatabaseOptions options = OptionsFor(server.url());
+  options.connections = 8;
+  std::unique_ptr<Database> db = Database::Open(options);
+  server.Stop();
+  // Enough for every connection to have failed, and for the longest waits.
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_FALSE(loop.Run(db->Query({}, "SELECT 1", {})).ok());
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  server.Start();
+  bool recovered = false;
+  for (int i = 0; i < 100 && !recovered; ++i) {
+    recovered = loop.Run(db->Query({}, "SELECT 1", {})).ok();
+    if (!recovered) absl::SleepFor(absl::Milliseconds(50));
+  }
+  ASSERT_TRUE(recovered);
+  for (int i = 0; i < 50; ++i) {
+    const absl::StatusOr<Result> r = loop.Run(db->Query({}, "SELECT 1", {}));
+    EXPECT_TRUE(r.ok()) << i << ": " << r.status();
+  }
+}
+
 TEST(DatabaseTest, AnIdleConnectionThatDiedIsReplacedUnnoticed) {
   testing::TestLoop loop;
   testing::PostgresServer server;

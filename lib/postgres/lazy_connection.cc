@@ -23,10 +23,14 @@ absl::StatusOr<Connection*> LazyConnection::Get() {
                       : ConnectionLost(std::string(opened.status().message()));
     return last_error_;
   }
-  backoff_ = absl::ZeroDuration();
-  retry_at_ = absl::InfinitePast();
+  EndBackoff();
   connection_ = *std::move(opened);
   return connection_.get();
+}
+
+void LazyConnection::EndBackoff() {
+  backoff_ = absl::ZeroDuration();
+  retry_at_ = absl::InfinitePast();
 }
 
 }  // namespace posthorn::postgres

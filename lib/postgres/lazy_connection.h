@@ -21,6 +21,8 @@ class LazyConnection {
   absl::StatusOr<Connection*> Get();
   // When Get tries again to connect; the past if it is not waiting.
   absl::Time retry_at() const { return retry_at_; }
+  // Lets the next Get try at once: somebody else has reached the server.
+  void EndBackoff();
 
  private:
   ConnectionOptions options_;
