@@ -43,6 +43,10 @@ struct CloseCommand {};
 struct UnselectCommand {};
 struct IdleCommand {};
 
+// RFC 5161: the names as sent, in upper case. What the server does not know is left alone.
+struct EnableCommand {
+  std::vector<std::string> capabilities;
+};
 struct IdCommand {
   std::vector<std::pair<std::string, std::string>> fields;  // NIL values are left out
 };
@@ -192,7 +196,7 @@ using CommandBody =
                  CheckCommand, CloseCommand, UnselectCommand, IdleCommand, IdCommand, LoginCommand,
                  AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
                  SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
-                 StoreCommand, CopyCommand, FetchCommand, SearchCommand>;
+                 StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand>;
 
 }  // namespace posthorn::imap
 

@@ -153,6 +153,24 @@ TEST(ReceiverTest, AnswersTheSameInPiecesOfEverySize) {
   }
 }
 
+// Every command, with literals where it takes strings.
+TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
+  const std::pair<const char*, CommandBody> rows[] = {
+      {"ENABLE CONDSTORE X-Y", EnableCommand()},
+      {"SELECT {1+}\r\na", SelectCommand()},
+      {"STATUS {1+}\r\na (MESSAGES UNSEEN)", StatusCommand()},
+      {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},
+      {"FETCH 1 (BODY[HEADER.FIELDS ({1+}\r\nX)])", FetchCommand()},
+  };
+  for (const auto& [text, body] : rows) {
+    const std::string input = absl::StrCat("a ", text, "\r\nn NOOP\r\n");
+    const std::vector<std::string> events = {absl::StrCat("command a ", body.index()), kNoop};
+    for (std::size_t piece = 1; piece <= input.size(); ++piece) {
+      EXPECT_EQ(Trickle(input, piece), events) << text << " by " << piece;
+    }
+  }
+}
+
 TEST(ReceiverTest, HandsOutALineThatIsNoCommand) {
   for (std::size_t piece = 1; piece < 20; ++piece) {
     EXPECT_EQ(Trickle("AGE= x\r\nn NOOP\r\n", piece, true, true),

@@ -32,6 +32,7 @@ constexpr Verb kVerbs[] = {
     {"UNSELECT", NoArguments<UnselectCommand>},
     {"IDLE", NoArguments<IdleCommand>},
     {"ID", ParseId},
+    {"ENABLE", ParseEnable},
     {"LOGIN", ParseLogin},
     {"AUTHENTICATE", ParseAuthenticate},
     {"SELECT", [](Cursor& in) { return ParseSelect(in, false); }},

@@ -19,6 +19,7 @@ absl::StatusOr<CommandBody> ParseCommand(std::string_view text);
 // One function a command, in the file of its name: the arguments, from the space before them. None
 // reads on to the end of the line: ParseCommand checks that nothing follows.
 absl::StatusOr<CommandBody> ParseId(Cursor& in);
+absl::StatusOr<CommandBody> ParseEnable(Cursor& in);
 absl::StatusOr<CommandBody> ParseLogin(Cursor& in);
 absl::StatusOr<CommandBody> ParseAuthenticate(Cursor& in);
 absl::StatusOr<CommandBody> ParseSelect(Cursor& in, bool read_only);

@@ -88,6 +88,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SEARCH HEADER a",
       "SEARCH CHARSET",
       "SEARCH FROM",
+      "ENABLE",
+      "ENABLE (a)",
       "ID",
       "ID (",
       "ID (a b)",
@@ -136,6 +138,11 @@ TEST(ParseTest, Id) {
   EXPECT_TRUE(Parsed<IdCommand>("ID NIL").fields.empty());
   EXPECT_TRUE(Parsed<IdCommand>("ID ()").fields.empty());
   EXPECT_EQ(Parsed<IdCommand>("ID (\"a\" \"b\" \"c\" NIL)").fields.size(), 1u);
+}
+
+TEST(ParseTest, Enable) {
+  EXPECT_EQ(Parsed<EnableCommand>("ENABLE condstore X-y=1 ").capabilities,
+            (std::vector<std::string>{"CONDSTORE", "X-Y=1"}));
 }
 
 TEST(ParseTest, Mailboxes) {

@@ -32,8 +32,17 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("b NAMESPACE\r\n"),
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
-            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE CHILDREN UIDPLUS MOVE "
+            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS MOVE "
             "UNSELECT SPECIAL-USE CREATE-SPECIAL-USE\r\nc OK Capability completed\r\n");
+}
+
+TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
+  Client client = LogIn();
+  EXPECT_EQ(client.Say("a ENABLE X-NOTHING IDLE\r\n"), "* ENABLED\r\na OK Enabled\r\n");
+  EXPECT_THAT(client.Say("b ENABLE\r\n"), StartsWith("b BAD "));
+  Client fresh = Connect();
+  fresh.Receive();
+  EXPECT_THAT(fresh.Say("c ENABLE IDLE\r\n"), StartsWith("c BAD "));
 }
 
 TEST_F(CommandTest, CreateDeleteRename) {

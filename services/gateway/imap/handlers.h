@@ -19,8 +19,9 @@ Task<ImapReply> HandleLogin(ImapState& state, imap::LoginCommand command);
 // authenticate.cc: the answer once no challenge follows any more.
 ImapReply AfterAuthentication(ImapState& state, Authenticator::Exchange::Outcome outcome);
 
-// id.cc
+// id.cc, enable.cc
 ImapReply HandleId(ImapState& state);
+ImapReply HandleEnable(ImapState& state);
 
 Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command);
 Task<ImapReply> HandleClose(ImapState& state, bool expunge);  // select.cc: CLOSE and UNSELECT

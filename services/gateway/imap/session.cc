@@ -60,6 +60,7 @@ constexpr CommandRow kCommands[] = {
     {"COPY", kSelected, SyncAfter::kAlways},
     {"FETCH", kSelected, SyncAfter::kIfStale, true},
     {"SEARCH", kSelected, SyncAfter::kIfStale, true},
+    {"ENABLE", kUser},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -326,6 +327,8 @@ Task<ImapReply> ImapSession::Handle(imap::NamespaceCommand) {
 }
 
 Task<ImapReply> ImapSession::Handle(imap::IdCommand) { co_return HandleId(state_); }
+
+Task<ImapReply> ImapSession::Handle(imap::EnableCommand) { co_return HandleEnable(state_); }
 
 Task<ImapReply> ImapSession::Handle(imap::StartTlsCommand) {
   if (state_.stream.tls().active) co_return ImapReply::Bad("TLS is already active");

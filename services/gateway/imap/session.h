@@ -65,6 +65,7 @@ class ImapSession {
   Task<ImapReply> Handle(imap::CopyCommand command);
   Task<ImapReply> Handle(imap::FetchCommand command);
   Task<ImapReply> Handle(imap::SearchCommand command);
+  Task<ImapReply> Handle(imap::EnableCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;

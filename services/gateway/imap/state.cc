@@ -20,7 +20,7 @@ bool ImapState::MayAuthenticate() const {
 }
 
 std::string ImapState::Capabilities() const {
-  std::string text = "IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE";
+  std::string text = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE";
   if (login) {
     // RFC 3501 section 6.1.1: what does not depend on the login comes first, the rest after it.
     return text + " CHILDREN UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE";
