@@ -77,13 +77,17 @@ struct SubscribeCommand {
   std::string mailbox;
   bool subscribe = true;
 };
+// The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
+// special uses are returned always: nothing of these is kept.
 struct ListCommand {
   bool lsub = false;
+  bool extended = false;  // with options or several patterns
   std::string reference;
   std::vector<std::string> patterns;  // UTF-8, with % and *
-  bool select_subscribed = false;     // RFC 5258 selection options
+  bool select_subscribed = false;
   bool select_special_use = false;
-  bool return_subscribed = false;  // and return options
+  bool recursive_match = false;  // also parents of what is selected but does not match
+  bool return_subscribed = false;
 };
 enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen };
 struct StatusCommand {

@@ -46,6 +46,8 @@ void AppendFlags(std::uint32_t system, const std::vector<std::string>& keywords,
 struct ListEntry {
   std::vector<std::string> attributes;  // "\\HasNoChildren"
   std::string name;                     // UTF-8
+  // RFC 5258 section 3.5: selection options that mailboxes below meet; empty: no CHILDINFO.
+  std::vector<std::string> child_info;
 };
 void AppendList(std::string_view command, const ListEntry& entry, std::string& out);
 struct StatusValues {

@@ -48,6 +48,16 @@ TEST(FormatTest, FailuresBecomeBadOrNoWithTheirCode) {
             "* NO [SERVERBUG] Temporary failure, try again later\r\n");
 }
 
+TEST(FormatTest, ListWithChildInfo) {
+  ListEntry entry;
+  entry.name = "a b";
+  entry.attributes = {"\\NonExistent"};
+  entry.child_info = {"SUBSCRIBED", "SPECIAL-USE"};
+  EXPECT_EQ(Out([&](std::string& out) { AppendList("LIST", entry, out); }),
+            "* LIST (\\NonExistent) \"/\" \"a b\" (\"CHILDINFO\" (\"SUBSCRIBED\" "
+            "\"SPECIAL-USE\"))\r\n");
+}
+
 TEST(FormatTest, ResponsesAreOneLine) {
   EXPECT_EQ(Out([](std::string& out) {
               AppendStatusResponse("a", Condition::kOk, "X", "one\r\ntwo", out);

@@ -17,6 +17,14 @@ void AppendList(std::string_view command, const ListEntry& entry, std::string& o
   out += kHierarchySeparator;
   out += "\" ";
   AppendMailbox(entry.name, out);
+  if (!entry.child_info.empty()) {
+    out += " (\"CHILDINFO\" (";
+    for (std::size_t i = 0; i < entry.child_info.size(); ++i) {
+      if (i > 0) out += ' ';
+      AppendString(entry.child_info[i], out);
+    }
+    out += "))";
+  }
   out += "\r\n";
 }
 

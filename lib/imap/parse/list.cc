@@ -1,8 +1,8 @@
 // list = "LIST" [SP "(" [select-opt *(SP select-opt)] ")"] SP mailbox SP patterns
 //        [SP "RETURN" SP "(" [return-opt *(SP return-opt)] ")"]
 // lsub = "LSUB" SP mailbox SP list-mailbox
-// Of RFC 5258 and RFC 6154: SUBSCRIBED and SPECIAL-USE to select; SUBSCRIBED, CHILDREN and
-// SPECIAL-USE to return (the last two are returned always).
+// select-opt = "SUBSCRIBED" / "SPECIAL-USE" / "REMOTE" / "RECURSIVEMATCH"   (RFC 5258, RFC 6154)
+// return-opt = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE"
 #include <optional>
 #include <utility>
 
@@ -20,10 +20,16 @@ absl::Status ParseSelectOptions(Cursor& in, ListCommand& command) {
       command.return_subscribed = true;
     } else if (in.ConsumeWord("SPECIAL-USE")) {
       command.select_special_use = true;
-    } else {
+    } else if (in.ConsumeWord("RECURSIVEMATCH")) {
+      command.recursive_match = true;
+    } else if (!in.ConsumeWord("REMOTE")) {
       return SyntaxError("Unknown selection option");
     }
     if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid selection options");
+  }
+  // RFC 5258 section 3.1: it says nothing by itself.
+  if (command.recursive_match && !command.select_subscribed && !command.select_special_use) {
+    return SyntaxError("RECURSIVEMATCH needs another selection option");
   }
   return ExpectSpace(in);
 }
@@ -60,6 +66,7 @@ absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub) {
   ListCommand command;
   command.lsub = lsub;
   if (!lsub && in.Consume('(')) {
+    command.extended = true;
     if (absl::Status s = ParseSelectOptions(in, command); !s.ok()) return s;
   }
   absl::StatusOr<std::string> reference = Decode(in.AString());
@@ -67,6 +74,7 @@ absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub) {
   command.reference = *std::move(reference);
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   const bool several = !lsub && in.Consume('(');
+  command.extended = command.extended || several;
   do {
     absl::StatusOr<std::string> pattern = Decode(in.ListMailbox());
     if (!pattern.ok()) return pattern.status();
@@ -75,6 +83,7 @@ absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub) {
   } while (several && in.ConsumeSpace());
   if (several && !in.Consume(')')) return SyntaxError("Missing ')'");
   if (!lsub && in.ConsumeSpace()) {
+    command.extended = true;
     if (absl::Status s = ParseReturnOptions(in, command); !s.ok()) return s;
   }
   return CommandBody(std::move(command));

@@ -41,6 +41,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "LIST \"\"",
       "LIST (FOO) \"\" *",
       "LIST \"\" * RETURN (FOO)",
+      "LIST (RECURSIVEMATCH) \"\" *",
+      "LIST (SUBSCRIBED \"\" *",
       "LIST \"\" (a",
       "LSUB \"\" (a b)",
       "STATUS a",
@@ -163,6 +165,9 @@ TEST(ParseTest, List) {
   EXPECT_TRUE(extended.select_subscribed && extended.select_special_use &&
               extended.return_subscribed);
   EXPECT_EQ(extended.patterns.size(), 2u);
+  EXPECT_TRUE(extended.extended && !plain.extended && !extended.recursive_match);
+  EXPECT_TRUE(Parsed<ListCommand>("LIST (REMOTE RECURSIVEMATCH SUBSCRIBED) \"\" a").recursive_match);
+  EXPECT_TRUE(Parsed<ListCommand>("LIST \"\" a RETURN ()").extended);
   EXPECT_TRUE(Parsed<ListCommand>("LSUB \"\" *").lsub);
 }
 

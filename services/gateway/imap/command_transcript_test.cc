@@ -32,8 +32,8 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("b NAMESPACE\r\n"),
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
-            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS MOVE "
-            "UNSELECT SPECIAL-USE CREATE-SPECIAL-USE\r\nc OK Capability completed\r\n");
+            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
+            "LIST-EXTENDED UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -98,6 +98,41 @@ TEST_F(CommandTest, SubscriptionsAndLsub) {
             "* LIST (\\Subscribed \\NonExistent) \"/\" gone/away\r\nf OK List completed\r\n");
   EXPECT_EQ(client.Say("g UNSUBSCRIBE gone/away\r\n"), "g OK Unsubscribe completed\r\n");
   EXPECT_EQ(client.Say("h LSUB \"\" gone*\r\n"), "h OK Lsub completed\r\n");
+}
+
+TEST_F(CommandTest, ListExtended) {
+  Client client = LogIn();
+  for (const char* name : {"a/b/c", "d/e", "f"}) client.Say(std::string("x CREATE ") + name + "\r\n");
+  for (const char* name : {"a/b/c", "d", "d/gone", "g/h"}) {
+    client.Say(std::string("x SUBSCRIBE ") + name + "\r\n");
+  }
+  client.Say("x CREATE d/s (USE (\\Sent))\r\n");
+  const auto list = [&](const std::string& arguments) {
+    const std::string answer = client.Say("a LIST " + arguments + "\r\n");
+    return answer.substr(0, answer.find("a OK List completed\r\n"));
+  };
+  EXPECT_EQ(list("(SUBSCRIBED) \"\" *"),
+            "* LIST (\\Subscribed \\HasNoChildren) \"/\" a/b/c\r\n"
+            "* LIST (\\Subscribed \\HasChildren) \"/\" d\r\n"
+            "* LIST (\\Subscribed \\NonExistent) \"/\" d/gone\r\n"
+            "* LIST (\\Subscribed \\NonExistent) \"/\" g/h\r\n");
+  EXPECT_EQ(list("(SUBSCRIBED RECURSIVEMATCH REMOTE) \"\" %"),
+            "* LIST (\\HasChildren) \"/\" a (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+            "* LIST (\\Subscribed \\HasChildren) \"/\" d (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+            "* LIST (\\NonExistent) \"/\" g (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
+  // What is listed itself needs no CHILDINFO.
+  EXPECT_EQ(list("(SUBSCRIBED RECURSIVEMATCH) \"\" (d d/*)"),
+            "* LIST (\\Subscribed \\HasChildren) \"/\" d\r\n"
+            "* LIST (\\Subscribed \\NonExistent) \"/\" d/gone\r\n");
+  EXPECT_EQ(list("(RECURSIVEMATCH SPECIAL-USE) \"\" %"),
+            "* LIST (\\HasChildren) \"/\" d (\"CHILDINFO\" (\"SPECIAL-USE\"))\r\n");
+  EXPECT_EQ(list("(REMOTE) \"\" f RETURN (SUBSCRIBED)"), "* LIST (\\HasNoChildren) \"/\" f\r\n");
+  EXPECT_EQ(list("\"\" % RETURN (SUBSCRIBED)"),
+            "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasChildren) \"/\" a\r\n"
+            "* LIST (\\Subscribed \\HasChildren) \"/\" d\r\n"
+            "* LIST (\\HasNoChildren) \"/\" f\r\n");
+  EXPECT_THAT(client.Say("b LIST (RECURSIVEMATCH) \"\" *\r\n"), StartsWith("b BAD "));
+  EXPECT_THAT(client.Say("b LIST (RECURSIVEMATCH REMOTE) \"\" *\r\n"), StartsWith("b BAD "));
 }
 
 TEST_F(CommandTest, Status) {

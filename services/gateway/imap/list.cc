@@ -1,5 +1,5 @@
-// LIST (RFC 3501 section 6.3.8, with the options of RFC 5258 that RFC 6154 refers to) and LSUB
-// (6.3.9). CHILDREN (RFC 3348) and SPECIAL-USE attributes are always there.
+// LIST (RFC 3501 section 6.3.8, RFC 5258) and LSUB (6.3.9). CHILDREN (RFC 3348) and SPECIAL-USE
+// (RFC 6154) attributes are always there.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -31,22 +31,44 @@ class Pattern {
   std::vector<std::string> patterns_;
 };
 
-bool HasChildren(const std::vector<MailboxInfo>& mailboxes, const std::string& name) {
-  const std::string prefix = name + kHierarchySeparator;
-  return std::any_of(mailboxes.begin(), mailboxes.end(), [&](const MailboxInfo& mailbox) {
-    return mailbox.name.compare(0, prefix.size(), prefix) == 0;
-  });
+// One name of the tree, there or not.
+struct Node {
+  const MailboxInfo* info = nullptr;
+  bool subscribed = false;
+  bool has_children = false;  // mailboxes below it
+  bool child_matches = false;  // RECURSIVEMATCH: something below it is selected and not listed
+};
+using Tree = std::map<std::string, Node>;
+
+template <typename F>
+void ForEachParent(const std::string& name, F f) {
+  for (std::size_t at = name.rfind(kHierarchySeparator); at != std::string::npos && at > 0;
+       at = name.rfind(kHierarchySeparator, at - 1)) {
+    f(name.substr(0, at));
+  }
+}
+
+Tree TreeOf(const MailboxList& list) {
+  Tree tree;
+  for (const MailboxInfo& mailbox : list.mailboxes) {
+    Node& node = tree[mailbox.name];
+    node.info = &mailbox;
+    node.subscribed = mailbox.subscribed;
+    ForEachParent(mailbox.name, [&](const std::string& parent) {
+      tree[parent].has_children = true;
+    });
+  }
+  for (const std::string& name : list.other_subscriptions) tree[name].subscribed = true;
+  return tree;
 }
 
 // Parents of `name` that match a pattern although the name itself does not: LSUB "%" shows them
 // as \Noselect when only a child is subscribed (RFC 3501 section 6.3.9).
 void AddParents(const Pattern& pattern, const std::string& name,
                 std::map<std::string, bool>& found) {
-  for (std::size_t at = name.rfind(kHierarchySeparator); at != std::string::npos && at > 0;
-       at = name.rfind(kHierarchySeparator, at - 1)) {
-    const std::string parent = name.substr(0, at);
+  ForEachParent(name, [&](const std::string& parent) {
     if (pattern.Matches(parent)) found.emplace(parent, false);
-  }
+  });
 }
 
 void Lsub(const MailboxList& list, const Pattern& pattern, std::string& out) {
@@ -70,27 +92,56 @@ void Lsub(const MailboxList& list, const Pattern& pattern, std::string& out) {
   }
 }
 
+// What the selection options ask for (RFC 5258 section 3.1).
+bool IsSelected(const imap::ListCommand& command, const Node& node) {
+  if (command.select_subscribed && !node.subscribed) return false;
+  if (command.select_special_use && (node.info == nullptr || node.info->special_use.empty())) {
+    return false;
+  }
+  // A name that is not there shows where mailboxes lie below it, or to whom it is subscribed.
+  return node.info != nullptr || node.has_children || command.select_subscribed;
+}
+
+imap::ListEntry EntryOf(const imap::ListCommand& command, const std::string& name,
+                        const Node& node) {
+  imap::ListEntry entry;
+  entry.name = name;
+  if (command.return_subscribed && node.subscribed) entry.attributes.push_back("\\Subscribed");
+  // RFC 5258 section 3: \NonExistent implies \Noselect, which older clients know.
+  if (node.info == nullptr) {
+    entry.attributes.push_back(command.extended ? "\\NonExistent" : "\\Noselect");
+  }
+  if (node.has_children) {
+    entry.attributes.push_back("\\HasChildren");
+  } else if (node.info != nullptr) {
+    entry.attributes.push_back("\\HasNoChildren");
+  }
+  if (node.info != nullptr && !node.info->special_use.empty()) {
+    entry.attributes.push_back(node.info->special_use);
+  }
+  if (node.child_matches) {
+    if (command.select_subscribed) entry.child_info.push_back("SUBSCRIBED");
+    if (command.select_special_use) entry.child_info.push_back("SPECIAL-USE");
+  }
+  return entry;
+}
+
 void List(const imap::ListCommand& command, const MailboxList& list, const Pattern& pattern,
           std::string& out) {
-  for (const MailboxInfo& mailbox : list.mailboxes) {
-    if (!pattern.Matches(mailbox.name)) continue;
-    if (command.select_subscribed && !mailbox.subscribed) continue;
-    if (command.select_special_use && mailbox.special_use.empty()) continue;
-    imap::ListEntry entry;
-    entry.name = mailbox.name;
-    if (command.return_subscribed && mailbox.subscribed) entry.attributes.push_back("\\Subscribed");
-    entry.attributes.push_back(HasChildren(list.mailboxes, mailbox.name) ? "\\HasChildren"
-                                                                         : "\\HasNoChildren");
-    if (!mailbox.special_use.empty()) entry.attributes.push_back(mailbox.special_use);
-    imap::AppendList("LIST", entry, out);
+  Tree tree = TreeOf(list);
+  if (command.recursive_match) {
+    std::vector<std::string> parents;
+    for (const auto& [name, node] : tree) {
+      // RFC 5258 section 3.5: CHILDINFO tells of what is not listed itself.
+      if (!IsSelected(command, node) || pattern.Matches(name)) continue;
+      ForEachParent(name, [&](std::string parent) { parents.push_back(std::move(parent)); });
+    }
+    for (const std::string& parent : parents) tree[parent].child_matches = true;
   }
-  if (!command.select_subscribed || command.select_special_use) return;
-  for (const std::string& name : list.other_subscriptions) {
+  for (const auto& [name, node] : tree) {
+    if (!IsSelected(command, node) && !node.child_matches) continue;
     if (!pattern.Matches(name)) continue;
-    imap::ListEntry entry;
-    entry.name = name;
-    entry.attributes = {"\\Subscribed", "\\NonExistent"};
-    imap::AppendList("LIST", entry, out);
+    imap::AppendList("LIST", EntryOf(command, name, node), out);
   }
 }
 
