@@ -68,9 +68,10 @@ class MailboxStore {
   // kMailboxExists, kMailboxNameInvalid. Missing parents are created.
   Task<absl::StatusOr<MailboxInfo>> Create(Account account, std::string name,
                                            std::string special_use);
-  // INBOX: kPermissionDenied; with children: kMailboxHasChildren.
+  // Mailboxes below it stay. INBOX: kPermissionDenied; a name that is no mailbox but has some below
+  // it: kMailboxHasChildren.
   Task<absl::Status> Delete(Account account, std::string name);
-  // With its children; of INBOX the messages move to a new mailbox (RFC 3501 section 6.3.5).
+  // With what lies below it, also where `from` itself is no mailbox; of INBOX the messages move to a new mailbox (RFC 3501 section 6.3.5).
   Task<absl::Status> Rename(Account account, std::string from, std::string to);
   Task<absl::Status> Subscribe(Account account, std::string name, bool subscribed);
 

@@ -26,7 +26,6 @@ TEST_F(MailboxStoreTest, CreatesDeletesAndRenames) {
   EXPECT_EQ(FailureOf(loop.Run(store.Create(alice, "inbox", "")).status()), Failure::kMailboxExists);
   EXPECT_EQ(FailureOf(loop.Run(store.Create(alice, "a//b", "")).status()),
             Failure::kMailboxNameInvalid);
-  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "a"))), Failure::kMailboxHasChildren);
   EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "Inbox"))), Failure::kPermissionDenied);
   EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "nope"))), Failure::kNoSuchMailbox);
   const MailboxInfo child = Info(alice, "a/b/c");
@@ -37,6 +36,23 @@ TEST_F(MailboxStoreTest, CreatesDeletesAndRenames) {
   EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "x", "x/z"))), Failure::kMailboxNameInvalid);
   EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "x", "Sent"))), Failure::kMailboxExists);
   EXPECT_EQ(FailureOf(loop.Run(store.Rename(alice, "gone", "g"))), Failure::kNoSuchMailbox);
+}
+
+TEST_F(MailboxStoreTest, DeletingAParentKeepsItsChildren) {
+  ASSERT_TRUE(loop.Run(store.Create(alice, "a/b", "")).ok());
+  const MailboxInfo child = Info(alice, "a/b");
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "a")).ok());
+  EXPECT_EQ(FailureOf(loop.Run(store.Get(alice, "a")).status()), Failure::kNoSuchMailbox);
+  EXPECT_EQ(Info(alice, "a/b").id, child.id);
+  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "a"))), Failure::kMailboxHasChildren);
+  ASSERT_TRUE(loop.Run(store.Rename(alice, "a", "z")).ok());
+  EXPECT_EQ(Info(alice, "z/b").id, child.id);
+  EXPECT_EQ(FailureOf(loop.Run(store.Get(alice, "z")).status()), Failure::kNoSuchMailbox);
+  ASSERT_TRUE(loop.Run(store.Create(alice, "z", "")).ok());
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "z/b")).ok());
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "z")).ok());
+  EXPECT_EQ(FailureOf(loop.Run(store.Delete(alice, "z"))), Failure::kNoSuchMailbox);
+  ExpectExactCounts();
 }
 
 TEST_F(MailboxStoreTest, UidValidityNeverComesTwice) {

@@ -80,6 +80,16 @@ absl::StatusOr<MailboxInfo> Find(Transaction& transaction, Account account,
   return InfoOf(*row, 0);
 }
 
+// Whether mailboxes lie below `name`, which need not be one itself.
+absl::StatusOr<bool> HasChildren(Transaction& transaction, Account account,
+                                 const std::string& name) {
+  Params params = Key(account);
+  params.Add(name);
+  absl::StatusOr<Result> rows = transaction.Exec(kHasChildren, params);
+  if (!rows.ok()) return rows.status();
+  return !rows->empty();
+}
+
 absl::StatusOr<MailboxInfo> CreateIn(Transaction& transaction, Account account,
                                      const std::string& name, const std::string& special_use) {
   absl::StatusOr<ModSeq> modseq = Lock(transaction, account);
@@ -96,12 +106,12 @@ absl::StatusOr<ModSeq> DeleteIn(Transaction& transaction, Account account,
   absl::StatusOr<ModSeq> modseq = Lock(transaction, account);
   if (!modseq.ok()) return modseq.status();
   absl::StatusOr<MailboxInfo> info = Find(transaction, account, name);
+  if (!info.ok() && FailureOf(info.status()) == Failure::kNoSuchMailbox) {
+    absl::StatusOr<bool> children = HasChildren(transaction, account, name);
+    if (!children.ok()) return children.status();
+    if (*children) return MakeFailure(Failure::kMailboxHasChildren);
+  }
   if (!info.ok()) return info.status();
-  Params by_name = Key(account);
-  by_name.Add(name);
-  absl::StatusOr<Result> children = transaction.Exec(kHasChildren, by_name);
-  if (!children.ok()) return children.status();
-  if (!children->empty()) return MakeFailure(Failure::kMailboxHasChildren);
   Params by_id = Key(account);
   by_id.Add(info->id);
   absl::StatusOr<Result> deleted = transaction.Exec(kDeleteMailbox, by_id);
@@ -128,7 +138,13 @@ absl::StatusOr<ModSeq> RenameIn(Transaction& transaction, Account account, const
   absl::StatusOr<ModSeq> modseq = Lock(transaction, account);
   if (!modseq.ok()) return modseq.status();
   absl::StatusOr<MailboxInfo> source = Find(transaction, account, from);
-  if (!source.ok()) return source.status();
+  if (!source.ok()) {
+    if (FailureOf(source.status()) != Failure::kNoSuchMailbox) return source.status();
+    // A name that only has mailboxes below it is renamed with them.
+    absl::StatusOr<bool> children = HasChildren(transaction, account, from);
+    if (!children.ok()) return children.status();
+    if (!*children) return source.status();
+  }
   if (absl::Status s = InsertParents(transaction, account, to, *modseq); !s.ok()) return s;
   if (from == kInbox) return RenameInbox(transaction, account, to, *modseq);
   Params params = Key(account);

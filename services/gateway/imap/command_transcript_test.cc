@@ -53,7 +53,6 @@ TEST_F(CommandTest, CreateDeleteRename) {
   EXPECT_THAT(client.Say("c CREATE &Jjo\r\n"), StartsWith("c NO [CANNOT] "));
   EXPECT_THAT(client.Say("c CREATE \"" + std::string(1001, 'x') + "\"\r\n"),
               StartsWith("c NO [CANNOT] "));
-  EXPECT_EQ(client.Say("d DELETE a\r\n"), "d NO [HASCHILDREN] Mailbox has children\r\n");
   EXPECT_EQ(client.Say("e RENAME a z\r\n"), "e OK Rename completed\r\n");
   EXPECT_EQ(client.Say("f LIST \"\" *\r\n"),
             "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasChildren) \"/\" z\r\n"
@@ -61,6 +60,24 @@ TEST_F(CommandTest, CreateDeleteRename) {
   EXPECT_EQ(client.Say("g DELETE z/b\r\n"), "g OK Delete completed\r\n");
   EXPECT_THAT(client.Say("h DELETE INBOX\r\n"), StartsWith("h NO [NOPERM] "));
   EXPECT_EQ(client.Say("i DELETE none\r\n"), "i NO [NONEXISTENT] No such mailbox\r\n");
+}
+
+TEST_F(CommandTest, DeletingAParentLeavesItsNameWhileItHasChildren) {
+  Client client = LogIn();
+  client.Say("a CREATE a/b\r\n");
+  EXPECT_EQ(client.Say("b DELETE a\r\n"), "b OK Delete completed\r\n");
+  EXPECT_EQ(client.Say("c LIST \"\" a*\r\n"),
+            "* LIST (\\Noselect \\HasChildren) \"/\" a\r\n"
+            "* LIST (\\HasNoChildren) \"/\" a/b\r\nc OK List completed\r\n");
+  EXPECT_EQ(client.Say("d LIST () \"\" a\r\n"),
+            "* LIST (\\NonExistent \\HasChildren) \"/\" a\r\nd OK List completed\r\n");
+  EXPECT_EQ(client.Say("e SELECT a\r\n"), "e NO [NONEXISTENT] No such mailbox\r\n");
+  EXPECT_EQ(client.Say("f DELETE a\r\n"), "f NO [HASCHILDREN] Mailbox has children\r\n");
+  EXPECT_EQ(client.Say("g RENAME a z\r\n"), "g OK Rename completed\r\n");
+  EXPECT_EQ(client.Say("h CREATE z\r\n"), "h OK Create completed\r\n");
+  EXPECT_EQ(client.Say("i LIST \"\" (a* z*)\r\n"),
+            "* LIST (\\HasChildren) \"/\" z\r\n* LIST (\\HasNoChildren) \"/\" z/b\r\n"
+            "i OK List completed\r\n");
 }
 
 TEST_F(CommandTest, ListPatternsReferencesAndNames) {

@@ -172,6 +172,12 @@ absl::StatusOr<FakeMailStore::Mailbox*> FakeMailStore::FindMailbox(TenantId tena
   return &found->second;
 }
 
+bool FakeMailStore::HasChildren(const Account& account, const std::string& name) {
+  return std::any_of(account.mailboxes.begin(), account.mailboxes.end(), [&](const auto& entry) {
+    return absl::StartsWith(entry.first, name + "/");
+  });
+}
+
 MailboxInfo FakeMailStore::InfoOf(const Account& account, const Mailbox& mailbox) {
   MailboxInfo info = mailbox.info;
   info.subscribed = account.subscriptions.contains(info.name);
@@ -243,12 +249,11 @@ Task<absl::StatusOr<MailboxInfo>> FakeMailStore::CreateMailbox(TenantId tenant, 
 Task<absl::Status> FakeMailStore::DeleteMailbox(TenantId tenant, AccountId account,
                                                 std::string name) {
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, name);
-  if (!found.ok()) co_return found.status();
   Account& owner = accounts_[{tenant, account}];
-  if (name == "INBOX") co_return MakeFailure(Failure::kPermissionDenied);
-  for (const auto& [other, mailbox] : owner.mailboxes) {
-    if (absl::StartsWith(other, name + "/")) co_return MakeFailure(Failure::kMailboxHasChildren);
+  if (!found.ok()) {
+    co_return HasChildren(owner, name) ? MakeFailure(Failure::kMailboxHasChildren) : found.status();
   }
+  if (name == "INBOX") co_return MakeFailure(Failure::kPermissionDenied);
   owner.mailboxes.erase(name);
   ++owner.modseq;
   Changed(tenant, account);
@@ -258,8 +263,8 @@ Task<absl::Status> FakeMailStore::DeleteMailbox(TenantId tenant, AccountId accou
 Task<absl::Status> FakeMailStore::RenameMailbox(TenantId tenant, AccountId account,
                                                 std::string from, std::string to) {
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, from);
-  if (!found.ok()) co_return found.status();
   Account& owner = accounts_[{tenant, account}];
+  if (!found.ok() && !HasChildren(owner, from)) co_return found.status();
   if (owner.mailboxes.contains(to)) co_return MakeFailure(Failure::kMailboxExists);
   if (from == "INBOX") {
     Mailbox& target = Create(owner, to);

@@ -108,6 +108,7 @@ class FakeMailStore final : public MailStore {
   absl::StatusOr<Mailbox*> FindMailbox(TenantId tenant, AccountId account, MailboxId mailbox);
   absl::StatusOr<Mailbox*> FindMailbox(TenantId tenant, AccountId account, const std::string& name);
   Mailbox& Create(Account& account, const std::string& name);
+  static bool HasChildren(const Account& account, const std::string& name);
   static MailboxInfo InfoOf(const Account& account, const Mailbox& mailbox);
   static Uid Add(Account& account, Mailbox& mailbox, Message message);
   static Uid ClaimRecent(Mailbox& mailbox, bool claim);
