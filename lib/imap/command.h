@@ -89,7 +89,7 @@ struct ListCommand {
   bool recursive_match = false;  // also parents of what is selected but does not match
   bool return_subscribed = false;
 };
-enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen };
+enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize };
 struct StatusCommand {
   std::string mailbox;
   std::vector<StatusItem> items;

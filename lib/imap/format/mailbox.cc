@@ -58,6 +58,10 @@ void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items
         out += "UNSEEN ";
         AppendNumber(values.unseen, out);
         break;
+      case StatusItem::kSize:
+        out += "SIZE ";
+        AppendNumber(values.size, out);
+        break;
     }
   }
   out += ")\r\n";

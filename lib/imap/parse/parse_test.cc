@@ -172,8 +172,8 @@ TEST(ParseTest, List) {
 }
 
 TEST(ParseTest, Status) {
-  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (UNSEEN messages UNSEEN)").items,
-            (std::vector<StatusItem>{StatusItem::kUnseen, StatusItem::kMessages}));
+  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (UNSEEN messages SIZE UNSEEN)").items,
+            (std::vector<StatusItem>{StatusItem::kUnseen, StatusItem::kMessages, StatusItem::kSize}));
 }
 
 TEST(ParseTest, Store) {

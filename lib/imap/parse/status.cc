@@ -1,5 +1,6 @@
 // status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
-// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN"
+// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" /
+//              "SIZE"   (RFC 8438)
 #include <algorithm>
 #include <utility>
 
@@ -18,7 +19,8 @@ absl::StatusOr<CommandBody> ParseStatus(Cursor& in) {
       {"RECENT", StatusItem::kRecent},
       {"UIDNEXT", StatusItem::kUidNext},
       {"UIDVALIDITY", StatusItem::kUidValidity},
-      {"UNSEEN", StatusItem::kUnseen}};
+      {"UNSEEN", StatusItem::kUnseen},
+      {"SIZE", StatusItem::kSize}};
   do {
     const auto* item =
         std::find_if(std::begin(kItems), std::end(kItems),

@@ -1,21 +1,26 @@
-// RFC 3501 section 6.3.10.
+// RFC 3501 section 6.3.10, SIZE by RFC 8438.
 #include <utility>
 
 #include "services/gateway/imap/handlers.h"
 
 namespace posthorn::gateway {
 
+imap::StatusValues StatusValuesOf(const MailboxInfo& info) {
+  imap::StatusValues values;
+  values.messages = info.messages;
+  values.recent = info.recent;
+  values.uid_next = info.uid_next;
+  values.uid_validity = info.uid_validity;
+  values.unseen = info.unseen;
+  values.size = info.size;
+  return values;
+}
+
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command) {
   absl::StatusOr<MailboxInfo> info =
       co_await state.store().GetMailbox(state.tenant(), state.account(), command.mailbox);
   if (!info.ok()) co_return ImapReply::Failed(info.status());
-  imap::StatusValues values;
-  values.messages = info->messages;
-  values.recent = info->recent;
-  values.uid_next = info->uid_next;
-  values.uid_validity = info->uid_validity;
-  values.unseen = info->unseen;
-  imap::AppendStatus(command.mailbox, command.items, values, state.out);
+  imap::AppendStatus(command.mailbox, command.items, StatusValuesOf(*info), state.out);
   co_return ImapReply::Ok("Status completed");
 }
 
