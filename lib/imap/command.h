@@ -77,6 +77,7 @@ struct SubscribeCommand {
   std::string mailbox;
   bool subscribe = true;
 };
+enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize };
 // The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
 // special uses are returned always: nothing of these is kept.
 struct ListCommand {
@@ -88,8 +89,8 @@ struct ListCommand {
   bool select_special_use = false;
   bool recursive_match = false;  // also parents of what is selected but does not match
   bool return_subscribed = false;
+  std::vector<StatusItem> return_status;  // RFC 5819; empty: not asked for
 };
-enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize };
 struct StatusCommand {
   std::string mailbox;
   std::vector<StatusItem> items;

@@ -158,7 +158,7 @@ TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
   const std::pair<const char*, CommandBody> rows[] = {
       {"ENABLE CONDSTORE X-Y", EnableCommand()},
       {"SELECT {1+}\r\na", SelectCommand()},
-      {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (CHILDREN)", ListCommand()},
+      {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (STATUS (SIZE))", ListCommand()},
       {"STATUS {1+}\r\na (MESSAGES UNSEEN)", StatusCommand()},
       {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},
       {"FETCH 1 (BODY[HEADER.FIELDS ({1+}\r\nX)])", FetchCommand()},

@@ -2,7 +2,8 @@
 //        [SP "RETURN" SP "(" [return-opt *(SP return-opt)] ")"]
 // lsub = "LSUB" SP mailbox SP list-mailbox
 // select-opt = "SUBSCRIBED" / "SPECIAL-USE" / "REMOTE" / "RECURSIVEMATCH"   (RFC 5258, RFC 6154)
-// return-opt = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE"
+// return-opt = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" status-att *(SP
+//              status-att) ")"   (RFC 5819)
 #include <optional>
 #include <utility>
 
@@ -41,6 +42,11 @@ absl::Status ParseReturnOptions(Cursor& in, ListCommand& command) {
   while (!in.Consume(')')) {
     if (in.ConsumeWord("SUBSCRIBED")) {
       command.return_subscribed = true;
+    } else if (in.ConsumeWord("STATUS")) {
+      if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+      absl::StatusOr<std::vector<StatusItem>> items = ParseStatusItems(in);
+      if (!items.ok()) return items.status();
+      command.return_status = *std::move(items);
     } else if (!in.ConsumeWord("CHILDREN") && !in.ConsumeWord("SPECIAL-USE")) {
       return SyntaxError("Unknown return option");
     }

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,6 +47,8 @@ bool AppendWantsMailbox(std::string_view text);
 absl::Status ExpectSpace(Cursor& in);
 absl::StatusOr<std::string> ParseMailbox(Cursor& in);  // after ExpectSpace; UTF-8
 absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in);
+// "(" status-att *(SP status-att) ")", each once (status.cc).
+absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in);
 // flag-list with parentheses. \Recent, unknown system flags and bad keywords are kSyntax.
 absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
 // One flag into `flags`.

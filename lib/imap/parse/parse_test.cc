@@ -41,6 +41,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "LIST \"\"",
       "LIST (FOO) \"\" *",
       "LIST \"\" * RETURN (FOO)",
+      "LIST \"\" * RETURN (STATUS)",
+      "LIST \"\" * RETURN (STATUS ())",
       "LIST (RECURSIVEMATCH) \"\" *",
       "LIST (SUBSCRIBED \"\" *",
       "LIST \"\" (a",
@@ -168,6 +170,8 @@ TEST(ParseTest, List) {
   EXPECT_TRUE(extended.extended && !plain.extended && !extended.recursive_match);
   EXPECT_TRUE(Parsed<ListCommand>("LIST (REMOTE RECURSIVEMATCH SUBSCRIBED) \"\" a").recursive_match);
   EXPECT_TRUE(Parsed<ListCommand>("LIST \"\" a RETURN ()").extended);
+  EXPECT_EQ(Parsed<ListCommand>("LIST \"\" a RETURN (STATUS (SIZE) CHILDREN)").return_status,
+            std::vector<StatusItem>{StatusItem::kSize});
   EXPECT_TRUE(Parsed<ListCommand>("LSUB \"\" *").lsub);
 }
 

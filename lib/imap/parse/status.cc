@@ -8,12 +8,8 @@
 
 namespace posthorn::imap {
 
-absl::StatusOr<CommandBody> ParseStatus(Cursor& in) {
-  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
-  if (!mailbox.ok()) return mailbox.status();
-  StatusCommand command{*std::move(mailbox), {}};
-  if (!in.ConsumeSpace() || !in.Consume('(')) return SyntaxError("Expected status items");
+absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in) {
+  if (!in.Consume('(')) return SyntaxError("Expected status items");
   constexpr std::pair<std::string_view, StatusItem> kItems[] = {
       {"MESSAGES", StatusItem::kMessages},
       {"RECENT", StatusItem::kRecent},
@@ -21,17 +17,29 @@ absl::StatusOr<CommandBody> ParseStatus(Cursor& in) {
       {"UIDVALIDITY", StatusItem::kUidValidity},
       {"UNSEEN", StatusItem::kUnseen},
       {"SIZE", StatusItem::kSize}};
+  std::vector<StatusItem> items;
   do {
     const auto* item =
         std::find_if(std::begin(kItems), std::end(kItems),
                      [&](const auto& candidate) { return in.ConsumeWord(candidate.first); });
     if (item == std::end(kItems)) return SyntaxError("Unknown status item");
-    if (std::find(command.items.begin(), command.items.end(), item->second) ==
-        command.items.end()) {
-      command.items.push_back(item->second);
+    if (std::find(items.begin(), items.end(), item->second) == items.end()) {
+      items.push_back(item->second);
     }
   } while (in.ConsumeSpace() && in.Peek() != ')');
   if (!in.Consume(')')) return SyntaxError("Missing ')'");
+  return items;
+}
+
+absl::StatusOr<CommandBody> ParseStatus(Cursor& in) {
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
+  if (!mailbox.ok()) return mailbox.status();
+  StatusCommand command{*std::move(mailbox), {}};
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  absl::StatusOr<std::vector<StatusItem>> items = ParseStatusItems(in);
+  if (!items.ok()) return items.status();
+  command.items = *std::move(items);
   return CommandBody(std::move(command));
 }
 

@@ -33,7 +33,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
-            "LIST-EXTENDED UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE\r\nc OK Capability completed\r\n");
+            "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -150,6 +150,22 @@ TEST_F(CommandTest, ListExtended) {
             "* LIST (\\HasNoChildren) \"/\" f\r\n");
   EXPECT_THAT(client.Say("b LIST (RECURSIVEMATCH) \"\" *\r\n"), StartsWith("b BAD "));
   EXPECT_THAT(client.Say("b LIST (RECURSIVEMATCH REMOTE) \"\" *\r\n"), StartsWith("b BAD "));
+}
+
+TEST_F(CommandTest, ListWithStatus) {
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = LogIn();
+  client.Say("a CREATE a/b\r\n");
+  client.Say("a SUBSCRIBE a/b\r\n");
+  client.Say("a SUBSCRIBE gone\r\n");
+  EXPECT_EQ(client.Say("b LIST \"\" % RETURN (STATUS (MESSAGES SIZE) CHILDREN)\r\n"),
+            "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 1 SIZE 17)\r\n"
+            "* LIST (\\HasChildren) \"/\" a\r\n* STATUS a (MESSAGES 0 SIZE 0)\r\n"
+            "b OK List completed\r\n");
+  EXPECT_EQ(client.Say("c LIST (SUBSCRIBED RECURSIVEMATCH) \"\" % RETURN (STATUS (UNSEEN))\r\n"),
+            "* LIST (\\HasChildren) \"/\" a (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+            "* LIST (\\Subscribed \\NonExistent) \"/\" gone\r\nc OK List completed\r\n");
+  EXPECT_THAT(client.Say("d LIST \"\" % RETURN (STATUS)\r\n"), StartsWith("d BAD "));
 }
 
 TEST_F(CommandTest, Status) {

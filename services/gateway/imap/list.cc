@@ -1,4 +1,4 @@
-// LIST (RFC 3501 section 6.3.8, RFC 5258) and LSUB (6.3.9). CHILDREN (RFC 3348) and SPECIAL-USE
+// LIST (RFC 3501 section 6.3.8, RFC 5258, RFC 5819) and LSUB (6.3.9). CHILDREN (RFC 3348) and SPECIAL-USE
 // (RFC 6154) attributes are always there.
 #include <algorithm>
 #include <map>
@@ -142,6 +142,11 @@ void List(const imap::ListCommand& command, const MailboxList& list, const Patte
     if (!IsSelected(command, node) && !node.child_matches) continue;
     if (!pattern.Matches(name)) continue;
     imap::AppendList("LIST", EntryOf(command, name, node), out);
+    // RFC 5819 section 2: not of what cannot be selected, nor of what only its children brought in.
+    if (command.return_status.empty() || node.info == nullptr || !IsSelected(command, node)) {
+      continue;
+    }
+    imap::AppendStatus(name, command.return_status, StatusValuesOf(*node.info), out);
   }
 }
 
