@@ -77,7 +77,7 @@ struct SubscribeCommand {
   std::string mailbox;
   bool subscribe = true;
 };
-enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize };
+enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize, kAppendLimit };
 // The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
 // special uses are returned always: nothing of these is kept.
 struct ListCommand {

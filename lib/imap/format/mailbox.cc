@@ -62,6 +62,10 @@ void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items
         out += "SIZE ";
         AppendNumber(values.size, out);
         break;
+      case StatusItem::kAppendLimit:
+        out += "APPENDLIMIT ";
+        AppendNumber(values.append_limit, out);
+        break;
     }
   }
   out += ")\r\n";

@@ -176,8 +176,9 @@ TEST(ParseTest, List) {
 }
 
 TEST(ParseTest, Status) {
-  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (UNSEEN messages SIZE UNSEEN)").items,
-            (std::vector<StatusItem>{StatusItem::kUnseen, StatusItem::kMessages, StatusItem::kSize}));
+  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (UNSEEN messages SIZE UNSEEN APPENDLIMIT)").items,
+            (std::vector<StatusItem>{StatusItem::kUnseen, StatusItem::kMessages, StatusItem::kSize,
+                                     StatusItem::kAppendLimit}));
 }
 
 TEST(ParseTest, Store) {

@@ -1,6 +1,6 @@
 // status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
 // status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" /
-//              "SIZE"   (RFC 8438)
+//              "SIZE" / "APPENDLIMIT"   (RFC 8438, RFC 7889)
 #include <algorithm>
 #include <utility>
 
@@ -16,7 +16,8 @@ absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in) {
       {"UIDNEXT", StatusItem::kUidNext},
       {"UIDVALIDITY", StatusItem::kUidValidity},
       {"UNSEEN", StatusItem::kUnseen},
-      {"SIZE", StatusItem::kSize}};
+      {"SIZE", StatusItem::kSize},
+      {"APPENDLIMIT", StatusItem::kAppendLimit}};
   std::vector<StatusItem> items;
   do {
     const auto* item =

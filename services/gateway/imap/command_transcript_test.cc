@@ -33,7 +33,8 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
-            "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE\r\nc OK Capability completed\r\n");
+            "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
+            "STATUS=SIZE APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -174,6 +175,8 @@ TEST_F(CommandTest, Status) {
   EXPECT_EQ(client.Say("a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN SIZE)\r\n"),
             "* STATUS INBOX (MESSAGES 1 RECENT 1 UIDNEXT 2 UIDVALIDITY 1001 UNSEEN 1 SIZE 17)\r\n"
             "a OK Status completed\r\n");
+  EXPECT_EQ(client.Say("a STATUS INBOX (APPENDLIMIT)\r\n"),
+            "* STATUS INBOX (APPENDLIMIT 52428800)\r\na OK Status completed\r\n");
   EXPECT_EQ(client.Say("b STATUS none (UNSEEN)\r\n"), "b NO [NONEXISTENT] No such mailbox\r\n");
 }
 

@@ -31,7 +31,7 @@ Task<ImapReply> HandleRename(ImapState& state, imap::RenameCommand command);
 Task<ImapReply> HandleSubscribe(ImapState& state, imap::SubscribeCommand command);
 Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command);
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command);
-imap::StatusValues StatusValuesOf(const MailboxInfo& info);  // status.cc
+imap::StatusValues StatusValuesOf(const ImapState& state, const MailboxInfo& info);  // status.cc
 Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command);
 Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command);
 Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command);

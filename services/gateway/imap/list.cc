@@ -126,8 +126,8 @@ imap::ListEntry EntryOf(const imap::ListCommand& command, const std::string& nam
   return entry;
 }
 
-void List(const imap::ListCommand& command, const MailboxList& list, const Pattern& pattern,
-          std::string& out) {
+void List(ImapState& state, const imap::ListCommand& command, const MailboxList& list,
+          const Pattern& pattern) {
   Tree tree = TreeOf(list);
   if (command.recursive_match) {
     std::vector<std::string> parents;
@@ -141,12 +141,12 @@ void List(const imap::ListCommand& command, const MailboxList& list, const Patte
   for (const auto& [name, node] : tree) {
     if (!IsSelected(command, node) && !node.child_matches) continue;
     if (!pattern.Matches(name)) continue;
-    imap::AppendList("LIST", EntryOf(command, name, node), out);
+    imap::AppendList("LIST", EntryOf(command, name, node), state.out);
     // RFC 5819 section 2: not of what cannot be selected, nor of what only its children brought in.
     if (command.return_status.empty() || node.info == nullptr || !IsSelected(command, node)) {
       continue;
     }
-    imap::AppendStatus(name, command.return_status, StatusValuesOf(*node.info), out);
+    imap::AppendStatus(name, command.return_status, StatusValuesOf(state, *node.info), state.out);
   }
 }
 
@@ -170,7 +170,7 @@ Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command) {
   if (command.lsub) {
     Lsub(*list, pattern, state.out);
   } else {
-    List(command, *list, pattern, state.out);
+    List(state, command, *list, pattern);
   }
   co_return ImapReply::Ok(done);
 }

@@ -23,7 +23,11 @@ std::string ImapState::Capabilities() const {
   std::string text = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE";
   if (login) {
     // RFC 3501 section 6.1.1: what does not depend on the login comes first, the rest after it.
-    return text + " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE";
+    text +=
+        " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE"
+        " STATUS=SIZE APPENDLIMIT=";
+    imap::AppendNumber(limits.message_octets, text);
+    return text;
   }
   if (!stream.tls().active && dependencies.tls != nullptr) text += " STARTTLS";
   if (!MayAuthenticate()) return text + " LOGINDISABLED";

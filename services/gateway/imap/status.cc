@@ -1,11 +1,11 @@
-// RFC 3501 section 6.3.10, SIZE by RFC 8438.
+// RFC 3501 section 6.3.10, SIZE by RFC 8438, APPENDLIMIT by RFC 7889.
 #include <utility>
 
 #include "services/gateway/imap/handlers.h"
 
 namespace posthorn::gateway {
 
-imap::StatusValues StatusValuesOf(const MailboxInfo& info) {
+imap::StatusValues StatusValuesOf(const ImapState& state, const MailboxInfo& info) {
   imap::StatusValues values;
   values.messages = info.messages;
   values.recent = info.recent;
@@ -13,6 +13,7 @@ imap::StatusValues StatusValuesOf(const MailboxInfo& info) {
   values.uid_validity = info.uid_validity;
   values.unseen = info.unseen;
   values.size = info.size;
+  values.append_limit = state.limits.message_octets;
   return values;
 }
 
@@ -20,7 +21,7 @@ Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command) {
   absl::StatusOr<MailboxInfo> info =
       co_await state.store().GetMailbox(state.tenant(), state.account(), command.mailbox);
   if (!info.ok()) co_return ImapReply::Failed(info.status());
-  imap::AppendStatus(command.mailbox, command.items, StatusValuesOf(*info), state.out);
+  imap::AppendStatus(command.mailbox, command.items, StatusValuesOf(state, *info), state.out);
   co_return ImapReply::Ok("Status completed");
 }
 
