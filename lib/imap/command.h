@@ -64,7 +64,8 @@ struct SelectCommand {
 };
 struct CreateCommand {
   std::string mailbox;
-  std::string special_use;  // RFC 6154 section 3: "\\Sent"; empty: none
+  std::string special_use;        // RFC 6154 section 3: "\\Sent"; empty: none
+  bool use_not_supported = false;  // an unknown use, or several
 };
 struct DeleteCommand {
   std::string mailbox;

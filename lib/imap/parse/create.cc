@@ -2,20 +2,18 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "lib/base/failure.h"
 #include "lib/imap/mailbox_name.h"
 #include "lib/imap/parse/parse.h"
 
 namespace posthorn::imap {
 namespace {
 
-absl::StatusOr<std::string> ParseUse(Cursor& in) {
+absl::Status ParseUse(Cursor& in, CreateCommand& command) {
   constexpr std::string_view kUses[] = {"\\All",  "\\Archive", "\\Drafts", "\\Flagged",
                                         "\\Junk", "\\Sent",    "\\Trash"};
   if (!in.ConsumeWord("USE") || !in.ConsumeSpace() || !in.Consume('(')) {
     return SyntaxError("Expected USE and a list");
   }
-  std::string use;
   while (!in.Consume(')')) {
     std::string name;
     if (in.Consume('\\')) name = "\\" + std::string(in.Atom());
@@ -26,15 +24,12 @@ absl::StatusOr<std::string> ParseUse(Cursor& in) {
         found = known;
       }
     }
-    // One use a mailbox; RFC 6154 section 3 lets a server refuse the rest.
-    if (found.empty() || !use.empty()) {
-      return MakeFailure(Failure::kParameterNotImplemented, "Special use is not supported");
-    }
-    use = std::string(found);
+    if (found.empty() || !command.special_use.empty()) command.use_not_supported = true;
+    command.special_use = std::string(found);
     if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid list");
   }
   if (!in.Consume(')')) return SyntaxError("Missing ')'");
-  return use;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -45,12 +40,11 @@ absl::StatusOr<CommandBody> ParseCreate(Cursor& in) {
   if (!mailbox.ok()) return mailbox.status();
   // RFC 3501 section 6.3.3: a final separator only announces children.
   if (mailbox->size() > 1 && mailbox->back() == kHierarchySeparator) mailbox->pop_back();
-  CreateCommand command{*std::move(mailbox), {}};
+  CreateCommand command;
+  command.mailbox = *std::move(mailbox);
   if (in.ConsumeSpace()) {
     if (!in.Consume('(')) return SyntaxError("Expected parameters");
-    absl::StatusOr<std::string> use = ParseUse(in);
-    if (!use.ok()) return use.status();
-    command.special_use = *std::move(use);
+    if (absl::Status s = ParseUse(in, command); !s.ok()) return s;
   }
   return CommandBody(std::move(command));
 }

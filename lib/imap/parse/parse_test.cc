@@ -109,7 +109,6 @@ TEST(ParseTest, RefusesBrokenCommands) {
   EXPECT_EQ(FailureIn("UID NOOP"), Failure::kUnknownCommand);
   EXPECT_EQ(FailureIn("SELECT &x"), Failure::kMailboxNameInvalid);
   EXPECT_EQ(FailureIn("SEARCH CHARSET latin1 ALL"), Failure::kBadCharset);
-  EXPECT_EQ(FailureIn("CREATE a (USE (\\Foo))"), Failure::kParameterNotImplemented);
   EXPECT_EQ(FailureIn("SEARCH TEXT \"\xff\""), Failure::kSyntax);
 }
 
@@ -154,6 +153,9 @@ TEST(ParseTest, Mailboxes) {
   EXPECT_TRUE(Parsed<SelectCommand>("EXAMINE \"a b\"").read_only);
   EXPECT_EQ(Parsed<CreateCommand>("CREATE a/").mailbox, "a");
   EXPECT_EQ(Parsed<CreateCommand>("CREATE a (USE (\\sent))").special_use, "\\Sent");
+  EXPECT_FALSE(Parsed<CreateCommand>("CREATE a (USE ())").use_not_supported);
+  EXPECT_TRUE(Parsed<CreateCommand>("CREATE a (USE (\\Foo))").use_not_supported);
+  EXPECT_TRUE(Parsed<CreateCommand>("CREATE a (USE (\\Sent \\Junk))").use_not_supported);
   EXPECT_EQ(Parsed<DeleteCommand>("DELETE &APw-").mailbox, "\xc3\xbc");
   EXPECT_EQ(Parsed<RenameCommand>("RENAME a b/c").to, "b/c");
   EXPECT_FALSE(Parsed<SubscribeCommand>("UNSUBSCRIBE a").subscribe);

@@ -54,6 +54,9 @@ TEST_F(CommandTest, CreateDeleteRename) {
   EXPECT_THAT(client.Say("c CREATE &Jjo\r\n"), StartsWith("c NO [CANNOT] "));
   EXPECT_THAT(client.Say("c CREATE \"" + std::string(1001, 'x') + "\"\r\n"),
               StartsWith("c NO [CANNOT] "));
+  EXPECT_EQ(client.Say("d CREATE s (USE (\\Sent \\Junk))\r\n"),
+            "d NO [USEATTR] Special use is not supported\r\n");
+  EXPECT_EQ(client.Say("d STATUS s (UIDNEXT)\r\n"), "d NO [NONEXISTENT] No such mailbox\r\n");
   EXPECT_EQ(client.Say("e RENAME a z\r\n"), "e OK Rename completed\r\n");
   EXPECT_EQ(client.Say("f LIST \"\" *\r\n"),
             "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasChildren) \"/\" z\r\n"
