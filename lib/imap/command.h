@@ -42,6 +42,7 @@ struct CheckCommand {};
 struct CloseCommand {};
 struct UnselectCommand {};
 struct IdleCommand {};
+struct UnauthenticateCommand {};  // RFC 8437
 
 // RFC 5161: the names as sent, in upper case. What the server does not know is left alone.
 struct EnableCommand {
@@ -202,7 +203,8 @@ using CommandBody =
                  CheckCommand, CloseCommand, UnselectCommand, IdleCommand, IdCommand, LoginCommand,
                  AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
                  SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
-                 StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand>;
+                 StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand,
+                 UnauthenticateCommand>;
 
 }  // namespace posthorn::imap
 

@@ -31,6 +31,7 @@ constexpr Verb kVerbs[] = {
     {"CLOSE", NoArguments<CloseCommand>},
     {"UNSELECT", NoArguments<UnselectCommand>},
     {"IDLE", NoArguments<IdleCommand>},
+    {"UNAUTHENTICATE", NoArguments<UnauthenticateCommand>},
     {"ID", ParseId},
     {"ENABLE", ParseEnable},
     {"LOGIN", ParseLogin},

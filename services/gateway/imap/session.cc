@@ -61,6 +61,7 @@ constexpr CommandRow kCommands[] = {
     {"FETCH", kSelected, SyncAfter::kIfStale, true},
     {"SEARCH", kSelected, SyncAfter::kIfStale, true},
     {"ENABLE", kUser},
+    {"UNAUTHENTICATE", kUser, SyncAfter::kNever},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -181,6 +182,11 @@ Task<imap::Received> ImapSession::ReadLine() {
 
 void ImapSession::CountError() {
   if (++errors_ >= state_.limits.errors) End({}, "Too many errors");
+}
+
+void ImapSession::SetLiteralLimit() {
+  const std::size_t limit = state_.limits.literal_octets;
+  receiver_.SetLiteralLimit(state_.login ? limit : std::min(limit, kLiteralOctetsBeforeLogin));
 }
 
 Task<void> ImapSession::OnFailure(imap::CommandFailure failure) {
@@ -330,6 +336,14 @@ Task<ImapReply> ImapSession::Handle(imap::IdCommand) { co_return HandleId(state_
 
 Task<ImapReply> ImapSession::Handle(imap::EnableCommand) { co_return HandleEnable(state_); }
 
+// RFC 8437: as after the greeting, or STARTTLS; what was done to the mailbox stays.
+Task<ImapReply> ImapSession::Handle(imap::UnauthenticateCommand) {
+  state_.Deselect();
+  state_.login.reset();
+  SetLiteralLimit();
+  co_return ImapReply::Ok("Unauthenticate completed", "CAPABILITY " + state_.Capabilities());
+}
+
 Task<ImapReply> ImapSession::Handle(imap::StartTlsCommand) {
   if (state_.stream.tls().active) co_return ImapReply::Bad("TLS is already active");
   if (state_.dependencies.tls == nullptr) co_return ImapReply::Bad("TLS is not available");
@@ -339,7 +353,7 @@ Task<ImapReply> ImapSession::Handle(imap::StartTlsCommand) {
 
 Task<ImapReply> ImapSession::Handle(imap::LoginCommand command) {
   ImapReply reply = co_await HandleLogin(state_, std::move(command));
-  if (state_.login) receiver_.SetLiteralLimit(state_.limits.literal_octets);
+  SetLiteralLimit();
   co_return reply;
 }
 
@@ -366,7 +380,7 @@ Task<ImapReply> ImapSession::Handle(imap::AuthenticateCommand command) {
     outcome = co_await exchange->OnLine(std::move(response));
   }
   ImapReply reply = AfterAuthentication(state_, std::move(outcome));
-  if (state_.login) receiver_.SetLiteralLimit(state_.limits.literal_octets);
+  SetLiteralLimit();
   co_return reply;
 }
 

@@ -36,6 +36,8 @@ class ImapSession {
   Task<void> Answer(std::string tag, const char* name, bool sync, bool allow_expunge,
                     ImapReply reply);
   void CountError();
+  // The literals a command may have, which depends on whether there was a login.
+  void SetLiteralLimit();
 
   Task<void> RunAppend(std::string tag, imap::AppendCommand command);
 
@@ -66,6 +68,7 @@ class ImapSession {
   Task<ImapReply> Handle(imap::FetchCommand command);
   Task<ImapReply> Handle(imap::SearchCommand command);
   Task<ImapReply> Handle(imap::EnableCommand command);
+  Task<ImapReply> Handle(imap::UnauthenticateCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;

@@ -202,5 +202,26 @@ TEST_F(SessionTest, SaysByeWhenTheSelectedMailboxIsGone) {
   EXPECT_EQ(client.Say("c NOOP\r\n"), "* BYE [NONEXISTENT] Mailbox was deleted\r\n<closed>");
 }
 
+TEST_F(SessionTest, UnauthenticateEndsTheLoginAndNothingElse) {
+  directory_.AddAccount("bob@example.test", "other", AccountId(11));
+  store_.AddAccount(kTenant, AccountId(11));
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  client.Say("a STORE 1 +FLAGS (\\Deleted)\r\n");
+  const std::string answer = client.Say("b UNAUTHENTICATE\r\n");
+  EXPECT_THAT(answer, testing::StartsWith("b OK [CAPABILITY IMAP4rev1 "));
+  EXPECT_THAT(answer, testing::HasSubstr(" AUTH=PLAIN"));
+  EXPECT_THAT(answer, testing::Not(testing::HasSubstr("UIDPLUS")));
+  EXPECT_EQ(client.Say("c SELECT INBOX\r\n"), "c BAD Please authenticate first\r\n");
+  EXPECT_EQ(client.Say("d UNAUTHENTICATE\r\n"), "d BAD Please authenticate first\r\n");
+  EXPECT_THAT(client.Say("e LOGIN {9000}\r\n"), testing::StartsWith("e NO [TOOBIG] "));
+  EXPECT_THAT(client.Say("f LOGIN bob@example.test other\r\n"), testing::StartsWith("f OK "));
+  EXPECT_THAT(client.Say("g SELECT INBOX\r\n"), testing::HasSubstr("* 0 EXISTS\r\n"));
+  // CLOSE would have expunged.
+  Client again = LogIn();
+  EXPECT_EQ(again.Say("h STATUS INBOX (MESSAGES)\r\n"),
+            "* STATUS INBOX (MESSAGES 1)\r\nh OK Status completed\r\n");
+}
+
 }  // namespace
 }  // namespace posthorn::gateway
