@@ -29,15 +29,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         broken = failure->fatal;
         if (broken) return;
       }
+      bool append = std::holds_alternative<imap::AppendNext>(received);
       if (const auto* command = std::get_if<imap::Command>(&received)) {
-        if (std::holds_alternative<imap::AppendCommand>(command->body)) {
-          if (take) {
-            receiver.AcceptAppend();
-          } else {
-            receiver.RejectAppend();
-          }
-          take = !take;
+        append = std::holds_alternative<imap::AppendCommand>(command->body);
+      }
+      if (append) {
+        if (take) {
+          receiver.AcceptAppend();
+        } else {
+          receiver.RejectAppend();
         }
+        take = !take;
       }
     }
   };

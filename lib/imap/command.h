@@ -97,7 +97,8 @@ struct StatusCommand {
   std::string mailbox;
   std::vector<StatusItem> items;
 };
-// Everything before the message, whose octets the receiver hands out afterwards.
+// Everything before the message, whose octets the receiver hands out afterwards. For the second
+// and later messages of a MULTIAPPEND (RFC 3502) the mailbox is empty.
 struct AppendCommand {
   std::string mailbox;
   FlagList flags;

@@ -185,7 +185,7 @@ std::optional<Received> Receiver::OnLiteral(std::string_view mark, std::uint64_t
   if (in.ConsumeWord("APPEND") && !AppendWantsMailbox(WithoutTag(before))) {
     absl::StatusOr<AppendCommand> append = ParseAppend(in);
     if (!append.ok()) return refuse(append.status());
-    if (size > limits_.append_octets) return refuse(MakeFailure(Failure::kMessageTooLarge));
+    if (absl::Status s = CheckSize(size); !s.ok()) return refuse(std::move(s));
     append->size = size;
     append->synchronising = synchronising;
     // Fail knows how to take the tag and forget the command.
@@ -255,6 +255,28 @@ std::optional<Received> Receiver::NextAppend() {
   return chunk;
 }
 
+absl::Status Receiver::CheckSize(std::uint64_t size) const {
+  if (size > limits_.append_octets) return MakeFailure(Failure::kMessageTooLarge);
+  // RFC 3502 section 6.3.11: with an empty message a client takes the command back.
+  if (size == 0) return MakeFailure(Failure::kInvalidArgument, "An empty message is not stored");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AppendCommand> Receiver::NextMessage(std::string_view line) {
+  const std::optional<LiteralMark> mark = FindLiteral(line, true);
+  if (!mark || line.size() > limits_.line_octets) {
+    return SyntaxError("Unexpected text after the message");
+  }
+  Cursor in(line.substr(0, mark->begin));
+  absl::StatusOr<AppendCommand> message = ParseNextAppend(in);
+  if (!message.ok()) return message;
+  const std::uint64_t size = mark->overflow ? UINT64_MAX : mark->size;
+  if (absl::Status s = CheckSize(size); !s.ok()) return s;
+  message->size = size;
+  message->synchronising = mark->synchronising;
+  return message;
+}
+
 std::optional<Received> Receiver::NextAppendTail() {
   const std::size_t start = pos_;
   const std::optional<std::string_view> line = TakeLine();
@@ -263,11 +285,18 @@ std::optional<Received> Receiver::NextAppendTail() {
     state_ = State::kCommand;
     return AppendEnd{absl::OkStatus()};
   }
+  absl::StatusOr<AppendCommand> next = NextMessage(line.value_or(std::string_view()));
+  if (next.ok()) {
+    remaining_ = next->size;
+    append_synchronising_ = next->synchronising;
+    state_ = State::kAppendPending;
+    return AppendNext{*std::move(next)};
+  }
   pos_ = start;
   scanned_ = start;
   state_ = State::kSkipLine;
   skip_tail_.clear();
-  return AppendEnd{SyntaxError("Unexpected text after the message")};
+  return AppendEnd{next.status()};
 }
 
 std::optional<Received> Receiver::SkipLine() {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "lib/imap/command.h"
 
 namespace posthorn::imap {
@@ -30,12 +31,16 @@ struct Command {
   std::string tag;
   CommandBody body;
 };
-// A piece of the message that an AppendCommand announced, and its end.
+// A piece of the message that an AppendCommand announced; another message (RFC 3502), to be
+// accepted or rejected like the first; the end of them all.
 struct AppendChunk {
   std::string bytes;
 };
+struct AppendNext {
+  AppendCommand message;
+};
 struct AppendEnd {
-  absl::Status status;  // kSyntax: something followed the message; nothing may be stored
+  absl::Status status;  // what followed the message is wrong; nothing may be stored
 };
 // A line asked for by ExpectLine, without its end.
 struct RawLine {
@@ -48,7 +53,8 @@ struct CommandFailure {
   bool fatal = false;  // the stream cannot be followed any further: say BYE
 };
 using Received =
-    std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendEnd, RawLine, CommandFailure>;
+    std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendNext, AppendEnd, RawLine,
+                 CommandFailure>;
 
 // Turns the bytes of an IMAP client into commands; knows no socket. Feed what arrives, then call
 // Next until it answers NeedMore; between two Feeds memory is bounded by the limits plus what was
@@ -61,8 +67,9 @@ class Receiver {
   void Feed(std::string_view bytes);
   Received Next();
 
-  // After an AppendCommand: take the message (AppendChunk, AppendEnd follow; the caller sends the
-  // continuation if it is synchronising), or not: what the client sends of it is skipped.
+  // After an AppendCommand or AppendNext: take the message (AppendChunk and AppendNext or AppendEnd
+  // follow; the caller sends the continuation if it is synchronising), or not: what the client
+  // sends of the command is skipped.
   void AcceptAppend();
   void RejectAppend();
 
@@ -94,6 +101,9 @@ class Receiver {
   std::optional<Received> NextLiteral();
   std::optional<Received> NextAppend();
   std::optional<Received> NextAppendTail();
+  // What `line`, behind a message, announces.
+  absl::StatusOr<AppendCommand> NextMessage(std::string_view line);
+  absl::Status CheckSize(std::uint64_t size) const;
   std::optional<Received> SkipLine();
   std::optional<Received> SkipLiteral();
   std::optional<Received> OnLiteral(std::string_view line, std::uint64_t size, bool synchronising);

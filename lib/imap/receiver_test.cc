@@ -20,6 +20,11 @@ ReceiverLimits SmallLimits() {
   return limits;
 }
 
+absl::string_view NameOf(const absl::Status& status) {
+  const std::string_view name = RowOf(FailureOf(status)).name;
+  return absl::string_view(name.data(), name.size());
+}
+
 // Feeds `input` in pieces and writes down what comes out. Messages of APPEND are joined.
 // `accept`: what is done with them.
 std::vector<std::string> Trickle(const std::string& input, std::size_t piece, bool accept = true,
@@ -42,16 +47,23 @@ std::vector<std::string> Trickle(const std::string& input, std::size_t piece, bo
                                         append->synchronising ? " waits" : "");
           accept ? receiver.AcceptAppend() : receiver.RejectAppend();
         }
+      } else if (auto* next = std::get_if<AppendNext>(&received)) {
+        events.push_back(absl::StrCat("message ", message));
+        message.clear();
+        events.push_back(absl::StrCat("next ", next->message.flags.system, " ", next->message.size,
+                                      next->message.synchronising ? " waits" : ""));
+        accept ? receiver.AcceptAppend() : receiver.RejectAppend();
       } else if (auto* chunk = std::get_if<AppendChunk>(&received)) {
         message += chunk->bytes;
       } else if (auto* end = std::get_if<AppendEnd>(&received)) {
-        events.push_back(absl::StrCat("message ", message, end->status.ok() ? "" : " refused"));
+        events.push_back(absl::StrCat("message ", message, end->status.ok() ? "" : " refused ",
+                                      end->status.ok() ? "" : NameOf(end->status)));
         message.clear();
       } else if (auto* line = std::get_if<RawLine>(&received)) {
         events.push_back("line " + line->text);
       } else if (auto* failure = std::get_if<CommandFailure>(&received)) {
         events.push_back(absl::StrCat("failure ", failure->tag, " ",
-                                      RowOf(FailureOf(failure->status)).name.data(),
+                                      NameOf(failure->status),
                                       failure->fatal ? " fatal" : ""));
       }
     }
@@ -118,11 +130,41 @@ std::vector<Row> Rows() {
        "a APPEND {3+}\r\nbox (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {2+}\r\n\n\n\r\nn NOOP\r\n",
        {"command a" + append + " box 2", "message \n\n", kNoop}},
       {"append of nothing",
-       "a APPEND box {0}\r\n\r\nn NOOP\r\n",
-       {"command a" + append + " box 0 waits", "message ", kNoop}},
+       "a APPEND box {0}\r\nn NOOP\r\n",
+       {"failure a invalid_argument", kNoop}},
+      {"append of nothing, unasked",
+       "a APPEND box {0+}\r\n\r\nn NOOP\r\n",
+       {"failure a invalid_argument", kNoop}},
+      {"append of several",
+       "a APPEND box {2}\r\nhi {3+}\r\n\r\nx (\\Seen) \"17-Jul-1996 02:44:25 -0700\" "
+       "{1}\r\ny\r\nn NOOP\r\n",
+       {"command a" + append + " box 2 waits", "message hi", "next 0 3", "message \r\nx",
+        "next 1 1 waits", "message y", kNoop}},
+      {"append of several, taken back",
+       "a APPEND box {2+}\r\nhi {0+}\r\n\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused invalid_argument", kNoop}},
+      {"append of several, taken back in step",
+       "a APPEND box {2+}\r\nhi {0}\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused invalid_argument", kNoop}},
+      {"append of several, the second too large",
+       "a APPEND box {2+}\r\nhi {1001}\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused message_too_large", kNoop}},
+      {"append of several, the second without number",
+       "a APPEND box {2+}\r\nhi {99999999999999999999}\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused message_too_large", kNoop}},
+      {"append of several with a wrong date",
+       "a APPEND box {2+}\r\nhi \"x\" {2+}\r\nho {1+}\r\nx\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused syntax", kNoop}},
+      {"append with a mailbox between messages",
+       "a APPEND box {2+}\r\nhi box {2+}\r\nho\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", "message hi refused syntax", kNoop}},
+      {"several appends refused",
+       "a APPEND box {2+}\r\nhi {2+}\r\nho\r\nn NOOP\r\n",
+       {"command a" + append + " box 2", kNoop},
+       false},
       {"append with a tail",
        "a APPEND box {2+}\r\nhi more {3+}\r\nxyz\r\nn NOOP\r\n",
-       {"command a" + append + " box 2", "message hi refused", kNoop}},
+       {"command a" + append + " box 2", "message hi refused syntax", kNoop}},
       {"append refused",
        "a APPEND box {6}\r\nn NOOP\r\n",
        {"command a" + append + " box 6 waits", kNoop},

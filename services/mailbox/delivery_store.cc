@@ -16,6 +16,8 @@ using Outcome = std::optional<absl::StatusOr<StoredMessage>>;
 constexpr char kDeliver[] =
     "SELECT o_outcome, o_uid, o_modseq, o_uid_validity FROM mailbox.deliver("
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::smallint)";
+constexpr char kLockAccount[] =
+    "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2 FOR UPDATE";
 constexpr char kSelectInfo[] =
     "SELECT size, info FROM mailbox.body WHERE tenant_id = $1 AND sha256 = $2";
 
@@ -110,14 +112,16 @@ Outcome OutcomeOf(const postgres::Result& result, int row) {
   }
 }
 
-absl::StatusOr<std::vector<Outcome>> CommitGroup(postgres::Connection& connection,
-                                                 absl::Span<NewMessage* const> rows) {
+// By a Connection, where it is a transaction of its own, or a Transaction.
+template <typename Executor>
+absl::StatusOr<std::vector<Outcome>> Deliver(Executor& executor,
+                                             absl::Span<NewMessage* const> rows) {
   const GroupBodies bodies = CollectBodies(rows);
   postgres::Params params;
   AddBodies(bodies.bodies, params);
   AddRows(rows, bodies.of_row, params);
   // The function sets the tenants itself, as its first statement.
-  absl::StatusOr<postgres::Result> result = connection.Exec(kDeliver, params);
+  absl::StatusOr<postgres::Result> result = executor.Exec(kDeliver, params);
   if (!result.ok()) return result.status();
   if (result->rows() != static_cast<int>(rows.size())) {
     return absl::InternalError("mailbox.deliver answered another number of rows");
@@ -126,6 +130,32 @@ absl::StatusOr<std::vector<Outcome>> CommitGroup(postgres::Connection& connectio
   outcomes.reserve(rows.size());
   for (int i = 0; i < result->rows(); ++i) outcomes.push_back(OutcomeOf(*result, i));
   return outcomes;
+}
+
+absl::StatusOr<std::vector<Outcome>> CommitGroup(postgres::Connection& connection,
+                                                 absl::Span<NewMessage* const> rows) {
+  return Deliver(connection, rows);
+}
+
+absl::StatusOr<std::vector<StoredMessage>> StoreAllIn(postgres::Transaction& transaction,
+                                                      std::vector<NewMessage>& messages) {
+  std::vector<NewMessage*> rows;
+  for (NewMessage& message : messages) rows.push_back(&message);
+  // With the lock held none of them can be busy because of somebody else.
+  const postgres::Params account =
+      postgres::Params::Of(rows.front()->body->tenant, rows.front()->account);
+  absl::StatusOr<postgres::Result> locked = transaction.Exec(kLockAccount, account);
+  if (!locked.ok()) return locked.status();
+  absl::StatusOr<std::vector<Outcome>> outcomes = Deliver(transaction, rows);
+  if (!outcomes.ok()) return outcomes.status();
+  std::vector<StoredMessage> stored;
+  for (const Outcome& outcome : *outcomes) {
+    // What fits alone but not behind the others.
+    if (!outcome.has_value()) return MakeFailure(Failure::kOverQuota);
+    if (!outcome->ok()) return outcome->status();
+    stored.push_back(**outcome);
+  }
+  return stored;
 }
 
 postgres::WriteGroupOptions ForDeliver(postgres::WriteGroupOptions options) {
@@ -170,6 +200,23 @@ Task<absl::StatusOr<StoredMessage>> DeliveryStore::Store(NewMessage message) {
   const Account account(message.body->tenant, message.account);
   absl::StatusOr<StoredMessage> stored = co_await group_.Submit(std::move(message));
   if (stored.ok() && !stored->duplicate) hints_.Changed(account, stored->modseq);
+  co_return stored;
+}
+
+Task<absl::StatusOr<std::vector<StoredMessage>>> DeliveryStore::StoreAll(
+    std::vector<NewMessage> messages) {
+  const Account account(messages.front().body->tenant, messages.front().account);
+  std::function<absl::StatusOr<std::vector<StoredMessage>>(postgres::Transaction&)> work =
+      [&messages](postgres::Transaction& transaction) {
+        return StoreAllIn(transaction, messages);
+      };
+  absl::StatusOr<std::vector<StoredMessage>> stored =
+      co_await database_.TransactFor<std::vector<StoredMessage>>(account.tenant, work);
+  if (!stored.ok() && postgres::IsInDoubt(stored.status())) {
+    // If it was committed after all, all are duplicates now.
+    stored = co_await database_.TransactFor<std::vector<StoredMessage>>(account.tenant, work);
+  }
+  if (stored.ok() && !stored->back().duplicate) hints_.Changed(account, stored->back().modseq);
   co_return stored;
 }
 

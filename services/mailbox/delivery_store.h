@@ -65,6 +65,9 @@ class DeliveryStore {
   // Committed when it returns OK. Failures: kOverQuota, kNoSuchRecipient (no such account),
   // kNoSuchMailbox, kConflict (busy for seconds), kUnavailable (the stored body was collected).
   Task<absl::StatusOr<StoredMessage>> Store(NewMessage message);
+  // Messages of one account (at least one), all of them or none, in a transaction of their own. The
+  // same failures.
+  Task<absl::StatusOr<std::vector<StoredMessage>>> StoreAll(std::vector<NewMessage> messages);
 
  private:
   using Group = postgres::WriteGroup<NewMessage, StoredMessage>;

@@ -303,5 +303,33 @@ TEST_F(DeliveryTest, LargeBodiesAreStoredAheadAndCollectedWhenUnreferenced) {
   EXPECT_EQ(FailureOf(Deliver(message).status()), Failure::kUnavailable);
 }
 
+TEST_F(DeliveryTest, StoresAllOfSeveralOrNone) {
+  const Account carol = AddAccount("one", "one.test", "carol@one.test", 200);
+  const auto messages = [&](int count, std::size_t size) {
+    std::vector<NewMessage> all;
+    for (int i = 0; i < count; ++i) all.push_back(Message(carol, std::string(size - 18, 'x') + "\n"));
+    return all;
+  };
+  absl::StatusOr<std::vector<StoredMessage>> stored =
+      loop.Run(deliveries.StoreAll(messages(2, 50)));
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ((*stored)[0].uid, 1u);
+  EXPECT_EQ((*stored)[1].uid, 2u);
+  EXPECT_EQ(Info(carol, "INBOX").highest_modseq, (*stored)[1].modseq);
+  // The first two would fit.
+  EXPECT_EQ(FailureOf(loop.Run(deliveries.StoreAll(messages(3, 50))).status()),
+            Failure::kOverQuota);
+  EXPECT_EQ(FailureOf(loop.Run(deliveries.StoreAll(messages(1, 500))).status()),
+            Failure::kOverQuota);
+  std::vector<NewMessage> lost = messages(2, 50);
+  lost[1].mailbox = MailboxId(999999);
+  EXPECT_EQ(FailureOf(loop.Run(deliveries.StoreAll(std::move(lost))).status()),
+            Failure::kNoSuchMailbox);
+  EXPECT_EQ(Info(carol, "INBOX").messages, 2u);
+  EXPECT_EQ(Info(carol, "INBOX").uid_next, 3u);
+  ASSERT_TRUE(loop.Run(deliveries.StoreAll(messages(2, 50))).ok());
+  ExpectExactCounts();
+}
+
 }  // namespace
 }  // namespace posthorn::mailbox

@@ -52,6 +52,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   POSTHORN_UNARY(GetChanges)
   POSTHORN_UNARY(StoreFlags)
   POSTHORN_UNARY(Append)
+  POSTHORN_UNARY(AppendAll)
   POSTHORN_UNARY(CopyMessages)
   POSTHORN_UNARY(Expunge)
   POSTHORN_UNARY(Search)
@@ -78,6 +79,34 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
  private:
   // Requests, responses and writers outlive the tasks below.
+
+  // `given` is an AppendRequest or a message of an AppendAllRequest.
+  template <typename Given>
+  Task<absl::StatusOr<NewMessage>> ToNewMessage(const Given& given, Account account,
+                                                MailboxId mailbox) {
+    absl::StatusOr<std::vector<std::string>> keywords = KeywordsOf(given.flags());
+    if (!keywords.ok()) co_return keywords.status();
+    absl::StatusOr<std::shared_ptr<const PreparedBody>> body =
+        MakeFailure(Failure::kInvalidArgument, "a body over 64 KiB goes through Bodies.Put");
+    if (given.has_stored_body()) {
+      absl::StatusOr<std::shared_ptr<const PreparedBody>> stored =
+          co_await deliveries_.PrepareStored(account.tenant, given.stored_body().sha256());
+      body = std::move(stored);
+    } else if (given.inline_body().size() <= postgres::kInlineOctets) {
+      body = DeliveryStore::Prepare(account.tenant, given.inline_body());
+    }
+    if (!body.ok()) co_return body.status();
+    NewMessage message;
+    message.body = *std::move(body);
+    message.account = account.account;
+    message.mailbox = mailbox;
+    message.received_at = given.has_received_at() ? TimeOf(given.received_at()) : absl::Now();
+    // Only for this call, so that it may be tried again after a commit in doubt.
+    message.id = MessageId::Generate(absl::Now());
+    message.flags = given.flags().system() & kAllFlags;
+    message.keywords = *std::move(keywords);
+    co_return message;
+  }
 
   Task<absl::Status> Run(const pb::ListMailboxesRequest& request,
                          pb::ListMailboxesResponse& response) {
@@ -220,33 +249,33 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
   Task<absl::Status> Run(const pb::AppendRequest& request, pb::AppendResponse& response) {
     const Account account = AccountOf(request.account());
-    absl::StatusOr<std::vector<std::string>> keywords = KeywordsOf(request.flags());
-    if (!keywords.ok()) co_return keywords.status();
     absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
     if (!mailbox.ok()) co_return mailbox.status();
-    absl::StatusOr<std::shared_ptr<const PreparedBody>> body =
-        MakeFailure(Failure::kInvalidArgument, "a body over 64 KiB goes through Bodies.Put");
-    if (request.has_stored_body()) {
-      absl::StatusOr<std::shared_ptr<const PreparedBody>> stored =
-          co_await deliveries_.PrepareStored(account.tenant, request.stored_body().sha256());
-      body = std::move(stored);
-    } else if (request.inline_body().size() <= postgres::kInlineOctets) {
-      body = DeliveryStore::Prepare(account.tenant, request.inline_body());
-    }
-    if (!body.ok()) co_return body.status();
-    NewMessage message;
-    message.body = *std::move(body);
-    message.account = account.account;
-    message.mailbox = mailbox->id;
-    message.received_at = request.has_received_at() ? TimeOf(request.received_at()) : absl::Now();
-    // Only for this call, so that it may be tried again after a commit in doubt.
-    message.id = MessageId::Generate(absl::Now());
-    message.flags = request.flags().system() & kAllFlags;
-    message.keywords = *std::move(keywords);
-    absl::StatusOr<StoredMessage> stored = co_await deliveries_.Store(std::move(message));
+    absl::StatusOr<NewMessage> message = co_await ToNewMessage(request, account, mailbox->id);
+    if (!message.ok()) co_return message.status();
+    absl::StatusOr<StoredMessage> stored = co_await deliveries_.Store(*std::move(message));
     if (!stored.ok()) co_return stored.status();
     response.set_uid_validity(mailbox->uid_validity);
     response.set_uid(stored->uid);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> Run(const pb::AppendAllRequest& request, pb::AppendAllResponse& response) {
+    const Account account = AccountOf(request.account());
+    if (request.messages().empty()) co_return MakeFailure(Failure::kInvalidArgument);
+    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
+    if (!mailbox.ok()) co_return mailbox.status();
+    std::vector<NewMessage> messages;
+    for (const pb::NewMessage& given : request.messages()) {
+      absl::StatusOr<NewMessage> message = co_await ToNewMessage(given, account, mailbox->id);
+      if (!message.ok()) co_return message.status();
+      messages.push_back(*std::move(message));
+    }
+    absl::StatusOr<std::vector<StoredMessage>> stored =
+        co_await deliveries_.StoreAll(std::move(messages));
+    if (!stored.ok()) co_return stored.status();
+    response.set_uid_validity(mailbox->uid_validity);
+    for (const StoredMessage& message : *stored) response.add_uids(message.uid);
     co_return absl::OkStatus();
   }
 

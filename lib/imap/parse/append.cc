@@ -1,4 +1,5 @@
-// append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+// append         = "APPEND" SP mailbox 1*append-message   (RFC 3502)
+// append-message = [SP flag-list] [SP date-time] SP literal
 #include <utility>
 
 #include "lib/imap/date_time.h"
@@ -11,12 +12,8 @@ bool AppendWantsMailbox(std::string_view text) {
   return in.ConsumeWord("APPEND") && in.ConsumeSpace() && in.AtEnd();
 }
 
-absl::StatusOr<AppendCommand> ParseAppend(Cursor& in) {
-  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
-  if (!mailbox.ok()) return mailbox.status();
+absl::StatusOr<AppendCommand> ParseNextAppend(Cursor& in) {
   AppendCommand command;
-  command.mailbox = *std::move(mailbox);
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   if (in.Peek() == '(') {
     absl::StatusOr<FlagList> flags = ParseFlagList(in);
@@ -32,6 +29,15 @@ absl::StatusOr<AppendCommand> ParseAppend(Cursor& in) {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   }
   if (!in.AtEnd()) return SyntaxError("Expected a literal with the message");
+  return command;
+}
+
+absl::StatusOr<AppendCommand> ParseAppend(Cursor& in) {
+  if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  absl::StatusOr<std::string> mailbox = ParseMailbox(in);
+  if (!mailbox.ok()) return mailbox.status();
+  absl::StatusOr<AppendCommand> command = ParseNextAppend(in);
+  if (command.ok()) command->mailbox = *std::move(mailbox);
   return command;
 }
 

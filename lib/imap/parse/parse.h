@@ -40,6 +40,8 @@ absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid);
 // it has been read already. `size` and `synchronising` are left for the receiver to fill in.
 // kSyntax if the literal cannot be the message.
 absl::StatusOr<AppendCommand> ParseAppend(Cursor& in);
+// The same for what stands between two messages: flags and date. `mailbox` stays empty.
+absl::StatusOr<AppendCommand> ParseNextAppend(Cursor& in);
 // Whether what is there of an APPEND ends before its mailbox, so that a literal there is a name.
 bool AppendWantsMailbox(std::string_view text);
 

@@ -111,7 +111,6 @@ struct StoredBody {
 };
 
 struct AppendMessage {
-  std::string mailbox;
   MessageFlags flags;
   absl::Time received_at;
   std::string inline_body;  // at most 64 KiB; or else:
@@ -121,6 +120,11 @@ struct AppendMessage {
 struct AppendResult {
   std::uint32_t uid_validity = 0;
   Uid uid = 0;
+};
+
+struct AppendAllResult {
+  std::uint32_t uid_validity = 0;
+  std::vector<Uid> uids;  // in the order given
 };
 
 struct CopyResult {
@@ -230,8 +234,13 @@ class MailStore {
                                                             std::vector<UidRange> uids,
                                                             StoreMode mode, MessageFlags flags) = 0;
   virtual std::unique_ptr<BodyWriter> PutBody(TenantId tenant) = 0;
+  // kNoSuchMailbox, kOverQuota.
   virtual Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account,
-                                                    AppendMessage message) = 0;
+                                                    std::string mailbox, AppendMessage message) = 0;
+  // All of them or none. The inline bodies hold at most 64 KiB together.
+  virtual Task<absl::StatusOr<AppendAllResult>> AppendAll(TenantId tenant, AccountId account,
+                                                          std::string mailbox,
+                                                          std::vector<AppendMessage> messages) = 0;
   virtual Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,
                                                         MailboxId mailbox,
                                                         std::vector<UidRange> uids,

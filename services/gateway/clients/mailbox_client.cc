@@ -37,6 +37,19 @@ Request For(TenantId tenant, AccountId account, MailboxId mailbox) {
   return request;
 }
 
+// Into an AppendRequest, or a message of an AppendAllRequest.
+template <typename Proto>
+void Fill(AppendMessage message, Proto& out) {
+  ToProto(message.flags, *out.mutable_flags());
+  *out.mutable_received_at() = ToProtoTime(message.received_at);
+  if (message.stored_body) {
+    out.mutable_stored_body()->set_sha256(message.stored_body->sha256);
+    out.mutable_stored_body()->set_size(message.stored_body->size);
+  } else {
+    out.set_inline_body(std::move(message.inline_body));
+  }
+}
+
 // Converts each response of a stream.
 template <typename Response, typename Value, Value (*convert)(Response&)>
 class ConvertingReader final : public Reader<Value> {
@@ -263,24 +276,32 @@ class MailboxClient final : public MailStore {
     return std::make_unique<RpcBodyWriter>(*bodies_, tenant, stream_options_);
   }
 
-  Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account,
+  Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account, std::string mailbox,
                                             AppendMessage message) override {
     auto request = For<pb::AppendRequest>(tenant, account);
-    request.set_mailbox(std::move(message.mailbox));
-    ToProto(message.flags, *request.mutable_flags());
-    *request.mutable_received_at() = ToProtoTime(message.received_at);
-    if (message.stored_body) {
-      request.mutable_stored_body()->set_sha256(message.stored_body->sha256);
-      request.mutable_stored_body()->set_size(message.stored_body->size);
-    } else {
-      request.set_inline_body(std::move(message.inline_body));
-    }
+    request.set_mailbox(std::move(mailbox));
+    Fill(std::move(message), request);
     absl::StatusOr<pb::AppendResponse> response =
         co_await Call<pb::AppendResponse>(&Async::Append, std::move(request));
     if (!response.ok()) co_return response.status();
     AppendResult result;
     result.uid_validity = response->uid_validity();
     result.uid = response->uid();
+    co_return result;
+  }
+
+  Task<absl::StatusOr<AppendAllResult>> AppendAll(TenantId tenant, AccountId account,
+                                                  std::string mailbox,
+                                                  std::vector<AppendMessage> messages) override {
+    auto request = For<pb::AppendAllRequest>(tenant, account);
+    request.set_mailbox(std::move(mailbox));
+    for (AppendMessage& message : messages) Fill(std::move(message), *request.add_messages());
+    absl::StatusOr<pb::AppendAllResponse> response =
+        co_await Call<pb::AppendAllResponse>(&Async::AppendAll, std::move(request));
+    if (!response.ok()) co_return response.status();
+    AppendAllResult result;
+    result.uid_validity = response->uid_validity();
+    result.uids.assign(response->uids().begin(), response->uids().end());
     co_return result;
   }
 

@@ -1,8 +1,9 @@
-// RFC 3501 section 6.3.11 with APPENDUID (RFC 4315 section 3).
+// RFC 3501 section 6.3.11 with APPENDUID (RFC 4315 section 3) and MULTIAPPEND (RFC 3502).
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/imap/sequence_set.h"
 #include "services/gateway/imap/handlers.h"
 
 namespace posthorn::gateway {
@@ -10,24 +11,34 @@ namespace {
 
 // What one call may carry; more is streamed into the store in pieces of this size.
 constexpr std::size_t kInlineOctets = 64 * 1024;
+// Bounds what a session keeps of the messages before the last.
+constexpr std::size_t kMaxMessages = 1000;
+constexpr std::size_t kMaxKeywordOctets = 64 * 1024;
 
 }  // namespace
 
 ImapAppend::ImapAppend(ImapState& state, imap::AppendCommand command)
-    : state_(state), command_(std::move(command)) {}
+    : state_(state), command_(std::move(command)), mailbox_(command_.mailbox) {}
 
 ImapAppend::~ImapAppend() = default;
 
-Task<absl::Status> ImapAppend::Start() {
-  // Known before the client sends the message: no megabytes for a mailbox that is not there.
-  absl::StatusOr<MailboxInfo> info =
-      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), command_.mailbox);
-  if (!info.ok()) co_return info.status();
-  if (command_.size <= kInlineOctets) {
+void ImapAppend::Begin(imap::AppendCommand message) {
+  command_ = std::move(message);
+  for (const std::string& keyword : command_.flags.keywords) keyword_octets_ += keyword.size();
+  if (inline_octets_ + command_.size <= kInlineOctets) {
+    inline_octets_ += command_.size;
     buffer_.reserve(command_.size);
   } else {
     writer_ = state_.store().PutBody(state_.tenant());
   }
+}
+
+Task<absl::Status> ImapAppend::Start() {
+  // Known before the client sends the message: no megabytes for a mailbox that is not there.
+  absl::StatusOr<MailboxInfo> info =
+      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_);
+  if (!info.ok()) co_return info.status();
+  Begin(std::move(command_));
   co_return absl::OkStatus();
 }
 
@@ -40,36 +51,68 @@ Task<absl::Status> ImapAppend::Write(std::string bytes) {
   co_return failure_;
 }
 
-Task<ImapReply> ImapAppend::Finish(absl::Status received) {
-  if (!received.ok()) co_return ImapReply::Failed(std::move(received));
+Task<absl::Status> ImapAppend::EndMessage() {
+  if (!failure_.ok()) co_return failure_;
   AppendMessage message;
-  if (writer_ && failure_.ok()) {
+  if (writer_) {
     if (!buffer_.empty()) {
       std::string piece = std::exchange(buffer_, {});
       failure_ = co_await writer_->Write(std::move(piece));
+      if (!failure_.ok()) co_return failure_;
     }
     absl::StatusOr<StoredBody> body = co_await writer_->Finish();
-    if (body.ok()) {
-      message.stored_body = *std::move(body);
-    } else {
-      failure_ = body.status();
-    }
+    writer_.reset();
+    failure_ = body.status();
+    if (!failure_.ok()) co_return failure_;
+    message.stored_body = *std::move(body);
   } else {
-    message.inline_body = std::move(buffer_);
+    message.inline_body = std::exchange(buffer_, {});
   }
-  if (!failure_.ok()) co_return ImapReply::Failed(failure_);
-  message.mailbox = command_.mailbox;
   message.flags.system = command_.flags.system;
   message.flags.keywords = std::move(command_.flags.keywords);
   message.received_at = command_.received_at.value_or(state_.dependencies.clock->Now());
-  absl::StatusOr<AppendResult> result =
-      co_await state_.store().Append(state_.tenant(), state_.account(), std::move(message));
+  messages_.push_back(std::move(message));
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ImapAppend::Next(imap::AppendCommand message) {
+  absl::Status ended = co_await EndMessage();
+  if (!ended.ok()) co_return ended;
+  if (messages_.size() == kMaxMessages || keyword_octets_ > kMaxKeywordOctets) {
+    co_return MakeFailure(Failure::kLimitExceeded, "Too many messages in one APPEND");
+  }
+  Begin(std::move(message));
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<AppendAllResult>> ImapAppend::Store() {
+  MailStore& store = state_.store();
+  if (messages_.size() > 1) {
+    co_return co_await store.AppendAll(state_.tenant(), state_.account(), mailbox_,
+                                       std::move(messages_));
+  }
+  // One by itself shares its commit with what others store at the same time.
+  absl::StatusOr<AppendResult> one = co_await store.Append(
+      state_.tenant(), state_.account(), mailbox_, std::move(messages_.front()));
+  if (!one.ok()) co_return one.status();
+  AppendAllResult result;
+  result.uid_validity = one->uid_validity;
+  result.uids.push_back(one->uid);
+  co_return result;
+}
+
+Task<ImapReply> ImapAppend::Finish(absl::Status received) {
+  if (!received.ok()) co_return ImapReply::Failed(std::move(received));
+  absl::Status ended = co_await EndMessage();
+  if (!ended.ok()) co_return ImapReply::Failed(std::move(ended));
+  absl::StatusOr<AppendAllResult> result = co_await Store();
   if (!result.ok()) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");
   }
   co_return ImapReply::Ok("Append completed",
-                          absl::StrCat("APPENDUID ", result->uid_validity, " ", result->uid));
+                          absl::StrCat("APPENDUID ", result->uid_validity, " ",
+                                       imap::FormatSequenceSet(result->uids)));
 }
 
 }  // namespace posthorn::gateway

@@ -34,7 +34,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
-            "STATUS=SIZE UNAUTHENTICATE APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -202,13 +202,50 @@ TEST_F(CommandTest, AppendSmallLargeEmptyAndRefused) {
   EXPECT_EQ(client.Say("e FETCH 2 BODY.PEEK[]\r\n"), "* 2 FETCH (BODY[] {" +
                                                          std::to_string(large.size()) + "}\r\n" +
                                                          large + ")\r\ne OK Fetch completed\r\n");
-  EXPECT_THAT(client.Say("f APPEND INBOX {0+}\r\n\r\n"), HasSubstr("f OK [APPENDUID 1001 3] "));
+  EXPECT_EQ(client.Say("f APPEND INBOX {0+}\r\n\r\n"),
+            "f NO [CLIENTBUG] An empty message is not stored\r\n");
   EXPECT_EQ(client.Say("g APPEND none {5}\r\n"), "g NO [TRYCREATE] No such mailbox\r\n");
   EXPECT_EQ(client.Say("h APPEND none {5+}\r\nhello\r\ni NOOP\r\n"),
             "h NO [TRYCREATE] No such mailbox\r\ni OK NOOP completed\r\n");
   EXPECT_THAT(client.Say("j APPEND INBOX {99999999}\r\n"), StartsWith("j NO [TOOBIG] "));
-  EXPECT_EQ(client.Say("k APPEND INBOX {2+}\r\nhi {3+}\r\nxyz\r\nl NOOP\r\n"),
+  EXPECT_EQ(client.Say("k APPEND INBOX {2+}\r\nhi there\r\nl NOOP\r\n"),
             "k BAD Unexpected text after the message\r\nl OK NOOP completed\r\n");
+}
+
+TEST_F(CommandTest, AppendOfSeveralMessagesIsAllOrNothing) {
+  Client client = Select();
+  EXPECT_EQ(client.Say("a APPEND INBOX (\\Seen) {3}\r\n"), "+ OK\r\n");
+  EXPECT_EQ(client.Say("one (\\Draft) \"17-Jul-1996 02:44:25 -0700\" {3}\r\n"), "+ OK\r\n");
+  EXPECT_EQ(client.Say("two\r\n"),
+            "* 2 EXISTS\r\n* 2 RECENT\r\na OK [APPENDUID 1001 1:2] Append completed\r\n");
+  EXPECT_EQ(client.Say("b FETCH 1:2 (FLAGS BODY.PEEK[])\r\n"),
+            "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[] {3}\r\none)\r\n"
+            "* 2 FETCH (FLAGS (\\Draft \\Recent) BODY[] {3}\r\ntwo)\r\n"
+            "b OK Fetch completed\r\n");
+  // Only so much is kept here; the rest goes to the store piece by piece.
+  const std::string large(40000, 'x');
+  std::string command = "c APPEND INBOX";
+  for (int i = 0; i < 4; ++i) command += " {40000+}\r\n" + large;
+  EXPECT_EQ(client.Say(command + "\r\n"),
+            "* 6 EXISTS\r\n* 6 RECENT\r\nc OK [APPENDUID 1001 3:6] Append completed\r\n");
+  EXPECT_THAT(client.Say("d FETCH 6 RFC822.SIZE\r\n"), HasSubstr("RFC822.SIZE 40000"));
+  const char* refused[] = {
+      "e APPEND INBOX {3+}\r\none {99999999}\r\n",
+      "e APPEND INBOX {3+}\r\none {0+}\r\n\r\n",
+      "e APPEND INBOX {3+}\r\none (\\Nonsense) {3+}\r\ntwo {3+}\r\nxyz\r\n",
+      "e APPEND INBOX {3+}\r\none INBOX {3+}\r\ntwo\r\n",
+  };
+  for (const char* text : refused) {
+    const std::string answer = client.Say(std::string(text) + "f NOOP\r\n");
+    EXPECT_THAT(answer, testing::AnyOf(StartsWith("e NO ["), StartsWith("e BAD "))) << text;
+    EXPECT_THAT(answer, testing::EndsWith("f OK NOOP completed\r\n")) << text;
+  }
+  std::string many = "g APPEND INBOX";
+  for (int i = 0; i < 1001; ++i) many += " {1+}\r\nx";
+  EXPECT_THAT(client.Say(many + "\r\nh NOOP\r\n"),
+              AllOf(StartsWith("g NO [LIMIT] "), HasSubstr("h OK NOOP")));
+  EXPECT_EQ(client.Say("i STATUS INBOX (MESSAGES)\r\n"),
+            "* STATUS INBOX (MESSAGES 6)\r\ni OK Status completed\r\n");
 }
 
 TEST_F(CommandTest, AppendKeepsInStepWhenTheStoreFailsInTheMiddle) {

@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_IMAP_HANDLERS_H_
 
 #include <string>
+#include <vector>
 
 #include "lib/base/task.h"
 #include "lib/imap/command.h"
@@ -38,21 +39,32 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command);
 Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command);
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command);
 
-// append.cc: one APPEND. Start, then Write for each piece, then Finish; after an error of Start
-// nothing else is called, after one of Write the rest may be left out.
+// append.cc: one APPEND of one message or several. Start, then Write for each piece, Next before
+// each further message, then Finish; after an error of Start or Next nothing else is called, after
+// one of Write the rest may be left out. Nothing is stored before Finish.
 class ImapAppend {
  public:
   ImapAppend(ImapState& state, imap::AppendCommand command);
   ~ImapAppend();
   Task<absl::Status> Start();  // does the mailbox exist?
   Task<absl::Status> Write(std::string bytes);
+  Task<absl::Status> Next(imap::AppendCommand message);
   Task<ImapReply> Finish(absl::Status received);
 
  private:
+  void Begin(imap::AppendCommand message);
+  // The current message is whole.
+  Task<absl::Status> EndMessage();
+  Task<absl::StatusOr<AppendAllResult>> Store();
+
   ImapState& state_;
-  imap::AppendCommand command_;
+  imap::AppendCommand command_;  // of the current message
+  const std::string mailbox_;
+  std::vector<AppendMessage> messages_;  // those before it
+  std::size_t inline_octets_ = 0;        // of bodies kept here, all messages together
+  std::size_t keyword_octets_ = 0;
   std::string buffer_;
-  std::unique_ptr<BodyWriter> writer_;  // once the message is too large for one call
+  std::unique_ptr<BodyWriter> writer_;  // where a body is too large to be kept here
   absl::Status failure_;
 };
 

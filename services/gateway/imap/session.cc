@@ -296,6 +296,20 @@ Task<void> ImapSession::RunAppend(std::string tag, imap::AppendCommand command) 
       // What is left of the message is read, to stay in step; Finish tells of the error.
       const absl::Status ignored = co_await append->Write(std::move(bytes));
       (void)ignored;
+    } else if (auto* next = std::get_if<imap::AppendNext>(&received)) {
+      const bool waits = next->message.synchronising;
+      imap::AppendCommand message = std::move(next->message);
+      absl::Status begun = co_await append->Next(std::move(message));
+      if (!begun.ok()) {
+        // Nothing of the command is stored: what the client still sends of it is of no use.
+        receiver_.RejectAppend();
+        CountCommand(index, Condition::kNo);
+        ImapReply reply = ImapReply::Failed(std::move(begun));
+        co_await Answer(std::move(tag), "APPEND", true, true, std::move(reply));
+        co_return;
+      }
+      receiver_.AcceptAppend();
+      if (waits) imap::AppendContinuation("OK", state_.out);
     } else if (auto* end = std::get_if<imap::AppendEnd>(&received)) {
       absl::Status status = std::move(end->status);
       ImapReply reply = co_await append->Finish(std::move(status));

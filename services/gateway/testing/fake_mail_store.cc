@@ -426,17 +426,33 @@ std::unique_ptr<BodyWriter> FakeMailStore::PutBody(TenantId) {
 }
 
 Task<absl::StatusOr<AppendResult>> FakeMailStore::Append(TenantId tenant, AccountId account,
+                                                         std::string mailbox,
                                                          AppendMessage message) {
-  absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, message.mailbox);
-  if (!found.ok()) co_return found.status();
-  Message added;
-  added.body = message.stored_body ? bodies_.at(message.stored_body->sha256)
-                                   : std::move(message.inline_body);
-  added.entry.flags = std::move(message.flags);
-  added.entry.received_at = message.received_at;
+  std::vector<AppendMessage> one;
+  one.push_back(std::move(message));
+  absl::StatusOr<AppendAllResult> all =
+      co_await AppendAll(tenant, account, std::move(mailbox), std::move(one));
+  if (!all.ok()) co_return all.status();
   AppendResult result;
+  result.uid_validity = all->uid_validity;
+  result.uid = all->uids.front();
+  co_return result;
+}
+
+Task<absl::StatusOr<AppendAllResult>> FakeMailStore::AppendAll(
+    TenantId tenant, AccountId account, std::string mailbox, std::vector<AppendMessage> messages) {
+  absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
+  if (!found.ok()) co_return found.status();
+  AppendAllResult result;
   result.uid_validity = (*found)->info.uid_validity;
-  result.uid = Add(accounts_[{tenant, account}], **found, std::move(added));
+  for (AppendMessage& message : messages) {
+    Message added;
+    added.body = message.stored_body ? bodies_.at(message.stored_body->sha256)
+                                     : std::move(message.inline_body);
+    added.entry.flags = std::move(message.flags);
+    added.entry.received_at = message.received_at;
+    result.uids.push_back(Add(accounts_[{tenant, account}], **found, std::move(added)));
+  }
   Changed(tenant, account);
   co_return result;
 }

@@ -65,8 +65,11 @@ class FakeMailStore final : public MailStore {
                                                     MailboxId mailbox, std::vector<UidRange> uids,
                                                     StoreMode mode, MessageFlags flags) override;
   std::unique_ptr<BodyWriter> PutBody(TenantId tenant) override;
-  Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account,
+  Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account, std::string mailbox,
                                             AppendMessage message) override;
+  Task<absl::StatusOr<AppendAllResult>> AppendAll(TenantId tenant, AccountId account,
+                                                  std::string mailbox,
+                                                  std::vector<AppendMessage> messages) override;
   Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,
                                                 MailboxId mailbox, std::vector<UidRange> uids,
                                                 std::string destination, bool move) override;
