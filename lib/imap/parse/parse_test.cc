@@ -108,7 +108,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
   }
   EXPECT_EQ(FailureIn("UID NOOP"), Failure::kUnknownCommand);
   EXPECT_EQ(FailureIn("SELECT &x"), Failure::kMailboxNameInvalid);
-  EXPECT_EQ(FailureIn("SEARCH CHARSET latin1 ALL"), Failure::kBadCharset);
+  EXPECT_EQ(FailureIn("SEARCH CHARSET x-nonsense ALL"), Failure::kBadCharset);
+  EXPECT_EQ(FailureIn("SEARCH CHARSET \"\" ALL"), Failure::kBadCharset);
   EXPECT_EQ(FailureIn("SEARCH TEXT \"\xff\""), Failure::kSyntax);
 }
 
@@ -234,6 +235,20 @@ TEST(ParseTest, Search) {
   EXPECT_EQ(keys[2].days, 1);
   EXPECT_EQ(keys[3].children[0].text, "k");
   EXPECT_EQ(keys[4].name, "X-Y");
+}
+
+TEST(ParseTest, SearchTextBecomesUtf8) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"SEARCH CHARSET KOI8-R SUBJECT {4}\r\n\xf7\xc5\xd3\xd4", "Вест"},
+      {"SEARCH CHARSET iso-8859-1 SUBJECT \"\xfc\"", "ü"},
+      {"SEARCH CHARSET Shift_JIS SUBJECT {4}\r\n\x93\xfa\x96\x7b", "日本"},
+      {"SEARCH CHARSET ISO-2022-JP SUBJECT {10}\r\n\x1b$BF|K\\\x1b(B", "日本"},
+      {"SEARCH CHARSET US-ASCII SUBJECT a", "a"},
+      {"SEARCH SUBJECT \"ü\"", "ü"},
+  };
+  for (const auto& [text, expected] : rows) {
+    EXPECT_EQ(Parsed<SearchCommand>(text).key.children[0].text, expected) << text;
+  }
 }
 
 TEST(ParseTest, TrailingSpaceIsForgiven) { Parsed<NoopCommand>("NOOP "); }

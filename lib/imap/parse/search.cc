@@ -10,6 +10,7 @@
 #include "lib/imap/date_time.h"
 #include "lib/imap/parse/parse.h"
 #include "lib/imap/utf7.h"
+#include "lib/mime/charset.h"
 
 namespace posthorn::imap {
 namespace {
@@ -63,7 +64,8 @@ constexpr Word kWords[] = {
 
 class Parser {
  public:
-  explicit Parser(Cursor& in) : in_(in) {}
+  // Texts are in `charset`; empty: UTF-8.
+  Parser(Cursor& in, std::string charset) : in_(in), charset_(std::move(charset)) {}
 
   absl::StatusOr<SearchKey> Key(int depth) {
     if (depth > kMaxDepth) return SyntaxError("Search is nested too deeply");
@@ -149,16 +151,21 @@ class Parser {
   absl::StatusOr<std::string> Text() {
     if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
     absl::StatusOr<std::string> text = in_.AString();
-    // 8-bit text without CHARSET happens; UTF-8 is what it is.
-    if (text.ok() && !IsValidUtf8(*text)) {
-      return SyntaxError("Search text is not valid in its charset");
+    if (!text.ok()) return text;
+    if (!charset_.empty()) {
+      std::optional<std::string> converted = mime::ToUtf8(charset_, *text);
+      if (!converted) return MakeFailure(Failure::kBadCharset);
+      return *std::move(converted);
     }
+    // 8-bit text without CHARSET happens; UTF-8 is what it is.
+    if (!IsValidUtf8(*text)) return SyntaxError("Search text is not valid in its charset");
     return text;
   }
 
   absl::StatusOr<SearchKey> Header() {
     SearchKey key(Kind::kHeader);
-    absl::StatusOr<std::string> name = Text();
+    if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+    absl::StatusOr<std::string> name = in_.AString();
     if (!name.ok()) return name.status();
     key.name = *std::move(name);
     absl::StatusOr<std::string> text = Text();
@@ -176,7 +183,8 @@ class Parser {
       if (!text.ok()) return text.status();
       key.text = *std::move(text);
     } else if (word.argument == Argument::kDate) {
-      absl::StatusOr<std::string> text = Text();
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      absl::StatusOr<std::string> text = in_.AString();
       if (!text.ok()) return text.status();
       const std::optional<std::int32_t> days = ParseDate(*text);
       if (!days) return SyntaxError("Invalid date");
@@ -191,26 +199,35 @@ class Parser {
   }
 
   Cursor& in_;
+  const std::string charset_;
   int keys_ = 0;
 };
 
 }  // namespace
 
+absl::StatusOr<SearchKey> ParseSearchProgram(Cursor& in, std::string charset) {
+  const absl::string_view name(charset);
+  if (absl::EqualsIgnoreCase(name, "UTF-8") || absl::EqualsIgnoreCase(name, "US-ASCII")) {
+    charset.clear();
+  } else if (!charset.empty() && !mime::IsKnownCharset(charset)) {
+    return MakeFailure(Failure::kBadCharset);
+  }
+  Parser parser(in, std::move(charset));
+  return parser.List(0);
+}
+
 absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  std::string charset;
   if (in.ConsumeWord("CHARSET")) {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-    absl::StatusOr<std::string> charset = in.AString();
-    if (!charset.ok()) return charset.status();
-    if (!absl::EqualsIgnoreCase(*charset, "UTF-8") && !absl::EqualsIgnoreCase(*charset, "UTF8") &&
-        !absl::EqualsIgnoreCase(*charset, "US-ASCII") &&
-        !absl::EqualsIgnoreCase(*charset, "ASCII")) {
-      return MakeFailure(Failure::kBadCharset);
-    }
+    absl::StatusOr<std::string> name = in.AString();
+    if (!name.ok()) return name.status();
+    if (name->empty()) return MakeFailure(Failure::kBadCharset);
+    charset = *std::move(name);
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   }
-  Parser parser(in);
-  absl::StatusOr<SearchKey> key = parser.List(0);
+  absl::StatusOr<SearchKey> key = ParseSearchProgram(in, std::move(charset));
   if (!key.ok()) return key.status();
   return CommandBody(SearchCommand{uid, *std::move(key)});
 }

@@ -332,7 +332,8 @@ TEST_F(CommandTest, SearchAllKindsOfKeys) {
       {"OR SEEN (BODY red FROM ann)", "* SEARCH 1 2"},
       {"NOT (FROM ann SMALLER 400)", "* SEARCH 2 3"},
       {"CHARSET UTF-8 FROM ann UNSEEN LARGER 400", "* SEARCH 3"},
-      {"CHARSET KOI8-R ALL", "a NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset"},
+      {"CHARSET KOI8-R SUBJECT plum", "* SEARCH 3"},
+      {"CHARSET X-NONE ALL", "a NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset"},
       {"NONSENSE", "a BAD Unknown search key"},
       {"99", "* SEARCH"},
   };
