@@ -176,6 +176,8 @@ struct SearchKey {
     kBefore,  // days
     kOn,
     kSince,
+    kOlder,  // number: seconds (RFC 5032)
+    kYounger,
     kSentBefore,
     kSentOn,
     kSentSince,

@@ -89,6 +89,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SEARCH OR ALL",
       "SEARCH BEFORE x",
       "SEARCH LARGER x",
+      "SEARCH OLDER 0",
+      "SEARCH YOUNGER",
       "SEARCH HEADER a",
       "SEARCH CHARSET",
       "SEARCH FROM",

@@ -1,5 +1,6 @@
 // search     = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
-// search-key = the words of RFC 3501 section 6.4.4 / sequence-set / "(" search-key *(SP search-key)
+// search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
+//              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
 #include <optional>
 #include <utility>
@@ -20,7 +21,7 @@ using Kind = SearchKey::Kind;
 constexpr int kMaxDepth = 50;
 constexpr int kMaxKeys = 1000;
 
-enum class Argument { kNone, kText, kHeaderText, kDate, kNumber };
+enum class Argument { kNone, kText, kHeaderText, kDate, kNumber, kPositive };
 
 struct Word {
   std::string_view name;
@@ -60,6 +61,8 @@ constexpr Word kWords[] = {
     {"SENTSINCE", Kind::kSentSince, Argument::kDate},
     {"LARGER", Kind::kLarger, Argument::kNumber},
     {"SMALLER", Kind::kSmaller, Argument::kNumber},
+    {"OLDER", Kind::kOlder, Argument::kPositive},
+    {"YOUNGER", Kind::kYounger, Argument::kPositive},
 };
 
 class Parser {
@@ -189,10 +192,12 @@ class Parser {
       const std::optional<std::int32_t> days = ParseDate(*text);
       if (!days) return SyntaxError("Invalid date");
       key.days = *days;
-    } else if (word.argument == Argument::kNumber) {
+    } else if (word.argument == Argument::kNumber || word.argument == Argument::kPositive) {
       if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
       const std::optional<std::uint32_t> number = in_.Number();
-      if (!number) return SyntaxError("Expected a number");
+      if (!number || (*number == 0 && word.argument == Argument::kPositive)) {
+        return SyntaxError("Expected a number");
+      }
       key.number = *number;
     }
     return word.negated ? Not(std::move(key)) : std::move(key);

@@ -34,7 +34,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
-            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -324,6 +324,11 @@ TEST_F(CommandTest, SearchAllKindsOfKeys) {
       {"ON 1-Jan-1970", "* SEARCH 1 2 3"},
       {"BEFORE 1-Jan-1970", "* SEARCH"},
       {"SINCE \"02-Jan-1970\"", "* SEARCH"},
+      // Received at 1:00; it is 24:00.
+      {"OLDER 82800", "* SEARCH 1 2 3"},
+      {"OLDER 82801", "* SEARCH"},
+      {"YOUNGER 82800 2", "* SEARCH 2"},
+      {"YOUNGER 82799", "* SEARCH"},
       {"FROM ann", "* SEARCH 1 3"},
       {"SUBJECT p OR FROM bob UNSEEN", "* SEARCH 1 2 3"},
       {"BODY yellow", "* SEARCH 2"},

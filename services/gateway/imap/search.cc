@@ -16,6 +16,7 @@ using StoreKind = StoreSearchKey::Kind;
 // A key made ready for many messages.
 struct Compiled {
   const SearchKey* key = nullptr;
+  std::int64_t moment = 0;  // of kOlder and kYounger: seconds since the epoch
   bool needs_store = false;
   std::vector<imap::SequenceRange> ranges;  // of kSequence and kUid
   std::vector<Compiled> children;
@@ -36,14 +37,15 @@ bool IsStoreKind(Kind kind) {
 }
 
 // The depth is the parser's.
-Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox) {
+Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int64_t now) {
   Compiled compiled;
   compiled.key = &key;
+  compiled.moment = now - key.number;
   compiled.needs_store = IsStoreKind(key.kind);
   if (key.kind == Kind::kSequence) compiled.ranges = key.set.Resolve(mailbox.count());
   if (key.kind == Kind::kUid) compiled.ranges = key.set.Resolve(mailbox.largest_uid());
   for (const SearchKey& child : key.children) {
-    compiled.children.push_back(Compile(child, mailbox));
+    compiled.children.push_back(Compile(child, mailbox, now));
     compiled.needs_store = compiled.needs_store || compiled.children.back().needs_store;
   }
   return compiled;
@@ -79,6 +81,11 @@ bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size
       return message.size > key.number;
     case Kind::kSmaller:
       return message.size < key.number;
+    // RFC 5032 section 2: both count the moment itself.
+    case Kind::kOlder:
+      return message.received_seconds <= compiled.moment;
+    case Kind::kYounger:
+      return message.received_seconds >= compiled.moment;
     case Kind::kBefore:
       return day() < key.days;
     case Kind::kOn:
@@ -150,7 +157,8 @@ StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailb
 
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
   const SelectedMailbox& mailbox = *state.selected;
-  const Compiled all = Compile(command.key, mailbox);
+  const std::int64_t now = absl::ToUnixSeconds(state.dependencies.clock->Now());
+  const Compiled all = Compile(command.key, mailbox, now);
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
     if (!mailbox.messages()[i].expunged) found.push_back(i);
