@@ -196,9 +196,17 @@ struct SearchKey {
   SequenceSet set;
   std::vector<SearchKey> children;
 };
+// RETURN of RFC 4731: what the answer tells.
+struct SearchReturn {
+  bool min = false;
+  bool max = false;
+  bool all = false;
+  bool count = false;
+};
 struct SearchCommand {
   bool uid = false;
-  SearchKey key;  // kAnd of all keys given
+  std::optional<SearchReturn> returns;  // none: the answer of RFC 3501
+  SearchKey key;                        // kAnd of all keys given
 };
 
 using CommandBody =

@@ -203,6 +203,7 @@ TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
       {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (STATUS (SIZE))", ListCommand()},
       {"STATUS {1+}\r\na (MESSAGES UNSEEN)", StatusCommand()},
       {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},
+      {"SEARCH RETURN (MIN ALL) CHARSET {5+}\r\nUTF-8 TEXT {1+}\r\nx", SearchCommand()},
       {"FETCH 1 (BODY[HEADER.FIELDS ({1+}\r\nX)])", FetchCommand()},
   };
   for (const auto& [text, body] : rows) {

@@ -62,6 +62,11 @@ struct StatusValues {
 void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
                   const StatusValues& values, std::string& out);
 
+// search.cc: an ESEARCH response (RFC 4731) without its line end, and what it returns.
+void AppendEsearch(std::string_view tag, bool uid, std::string& out);  // "* ESEARCH (TAG "a") UID"
+void AppendEsearchNumber(std::string_view name, std::uint64_t number, std::string& out);
+void AppendRange(const SequenceRange& range, std::string& out);  // "3" or "3:7"
+
 // fetch.cc: the parts of a FETCH response.
 // The name of a section in a response: "BODY[1.HEADER.FIELDS (From)]<0>".
 void AppendSectionName(const FetchItem& item, std::string& out);

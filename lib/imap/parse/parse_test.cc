@@ -90,6 +90,10 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SEARCH BEFORE x",
       "SEARCH LARGER x",
       "SEARCH OLDER 0",
+      "SEARCH RETURN ALL",
+      "SEARCH RETURN (ALL",
+      "SEARCH RETURN (X) ALL",
+      "SEARCH RETURN (ALL)ALL",
       "SEARCH YOUNGER",
       "SEARCH HEADER a",
       "SEARCH CHARSET",
@@ -237,6 +241,14 @@ TEST(ParseTest, Search) {
   EXPECT_EQ(keys[2].days, 1);
   EXPECT_EQ(keys[3].children[0].text, "k");
   EXPECT_EQ(keys[4].name, "X-Y");
+}
+
+TEST(ParseTest, SearchReturn) {
+  EXPECT_FALSE(Parsed<SearchCommand>("SEARCH ALL").returns.has_value());
+  EXPECT_TRUE(Parsed<SearchCommand>("SEARCH RETURN () ALL").returns->all);
+  const SearchReturn returns =
+      *Parsed<SearchCommand>("UID SEARCH RETURN (count MIN MAX ) CHARSET UTF-8 ALL").returns;
+  EXPECT_TRUE(returns.count && returns.min && returns.max && !returns.all);
 }
 
 TEST(ParseTest, SearchTextBecomesUtf8) {

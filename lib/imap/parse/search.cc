@@ -1,4 +1,7 @@
-// search     = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
+// search     = "SEARCH" [SP "RETURN" SP search-return-opts] [SP "CHARSET" SP astring]
+//              1*(SP search-key)
+// search-return-opts = "(" [search-return-opt *(SP search-return-opt)] ")"
+// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT"   (RFC 4731)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
 //              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
@@ -221,8 +224,40 @@ absl::StatusOr<SearchKey> ParseSearchProgram(Cursor& in, std::string charset) {
   return parser.List(0);
 }
 
+absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in) {
+  if (!in.Consume('(')) return SyntaxError("Expected result options");
+  SearchReturn returns;
+  bool any = false;
+  while (!in.Consume(')')) {
+    any = true;
+    if (in.ConsumeWord("MIN")) {
+      returns.min = true;
+    } else if (in.ConsumeWord("MAX")) {
+      returns.max = true;
+    } else if (in.ConsumeWord("ALL")) {
+      returns.all = true;
+    } else if (in.ConsumeWord("COUNT")) {
+      returns.count = true;
+    } else {
+      return SyntaxError("Unknown result option");
+    }
+    if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid result options");
+  }
+  if (!any) returns.all = true;
+  return returns;
+}
+
 absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  SearchCommand command;
+  command.uid = uid;
+  if (in.ConsumeWord("RETURN")) {
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+    absl::StatusOr<SearchReturn> returns = ParseSearchReturn(in);
+    if (!returns.ok()) return returns.status();
+    command.returns = *returns;
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  }
   std::string charset;
   if (in.ConsumeWord("CHARSET")) {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
@@ -234,7 +269,8 @@ absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
   }
   absl::StatusOr<SearchKey> key = ParseSearchProgram(in, std::move(charset));
   if (!key.ok()) return key.status();
-  return CommandBody(SearchCommand{uid, *std::move(key)});
+  command.key = *std::move(key);
+  return CommandBody(std::move(command));
 }
 
 }  // namespace posthorn::imap

@@ -34,7 +34,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
-            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -344,6 +344,30 @@ TEST_F(CommandTest, SearchAllKindsOfKeys) {
   };
   for (const auto& [keys, answer] : rows) EXPECT_EQ(search(keys), answer) << keys;
   EXPECT_EQ(client.Say("b UID SEARCH FROM bob\r\n"), "* SEARCH 2\r\nb OK Search completed\r\n");
+}
+
+TEST_F(CommandTest, ExtendedSearch) {
+  for (int i = 0; i < 5; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  client.Say("z STORE 1 +FLAGS.SILENT (\\Deleted)\r\n");
+  client.Say("z EXPUNGE\r\n");
+  client.Say("z STORE 3 +FLAGS.SILENT (\\Seen)\r\n");
+  const std::pair<const char*, const char*> rows[] = {
+      {"a SEARCH RETURN () UNSEEN", "* ESEARCH (TAG \"a\") ALL 1:2,4\r\n"},
+      {"a SEARCH RETURN (MIN MAX COUNT ALL) UNSEEN",
+       "* ESEARCH (TAG \"a\") MIN 1 MAX 4 COUNT 3 ALL 1:2,4\r\n"},
+      {"a UID SEARCH RETURN (COUNT MAX) UNSEEN", "* ESEARCH (TAG \"a\") UID MAX 5 COUNT 3\r\n"},
+      {"a UID SEARCH RETURN (ALL) UNSEEN", "* ESEARCH (TAG \"a\") UID ALL 2:3,5\r\n"},
+      {"a SEARCH RETURN (MIN ALL COUNT) FLAGGED", "* ESEARCH (TAG \"a\") COUNT 0\r\n"},
+      {"a UID SEARCH RETURN (MIN) CHARSET UTF-8 FLAGGED", "* ESEARCH (TAG \"a\") UID\r\n"},
+  };
+  for (const auto& [command, answer] : rows) {
+    EXPECT_EQ(client.Say(std::string(command) + "\r\n"),
+              std::string(answer) + "a OK Search completed\r\n")
+        << command;
+  }
+  EXPECT_THAT(client.Say("b SEARCH RETURN (NONSENSE) ALL\r\n"), StartsWith("b BAD "));
+  EXPECT_THAT(client.Say("b SEARCH RETURN (MIN)\r\n"), StartsWith("b BAD "));
 }
 
 TEST_F(CommandTest, RenameOfInboxMovesItsMessages) {

@@ -1,199 +1,76 @@
-// RFC 3501 section 6.4.4. What the session's snapshot knows is decided here; only for the rest,
-// and only for the messages that are left, the store is asked.
-#include <algorithm>
+// SEARCH (RFC 3501 section 6.4.4) and its answers: "* SEARCH", or ESEARCH (RFC 4731).
+#include "services/gateway/imap/search_messages.h"
+
 #include <utility>
 
-#include "lib/imap/date_time.h"
 #include "services/gateway/imap/handlers.h"
 
 namespace posthorn::gateway {
 namespace {
 
-using imap::SearchKey;
-using Kind = SearchKey::Kind;
-using StoreKind = StoreSearchKey::Kind;
-
-// A key made ready for many messages.
-struct Compiled {
-  const SearchKey* key = nullptr;
-  std::int64_t moment = 0;  // of kOlder and kYounger: seconds since the epoch
-  bool needs_store = false;
-  std::vector<imap::SequenceRange> ranges;  // of kSequence and kUid
-  std::vector<Compiled> children;
-};
-
-bool IsStoreKind(Kind kind) {
-  switch (kind) {
-    case Kind::kSentBefore:
-    case Kind::kSentOn:
-    case Kind::kSentSince:
-    case Kind::kHeader:
-    case Kind::kBody:
-    case Kind::kText:
-      return true;
-    default:
-      return false;
+// Sequence numbers or UIDs, as the client wants them.
+std::vector<std::uint32_t> NumbersOf(const SelectedMailbox& mailbox,
+                                     const std::vector<std::size_t>& indexes, bool uid) {
+  std::vector<std::uint32_t> numbers;
+  numbers.reserve(indexes.size());
+  for (const std::size_t index : indexes) {
+    numbers.push_back(uid ? mailbox.messages()[index].uid : static_cast<std::uint32_t>(index + 1));
   }
-}
-
-// The depth is the parser's.
-Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int64_t now) {
-  Compiled compiled;
-  compiled.key = &key;
-  compiled.moment = now - key.number;
-  compiled.needs_store = IsStoreKind(key.kind);
-  if (key.kind == Kind::kSequence) compiled.ranges = key.set.Resolve(mailbox.count());
-  if (key.kind == Kind::kUid) compiled.ranges = key.set.Resolve(mailbox.largest_uid());
-  for (const SearchKey& child : key.children) {
-    compiled.children.push_back(Compile(child, mailbox, now));
-    compiled.needs_store = compiled.needs_store || compiled.children.back().needs_store;
-  }
-  return compiled;
-}
-
-// For a key that does not need the store.
-bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size_t index) {
-  const SelectedMailbox::Message& message = mailbox.messages()[index];
-  const SearchKey& key = *compiled.key;
-  const auto matches = [&](const Compiled& child) { return Matches(child, mailbox, index); };
-  const auto day = [&] { return imap::DayOf(absl::FromUnixSeconds(message.received_seconds)); };
-  switch (key.kind) {
-    case Kind::kAll:
-      return true;
-    case Kind::kAnd:
-      return std::all_of(compiled.children.begin(), compiled.children.end(), matches);
-    case Kind::kOr:
-      return std::any_of(compiled.children.begin(), compiled.children.end(), matches);
-    case Kind::kNot:
-      return !matches(compiled.children.front());
-    case Kind::kSequence:
-      return imap::Contains(compiled.ranges, static_cast<std::uint32_t>(index + 1));
-    case Kind::kUid:
-      return imap::Contains(compiled.ranges, message.uid);
-    case Kind::kFlag:
-      if (key.number == imap::kRecent) return message.recent;
-      return (message.system & key.number) != 0;
-    case Kind::kKeyword:
-      return mailbox.HasKeyword(message, key.text);
-    case Kind::kNew:
-      return message.recent && (message.system & imap::kSeen) == 0;
-    case Kind::kLarger:
-      return message.size > key.number;
-    case Kind::kSmaller:
-      return message.size < key.number;
-    // RFC 5032 section 2: both count the moment itself.
-    case Kind::kOlder:
-      return message.received_seconds <= compiled.moment;
-    case Kind::kYounger:
-      return message.received_seconds >= compiled.moment;
-    case Kind::kBefore:
-      return day() < key.days;
-    case Kind::kOn:
-      return day() == key.days;
-    case Kind::kSince:
-      return day() >= key.days;
-    default:
-      return false;
-  }
-}
-
-std::vector<std::size_t> Filter(const Compiled& compiled, const SelectedMailbox& mailbox,
-                                const std::vector<std::size_t>& candidates) {
-  std::vector<std::size_t> kept;
-  for (const std::size_t index : candidates) {
-    if (Matches(compiled, mailbox, index)) kept.push_back(index);
-  }
-  return kept;
-}
-
-StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailbox,
-                          const std::vector<std::size_t>& candidates) {
-  const SearchKey& key = *compiled.key;
-  StoreSearchKey result;
-  if (!compiled.needs_store) {
-    result.kind = StoreKind::kUids;
-    result.uids = mailbox.UidRanges(Filter(compiled, mailbox, candidates));
-    return result;
-  }
-  switch (key.kind) {
-    case Kind::kHeader:
-      result.kind = StoreKind::kHeader;
-      break;
-    case Kind::kBody:
-      result.kind = StoreKind::kBody;
-      break;
-    case Kind::kText:
-      result.kind = StoreKind::kText;
-      break;
-    case Kind::kSentBefore:
-      result.kind = StoreKind::kSentBefore;
-      break;
-    case Kind::kSentOn:
-      result.kind = StoreKind::kSentOn;
-      break;
-    case Kind::kSentSince:
-      result.kind = StoreKind::kSentSince;
-      break;
-    case Kind::kOr:
-      result.kind = StoreKind::kAnyOf;
-      break;
-    case Kind::kNot:
-      result.kind = StoreKind::kNot;
-      break;
-    default:
-      result.kind = StoreKind::kAllOf;
-      break;
-  }
-  result.name = key.name;
-  result.value = key.text;
-  result.days_since_epoch = key.days;
-  for (const Compiled& child : compiled.children) {
-    result.children.push_back(ToStoreKey(child, mailbox, candidates));
-  }
-  return result;
+  return numbers;
 }
 
 }  // namespace
 
-Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
-  const SelectedMailbox& mailbox = *state.selected;
-  const std::int64_t now = absl::ToUnixSeconds(state.dependencies.clock->Now());
-  const Compiled all = Compile(command.key, mailbox, now);
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
-    if (!mailbox.messages()[i].expunged) found.push_back(i);
-  }
-  // The parser's top key is a kAnd: its local conjuncts first.
-  StoreSearchKey rest(StoreKind::kAllOf);
-  for (const Compiled& child : all.children) {
-    if (!child.needs_store) found = Filter(child, mailbox, found);
-  }
-  if (all.needs_store && !found.empty()) {
-    for (const Compiled& child : all.children) {
-      if (child.needs_store) rest.children.push_back(ToStoreKey(child, mailbox, found));
-    }
-    absl::StatusOr<std::vector<Uid>> uids = co_await state.store().Search(
-        state.tenant(), state.account(), mailbox.id(), mailbox.UidRanges(found), std::move(rest));
-    if (!uids.ok()) co_return ImapReply::Failed(uids.status());
-    std::vector<std::size_t> kept;
-    std::size_t next = 0;
-    for (const std::size_t index : found) {
-      const Uid uid = mailbox.messages()[index].uid;
-      while (next < uids->size() && (*uids)[next] < uid) ++next;
-      if (next < uids->size() && (*uids)[next] == uid) kept.push_back(index);
-    }
-    found = std::move(kept);
-  }
-  state.out += "* SEARCH";
-  for (const std::size_t index : found) {
+Task<absl::Status> AppendFound(ImapState& state, const char* response,
+                               std::vector<std::size_t> found, bool uid) {
+  state.out += "* ";
+  state.out += response;
+  for (const std::uint32_t number : NumbersOf(*state.selected, found, uid)) {
     state.out += ' ';
-    imap::AppendNumber(command.uid ? mailbox.messages()[index].uid : index + 1, state.out);
-    if (state.flush_due()) {
-      const absl::Status written = co_await state.Flush();
-      if (!written.ok()) co_return ImapReply::Broken();
+    imap::AppendNumber(number, state.out);
+    if (!state.flush_due()) continue;
+    absl::Status written = co_await state.Flush();
+    if (!written.ok()) co_return written;
+  }
+  state.out += "\r\n";
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchReturn& returns,
+                                       std::vector<std::size_t> found, bool uid) {
+  const std::vector<std::uint32_t> numbers = NumbersOf(*state.selected, found, uid);
+  imap::AppendEsearch(state.tag, uid, state.out);
+  if (!numbers.empty()) {
+    if (returns.min) imap::AppendEsearchNumber("MIN", numbers.front(), state.out);
+    if (returns.max) imap::AppendEsearchNumber("MAX", numbers.back(), state.out);
+  }
+  if (returns.count) imap::AppendEsearchNumber("COUNT", numbers.size(), state.out);
+  if (returns.all && !numbers.empty()) {
+    state.out += " ALL ";
+    bool first = true;
+    for (const imap::SequenceRange& range : imap::ToRanges(numbers)) {
+      if (!std::exchange(first, false)) state.out += ',';
+      imap::AppendRange(range, state.out);
+      if (!state.flush_due()) continue;
+      absl::Status written = co_await state.Flush();
+      if (!written.ok()) co_return written;
     }
   }
   state.out += "\r\n";
+  co_return absl::OkStatus();
+}
+
+Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
+  absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
+  if (!found.ok()) co_return ImapReply::Failed(found.status());
+  absl::Status written;
+  if (command.returns) {
+    written =
+        co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid);
+  } else {
+    written = co_await AppendFound(state, "SEARCH", *std::move(found), command.uid);
+  }
+  if (!written.ok()) co_return ImapReply::Broken();
   co_return ImapReply::Ok("Search completed");
 }
 

@@ -214,6 +214,7 @@ Task<void> ImapSession::RunCommand(imap::Command command) {
     co_await std::move(run);
     co_return;
   }
+  state_.tag = command.tag;
   const bool allow_expunge = !row.keeps_sequence_numbers || IsUidForm(command.body);
   Task<ImapReply> task =
       std::visit([this](auto&& alternative) { return Handle(std::move(alternative)); },

@@ -54,6 +54,7 @@ class ImapState {
   net::Stream& stream;
 
   std::string out;
+  std::string tag;  // of the command that runs
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
   ChangeHub::Watch watch;  // of the account, while a mailbox is selected

@@ -1,0 +1,190 @@
+// The keys of RFC 3501 section 6.4.4 and RFC 5032. What the session's snapshot knows is decided here; only for the rest,
+// and only for the messages that are left, the store is asked.
+#include "services/gateway/imap/search_messages.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/imap/date_time.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using imap::SearchKey;
+using Kind = SearchKey::Kind;
+using StoreKind = StoreSearchKey::Kind;
+
+// A key made ready for many messages.
+struct Compiled {
+  const SearchKey* key = nullptr;
+  std::int64_t moment = 0;  // of kOlder and kYounger: seconds since the epoch
+  bool needs_store = false;
+  std::vector<imap::SequenceRange> ranges;  // of kSequence and kUid
+  std::vector<Compiled> children;
+};
+
+bool IsStoreKind(Kind kind) {
+  switch (kind) {
+    case Kind::kSentBefore:
+    case Kind::kSentOn:
+    case Kind::kSentSince:
+    case Kind::kHeader:
+    case Kind::kBody:
+    case Kind::kText:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The depth is the parser's.
+Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int64_t now) {
+  Compiled compiled;
+  compiled.key = &key;
+  compiled.moment = now - key.number;
+  compiled.needs_store = IsStoreKind(key.kind);
+  if (key.kind == Kind::kSequence) compiled.ranges = key.set.Resolve(mailbox.count());
+  if (key.kind == Kind::kUid) compiled.ranges = key.set.Resolve(mailbox.largest_uid());
+  for (const SearchKey& child : key.children) {
+    compiled.children.push_back(Compile(child, mailbox, now));
+    compiled.needs_store = compiled.needs_store || compiled.children.back().needs_store;
+  }
+  return compiled;
+}
+
+// For a key that does not need the store.
+bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size_t index) {
+  const SelectedMailbox::Message& message = mailbox.messages()[index];
+  const SearchKey& key = *compiled.key;
+  const auto matches = [&](const Compiled& child) { return Matches(child, mailbox, index); };
+  const auto day = [&] { return imap::DayOf(absl::FromUnixSeconds(message.received_seconds)); };
+  switch (key.kind) {
+    case Kind::kAll:
+      return true;
+    case Kind::kAnd:
+      return std::all_of(compiled.children.begin(), compiled.children.end(), matches);
+    case Kind::kOr:
+      return std::any_of(compiled.children.begin(), compiled.children.end(), matches);
+    case Kind::kNot:
+      return !matches(compiled.children.front());
+    case Kind::kSequence:
+      return imap::Contains(compiled.ranges, static_cast<std::uint32_t>(index + 1));
+    case Kind::kUid:
+      return imap::Contains(compiled.ranges, message.uid);
+    case Kind::kFlag:
+      if (key.number == imap::kRecent) return message.recent;
+      return (message.system & key.number) != 0;
+    case Kind::kKeyword:
+      return mailbox.HasKeyword(message, key.text);
+    case Kind::kNew:
+      return message.recent && (message.system & imap::kSeen) == 0;
+    case Kind::kLarger:
+      return message.size > key.number;
+    case Kind::kSmaller:
+      return message.size < key.number;
+    // RFC 5032 section 2: both count the moment itself.
+    case Kind::kOlder:
+      return message.received_seconds <= compiled.moment;
+    case Kind::kYounger:
+      return message.received_seconds >= compiled.moment;
+    case Kind::kBefore:
+      return day() < key.days;
+    case Kind::kOn:
+      return day() == key.days;
+    case Kind::kSince:
+      return day() >= key.days;
+    default:
+      return false;
+  }
+}
+
+std::vector<std::size_t> Filter(const Compiled& compiled, const SelectedMailbox& mailbox,
+                                const std::vector<std::size_t>& candidates) {
+  std::vector<std::size_t> kept;
+  for (const std::size_t index : candidates) {
+    if (Matches(compiled, mailbox, index)) kept.push_back(index);
+  }
+  return kept;
+}
+
+StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailbox,
+                          const std::vector<std::size_t>& candidates) {
+  const SearchKey& key = *compiled.key;
+  StoreSearchKey result;
+  if (!compiled.needs_store) {
+    result.kind = StoreKind::kUids;
+    result.uids = mailbox.UidRanges(Filter(compiled, mailbox, candidates));
+    return result;
+  }
+  switch (key.kind) {
+    case Kind::kHeader:
+      result.kind = StoreKind::kHeader;
+      break;
+    case Kind::kBody:
+      result.kind = StoreKind::kBody;
+      break;
+    case Kind::kText:
+      result.kind = StoreKind::kText;
+      break;
+    case Kind::kSentBefore:
+      result.kind = StoreKind::kSentBefore;
+      break;
+    case Kind::kSentOn:
+      result.kind = StoreKind::kSentOn;
+      break;
+    case Kind::kSentSince:
+      result.kind = StoreKind::kSentSince;
+      break;
+    case Kind::kOr:
+      result.kind = StoreKind::kAnyOf;
+      break;
+    case Kind::kNot:
+      result.kind = StoreKind::kNot;
+      break;
+    default:
+      result.kind = StoreKind::kAllOf;
+      break;
+  }
+  result.name = key.name;
+  result.value = key.text;
+  result.days_since_epoch = key.days;
+  for (const Compiled& child : compiled.children) {
+    result.children.push_back(ToStoreKey(child, mailbox, candidates));
+  }
+  return result;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
+                                                              const SearchKey& key) {
+  const SelectedMailbox& mailbox = *state.selected;
+  const std::int64_t now = absl::ToUnixSeconds(state.dependencies.clock->Now());
+  const Compiled all = Compile(key, mailbox, now);
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
+    if (!mailbox.messages()[i].expunged) found.push_back(i);
+  }
+  // The parser's top key is a kAnd: its local conjuncts first.
+  StoreSearchKey rest(StoreKind::kAllOf);
+  for (const Compiled& child : all.children) {
+    if (!child.needs_store) found = Filter(child, mailbox, found);
+  }
+  if (!all.needs_store || found.empty()) co_return found;
+  for (const Compiled& child : all.children) {
+    if (child.needs_store) rest.children.push_back(ToStoreKey(child, mailbox, found));
+  }
+  absl::StatusOr<std::vector<Uid>> uids = co_await state.store().Search(
+      state.tenant(), state.account(), mailbox.id(), mailbox.UidRanges(found), std::move(rest));
+  if (!uids.ok()) co_return uids.status();
+  std::vector<std::size_t> kept;
+  std::size_t next = 0;
+  for (const std::size_t index : found) {
+    const Uid uid = mailbox.messages()[index].uid;
+    while (next < uids->size() && (*uids)[next] < uid) ++next;
+    if (next < uids->size() && (*uids)[next] == uid) kept.push_back(index);
+  }
+  co_return kept;
+}
+
+}  // namespace posthorn::gateway

@@ -1,0 +1,29 @@
+#ifndef POSTHORN_SERVICES_GATEWAY_IMAP_SEARCH_MESSAGES_H_
+#define POSTHORN_SERVICES_GATEWAY_IMAP_SEARCH_MESSAGES_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/base/task.h"
+#include "lib/imap/command.h"
+#include "services/gateway/imap/state.h"
+
+namespace posthorn::gateway {
+
+// Indexes of the messages of the selected mailbox that match `key`, the kAnd of a command,
+// ascending. Both outlive the task.
+Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
+                                                              const imap::SearchKey& key);
+
+// search.cc: the answers, flushed as they grow; an error ends the session.
+// "* SEARCH 2 3": `response` with the sequence numbers, or UIDs, of `found` in its order.
+Task<absl::Status> AppendFound(ImapState& state, const char* response,
+                               std::vector<std::size_t> found, bool uid);
+// "* ESEARCH ..." (RFC 4731); MIN and MAX are the first and the last of `found`.
+Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchReturn& returns,
+                                       std::vector<std::size_t> found, bool uid);
+
+}  // namespace posthorn::gateway
+
+#endif  // POSTHORN_SERVICES_GATEWAY_IMAP_SEARCH_MESSAGES_H_
