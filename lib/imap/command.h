@@ -196,12 +196,14 @@ struct SearchKey {
   SequenceSet set;
   std::vector<SearchKey> children;
 };
-// RETURN of RFC 4731: what the answer tells.
+// RETURN of RFC 4731: what the answer tells, and whether "$" stands for it afterwards (RFC 5182).
 struct SearchReturn {
   bool min = false;
   bool max = false;
   bool all = false;
   bool count = false;
+  bool save = false;
+  bool IsAnswered() const { return min || max || all || count; }
 };
 struct SearchCommand {
   bool uid = false;

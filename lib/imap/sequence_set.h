@@ -19,6 +19,7 @@ struct SequenceRange {
 // sequence-set of RFC 3501 section 9, in the order given: of sequence numbers or of UIDs.
 struct SequenceSet {
   std::vector<SequenceRange> ranges;
+  bool saved = false;  // "$" (RFC 5182): what the last SEARCH saved; then there are no ranges
 
   // Ascending, merged ranges without "*", which becomes `largest`; "4:2" means 2:4, and so does
   // "*:2" with 4 as the largest. `largest` 0 (an empty mailbox): "*" stands for nothing.

@@ -60,6 +60,8 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "COPY 1",
       "COPY 0 a",
       "COPY 1: a",
+      "COPY $,1 a",
+      "COPY 1,$ a",
       "COPY 1,, a",
       "MOVE",
       "FETCH 1",
@@ -248,7 +250,10 @@ TEST(ParseTest, SearchReturn) {
   EXPECT_TRUE(Parsed<SearchCommand>("SEARCH RETURN () ALL").returns->all);
   const SearchReturn returns =
       *Parsed<SearchCommand>("UID SEARCH RETURN (count MIN MAX ) CHARSET UTF-8 ALL").returns;
-  EXPECT_TRUE(returns.count && returns.min && returns.max && !returns.all);
+  EXPECT_TRUE(returns.count && returns.min && returns.max && !returns.all && !returns.save);
+  EXPECT_FALSE(Parsed<SearchCommand>("SEARCH RETURN (SAVE) ALL").returns->IsAnswered());
+  EXPECT_TRUE(Parsed<SearchCommand>("SEARCH OR $ UID $").key.children[0].children[1].set.saved);
+  EXPECT_TRUE(Parsed<CopyCommand>("COPY $ a").set.saved);
 }
 
 TEST(ParseTest, SearchTextBecomesUtf8) {

@@ -1,7 +1,7 @@
 // search     = "SEARCH" [SP "RETURN" SP search-return-opts] [SP "CHARSET" SP astring]
 //              1*(SP search-key)
 // search-return-opts = "(" [search-return-opt *(SP search-return-opt)] ")"
-// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT"   (RFC 4731)
+// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"   (RFC 4731, RFC 5182)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
 //              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
@@ -77,7 +77,7 @@ class Parser {
     if (depth > kMaxDepth) return SyntaxError("Search is nested too deeply");
     if (++keys_ > kMaxKeys) return SyntaxError("Too many search keys");
     const char next = in_.Peek();
-    if (next == '*' || absl::ascii_isdigit(static_cast<unsigned char>(next))) {
+    if (next == '*' || next == '$' || absl::ascii_isdigit(static_cast<unsigned char>(next))) {
       return Set(Kind::kSequence);
     }
     if (in_.Consume('(')) {
@@ -238,6 +238,8 @@ absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in) {
       returns.all = true;
     } else if (in.ConsumeWord("COUNT")) {
       returns.count = true;
+    } else if (in.ConsumeWord("SAVE")) {
+      returns.save = true;
     } else {
       return SyntaxError("Unknown result option");
     }

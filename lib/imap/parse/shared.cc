@@ -1,4 +1,4 @@
-// sequence-set = (seq-number / seq-range) *("," sequence-set)
+// sequence-set = (seq-number / seq-range) *("," sequence-set) / "$"   (RFC 5182)
 // flag-list    = "(" [flag *(SP flag)] ")"
 // mailbox      = "INBOX" / astring
 #include <algorithm>
@@ -43,6 +43,10 @@ absl::StatusOr<std::string> ParseMailbox(Cursor& in) {
 
 absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in) {
   SequenceSet set;
+  if (in.Consume('$')) {
+    set.saved = true;
+    return set;
+  }
   do {
     const std::optional<std::uint32_t> first = SequenceNumber(in);
     if (!first) return SyntaxError("Invalid sequence set");

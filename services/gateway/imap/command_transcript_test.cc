@@ -34,7 +34,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
-            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -368,6 +368,51 @@ TEST_F(CommandTest, ExtendedSearch) {
   }
   EXPECT_THAT(client.Say("b SEARCH RETURN (NONSENSE) ALL\r\n"), StartsWith("b BAD "));
   EXPECT_THAT(client.Say("b SEARCH RETURN (MIN)\r\n"), StartsWith("b BAD "));
+}
+
+TEST_F(CommandTest, SavedSearchResults) {
+  for (int i = 0; i < 5; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  const auto found = [&](const std::string& command) {
+    const std::string answer = client.Say("a UID SEARCH " + command + "\r\n");
+    return answer.substr(0, answer.find("\r\n"));
+  };
+  EXPECT_EQ(found("$"), "* SEARCH");
+  EXPECT_EQ(client.Say("b SEARCH RETURN (SAVE) 2:4\r\n"), "b OK Search completed\r\n");
+  EXPECT_EQ(found("$"), "* SEARCH 2 3 4");
+  EXPECT_EQ(found("UID $ NOT 3"), "* SEARCH 2 4");
+  EXPECT_EQ(found("NOT $"), "* SEARCH 1 5");
+  EXPECT_EQ(client.Say("c STORE $ +FLAGS.SILENT (\\Flagged)\r\n"), "c OK Store completed\r\n");
+  EXPECT_EQ(client.Say("d FETCH $ (UID FLAGS)\r\n"),
+            "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent))\r\n"
+            "* 3 FETCH (UID 3 FLAGS (\\Flagged \\Recent))\r\n"
+            "* 4 FETCH (UID 4 FLAGS (\\Flagged \\Recent))\r\nd OK Fetch completed\r\n");
+  // Expunged messages leave it; later ones do not join it.
+  client.Say("e STORE 3 +FLAGS.SILENT (\\Deleted)\r\n");
+  client.Say("e EXPUNGE\r\n");
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  client.Say("e NOOP\r\n");
+  EXPECT_EQ(found("$"), "* SEARCH 2 4");
+  EXPECT_EQ(client.Say("f COPY $ INBOX\r\n"),
+            "* 7 EXISTS\r\n* 7 RECENT\r\nf OK [COPYUID 1001 2,4 7:8] Copy completed\r\n");
+  EXPECT_EQ(found("RETURN (SAVE MIN) ALL"), "* ESEARCH (TAG \"a\") UID MIN 1");
+  EXPECT_EQ(found("$"), "* SEARCH 1");
+  EXPECT_EQ(found("RETURN (SAVE MIN MAX) ALL"), "* ESEARCH (TAG \"a\") UID MIN 1 MAX 8");
+  EXPECT_EQ(found("$"), "* SEARCH 1 8");
+  EXPECT_EQ(found("RETURN (SAVE MIN COUNT) 1:3"), "* ESEARCH (TAG \"a\") UID MIN 1 COUNT 3");
+  EXPECT_EQ(found("$"), "* SEARCH 1 2 4");
+  // BAD leaves it, NO empties it, and so does a new SELECT.
+  EXPECT_THAT(client.Say("g SEARCH RETURN (SAVE) NONSENSE\r\n"), StartsWith("g BAD "));
+  EXPECT_EQ(found("$"), "* SEARCH 1 2 4");
+  store_.FailWith(MakeFailure(Failure::kUnavailable));
+  EXPECT_THAT(client.Say("h SEARCH RETURN (SAVE) BODY x\r\n"), StartsWith("h NO "));
+  store_.FailWith(std::nullopt);
+  EXPECT_EQ(found("$"), "* SEARCH");
+  EXPECT_EQ(client.Say("i UID EXPUNGE $\r\n"), "i OK Expunge completed\r\n");
+  client.Say("j SEARCH RETURN (SAVE) ALL\r\n");
+  client.Say("j SELECT INBOX\r\n");
+  EXPECT_EQ(client.Say("k FETCH $ UID\r\n"), "k OK Fetch completed\r\n");
+  EXPECT_THAT(client.Say("l FETCH $,2 UID\r\n"), StartsWith("l BAD "));
 }
 
 TEST_F(CommandTest, RenameOfInboxMovesItsMessages) {

@@ -60,11 +60,31 @@ Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchRetur
   co_return absl::OkStatus();
 }
 
+void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
+               const std::vector<std::size_t>& found) {
+  if (!returns.save) return;
+  // RFC 5182 section 2.4: of MIN and MAX only those messages, unless all are asked for as well.
+  if (found.empty() || returns.all || returns.count || !returns.IsAnswered()) {
+    mailbox.Save(found);
+    return;
+  }
+  std::vector<std::size_t> some;
+  if (returns.min) some.push_back(found.front());
+  if (returns.max && (some.empty() || some.back() != found.back())) some.push_back(found.back());
+  mailbox.Save(some);
+}
+
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
   absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
-  if (!found.ok()) co_return ImapReply::Failed(found.status());
+  if (!found.ok()) {
+    // RFC 5182 section 2.1: nothing is found then.
+    if (command.returns && command.returns->save) state.selected->Save({});
+    co_return ImapReply::Failed(found.status());
+  }
   absl::Status written;
   if (command.returns) {
+    SaveFound(*state.selected, *command.returns, *found);
+    if (!command.returns->IsAnswered()) co_return ImapReply::Ok("Search completed");
     written =
         co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid);
   } else {

@@ -45,6 +45,7 @@ Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int6
   compiled.needs_store = IsStoreKind(key.kind);
   if (key.kind == Kind::kSequence) compiled.ranges = key.set.Resolve(mailbox.count());
   if (key.kind == Kind::kUid) compiled.ranges = key.set.Resolve(mailbox.largest_uid());
+  if (key.set.saved) compiled.ranges = mailbox.saved_uids();
   for (const SearchKey& child : key.children) {
     compiled.children.push_back(Compile(child, mailbox, now));
     compiled.needs_store = compiled.needs_store || compiled.children.back().needs_store;
@@ -68,6 +69,7 @@ bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size
     case Kind::kNot:
       return !matches(compiled.children.front());
     case Kind::kSequence:
+      if (key.set.saved) return imap::Contains(compiled.ranges, message.uid);
       return imap::Contains(compiled.ranges, static_cast<std::uint32_t>(index + 1));
     case Kind::kUid:
       return imap::Contains(compiled.ranges, message.uid);

@@ -16,7 +16,11 @@ namespace posthorn::gateway {
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
                                                               const imap::SearchKey& key);
 
-// search.cc: the answers, flushed as they grow; an error ends the session.
+// search.cc: keeps what `returns` wants kept for "$" (RFC 5182).
+void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
+               const std::vector<std::size_t>& found);
+
+// The answers, flushed as they grow; an error ends the session.
 // "* SEARCH 2 3": `response` with the sequence numbers, or UIDs, of `found` in its order.
 Task<absl::Status> AppendFound(ImapState& state, const char* response,
                                std::vector<std::size_t> found, bool uid);

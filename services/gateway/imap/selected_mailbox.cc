@@ -152,9 +152,20 @@ void SelectedMailbox::ReportExpunges(std::string& out) {
   unreported_expunges_ = 0;
 }
 
+void SelectedMailbox::Save(const std::vector<std::size_t>& indexes) {
+  std::vector<imap::SequenceRange> ranges;
+  for (const UidRange& range : UidRanges(indexes)) {
+    ranges.push_back(imap::SequenceRange{range.first, range.last});
+  }
+  saved_uids_ = std::move(ranges);
+}
+
 std::vector<std::size_t> SelectedMailbox::Select(const imap::SequenceSet& set, bool uid) const {
   std::vector<std::size_t> indexes;
-  for (const imap::SequenceRange& range : set.Resolve(uid ? largest_uid() : count())) {
+  uid = uid || set.saved;
+  const std::vector<imap::SequenceRange> ranges =
+      set.saved ? saved_uids_ : set.Resolve(uid ? largest_uid() : count());
+  for (const imap::SequenceRange& range : ranges) {
     if (!uid) {
       for (std::uint64_t i = range.first; i <= range.last && i <= messages_.size(); ++i) {
         indexes.push_back(static_cast<std::size_t>(i - 1));

@@ -73,6 +73,10 @@ class SelectedMailbox {
   void ReportExpunges(std::string& out);
   bool has_unreported_expunges() const { return unreported_expunges_ > 0; }
 
+  // What "$" stands for (RFC 5182): messages() at `indexes`, ascending, as far as they are there.
+  void Save(const std::vector<std::size_t>& indexes);
+  const std::vector<imap::SequenceRange>& saved_uids() const { return saved_uids_; }
+
   // Indexes of the messages in a set of UIDs, or of sequence numbers; ascending.
   std::vector<std::size_t> Select(const imap::SequenceSet& set, bool uid) const;
   // Whether every sequence number of `set` exists; "*" does in an empty mailbox too.
@@ -92,6 +96,7 @@ class SelectedMailbox {
   ModSeq modseq_;
   std::vector<Message> messages_;
   std::size_t unreported_expunges_ = 0;
+  std::vector<imap::SequenceRange> saved_uids_;  // ascending
   std::vector<std::string> keywords_;
   std::vector<std::vector<std::string>> keyword_sets_;
 };
