@@ -154,10 +154,17 @@ struct FetchItem {
   };
   std::optional<Partial> partial;
 };
+// RFC 9394: positions in a list, from 1; from_end: 1 is the last. first <= last.
+struct PartialRange {
+  bool from_end = false;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+};
 struct FetchCommand {
   bool uid = false;
   SequenceSet set;
   std::vector<FetchItem> items;
+  std::optional<PartialRange> partial;
 };
 
 struct SearchKey {
@@ -203,7 +210,8 @@ struct SearchReturn {
   bool all = false;
   bool count = false;
   bool save = false;
-  bool IsAnswered() const { return min || max || all || count; }
+  std::optional<PartialRange> partial;
+  bool IsAnswered() const { return min || max || all || count || partial; }
 };
 struct SearchCommand {
   bool uid = false;

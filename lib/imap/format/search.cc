@@ -23,4 +23,11 @@ void AppendRange(const SequenceRange& range, std::string& out) {
   AppendNumber(range.last, out);
 }
 
+void AppendPartialRange(const PartialRange& range, std::string& out) {
+  if (range.from_end) out += '-';
+  AppendNumber(range.first, out);
+  out += range.from_end ? ":-" : ":";
+  AppendNumber(range.last, out);
+}
+
 }  // namespace posthorn::imap

@@ -1,5 +1,7 @@
 // fetch     = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
-//             "(" fetch-att *(SP fetch-att) ")")
+//             "(" fetch-att *(SP fetch-att) ")") [SP fetch-modifiers]
+// fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"   (RFC 4466)
+// fetch-modifier  = "PARTIAL" SP partial-range   (RFC 9394)
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
 //             "BODY" ["STRUCTURE"] / "UID" / "BODY" [".PEEK"] section ["<" number "." nz-number
 //             ">"]
@@ -129,6 +131,35 @@ bool ParseMacro(Cursor& in, std::vector<FetchItem>& items) {
   return true;
 }
 
+absl::Status ParseItems(Cursor& in, std::vector<FetchItem>& items) {
+  if (ParseMacro(in, items)) return absl::OkStatus();
+  const bool several = in.Consume('(');
+  do {
+    absl::StatusOr<FetchItem> item = ParseItem(in);
+    if (!item.ok()) return item.status();
+    items.push_back(*std::move(item));
+    if (items.size() > kMaxItems) return SyntaxError("Too many fetch items");
+  } while (several && in.ConsumeSpace() && in.Peek() != ')');
+  if (several && !in.Consume(')')) return SyntaxError("Missing ')'");
+  return absl::OkStatus();
+}
+
+absl::Status ParseModifiers(Cursor& in, FetchCommand& command) {
+  if (!in.Consume('(')) return SyntaxError("Expected fetch modifiers");
+  do {
+    if (in.ConsumeWord("PARTIAL") && !command.partial) {
+      if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+      absl::StatusOr<PartialRange> partial = ParsePartialRange(in);
+      if (!partial.ok()) return partial.status();
+      command.partial = *partial;
+    } else {
+      return SyntaxError("Unknown fetch modifier");
+    }
+  } while (in.ConsumeSpace());
+  if (!in.Consume(')')) return SyntaxError("Missing ')'");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid) {
@@ -139,15 +170,10 @@ absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid) {
   if (!set.ok()) return set.status();
   command.set = *std::move(set);
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-  if (ParseMacro(in, command.items)) return CommandBody(std::move(command));
-  const bool several = in.Consume('(');
-  do {
-    absl::StatusOr<FetchItem> item = ParseItem(in);
-    if (!item.ok()) return item.status();
-    command.items.push_back(*std::move(item));
-    if (command.items.size() > kMaxItems) return SyntaxError("Too many fetch items");
-  } while (several && in.ConsumeSpace() && in.Peek() != ')');
-  if (several && !in.Consume(')')) return SyntaxError("Missing ')'");
+  if (absl::Status s = ParseItems(in, command.items); !s.ok()) return s;
+  if (in.ConsumeSpace() && !in.AtEnd()) {
+    if (absl::Status s = ParseModifiers(in, command); !s.ok()) return s;
+  }
   return CommandBody(std::move(command));
 }
 

@@ -53,6 +53,8 @@ absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in);
 absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in);
 // flag-list with parentheses. \Recent, unknown system flags and bad keywords are kSyntax.
 absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
+// partial-range of RFC 9394: "2:5" or "-1:-100".
+absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in);
 // "(" [search-return-opt *(SP search-return-opt)] ")" (search.cc)
 absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in);
 // 1*(SP search-key) without the first space, texts in `charset` (empty: UTF-8), as one kAnd

@@ -78,6 +78,11 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "FETCH 1 BODY[HEADER.FIELDS ()]",
       "FETCH 1 BODY.PEEK",
       "FETCH 1 (ALL)",
+      "FETCH 1 UID ()",
+      "FETCH 1 UID (PARTIAL)",
+      "FETCH 1 UID (PARTIAL 1:-1)",
+      "FETCH 1 UID (PARTIAL 1:2",
+      "FETCH 1 UID (NONSENSE)",
       "FETCH 4294967296 FLAGS",
       "UID",
       "UID NOOP",
@@ -228,6 +233,16 @@ TEST(ParseTest, Fetch) {
   EXPECT_EQ(command.items[6].kind, FetchItem::Kind::kRfc822);
 }
 
+TEST(ParseTest, FetchModifiers) {
+  const FetchCommand command = Parsed<FetchCommand>("UID FETCH 1:* FAST (PARTIAL -1:-30)");
+  EXPECT_EQ(command.items.size(), 3u);
+  ASSERT_TRUE(command.partial.has_value());
+  EXPECT_TRUE(command.partial->from_end);
+  EXPECT_EQ(command.partial->first, 1u);
+  EXPECT_EQ(command.partial->last, 30u);
+  EXPECT_FALSE(Parsed<FetchCommand>("FETCH 1 (UID) ").partial.has_value());
+}
+
 TEST(ParseTest, Search) {
   const SearchCommand command = Parsed<SearchCommand>(
       "UID SEARCH CHARSET utf-8 UNSEEN OR (FROM \"a\" 1:2) NOT UID 3 SENTON 2-Jan-1970 "
@@ -254,6 +269,7 @@ TEST(ParseTest, SearchReturn) {
   EXPECT_FALSE(Parsed<SearchCommand>("SEARCH RETURN (SAVE) ALL").returns->IsAnswered());
   EXPECT_TRUE(Parsed<SearchCommand>("SEARCH OR $ UID $").key.children[0].children[1].set.saved);
   EXPECT_TRUE(Parsed<CopyCommand>("COPY $ a").set.saved);
+  EXPECT_EQ(Parsed<SearchCommand>("SEARCH RETURN (PARTIAL 9:7) ALL").returns->partial->first, 7u);
 }
 
 TEST(ParseTest, SearchTextBecomesUtf8) {

@@ -1,7 +1,8 @@
 // search     = "SEARCH" [SP "RETURN" SP search-return-opts] [SP "CHARSET" SP astring]
 //              1*(SP search-key)
 // search-return-opts = "(" [search-return-opt *(SP search-return-opt)] ")"
-// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"   (RFC 4731, RFC 5182)
+// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" /
+//                      "PARTIAL" SP partial-range   (RFC 4731, RFC 5182, RFC 9394)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
 //              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
@@ -240,12 +241,19 @@ absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in) {
       returns.count = true;
     } else if (in.ConsumeWord("SAVE")) {
       returns.save = true;
+    } else if (in.ConsumeWord("PARTIAL") && !returns.partial) {
+      if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+      absl::StatusOr<PartialRange> partial = ParsePartialRange(in);
+      if (!partial.ok()) return partial.status();
+      returns.partial = *partial;
     } else {
       return SyntaxError("Unknown result option");
     }
     if (!in.ConsumeSpace() && in.Peek() != ')') return SyntaxError("Invalid result options");
   }
   if (!any) returns.all = true;
+  // RFC 9394 section 3.1.
+  if (returns.all && returns.partial) return SyntaxError("ALL and PARTIAL exclude each other");
   return returns;
 }
 

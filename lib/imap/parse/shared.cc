@@ -1,6 +1,7 @@
 // sequence-set = (seq-number / seq-range) *("," sequence-set) / "$"   (RFC 5182)
 // flag-list    = "(" [flag *(SP flag)] ")"
 // mailbox      = "INBOX" / astring
+// partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number   (RFC 9394)
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -59,6 +60,20 @@ absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in) {
     set.ranges.push_back(range);
   } while (in.Consume(','));
   return set;
+}
+
+absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in) {
+  PartialRange range;
+  range.from_end = in.Consume('-');
+  const std::optional<std::uint32_t> first = in.Number();
+  if (!first || *first == 0 || !in.Consume(':') || in.Consume('-') != range.from_end) {
+    return SyntaxError("Invalid partial range");
+  }
+  const std::optional<std::uint32_t> last = in.Number();
+  if (!last || *last == 0) return SyntaxError("Invalid partial range");
+  range.first = std::min(*first, *last);
+  range.last = std::max(*first, *last);
+  return range;
 }
 
 absl::Status ParseFlag(Cursor& in, FlagList& flags) {

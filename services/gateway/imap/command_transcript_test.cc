@@ -34,7 +34,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
-            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -413,6 +413,39 @@ TEST_F(CommandTest, SavedSearchResults) {
   client.Say("j SELECT INBOX\r\n");
   EXPECT_EQ(client.Say("k FETCH $ UID\r\n"), "k OK Fetch completed\r\n");
   EXPECT_THAT(client.Say("l FETCH $,2 UID\r\n"), StartsWith("l BAD "));
+}
+
+TEST_F(CommandTest, PartialResults) {
+  for (int i = 0; i < 9; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Select();
+  client.Say("z STORE 2 +FLAGS.SILENT (\\Seen)\r\n");
+  const std::pair<const char*, const char*> rows[] = {
+      {"(PARTIAL 1:3) UNSEEN", "PARTIAL (1:3 1,3:4)"},
+      {"(PARTIAL 3:2) UNSEEN", "PARTIAL (2:3 3:4)"},
+      {"(PARTIAL -1:-3) UNSEEN", "PARTIAL (-1:-3 7:9)"},
+      {"(COUNT PARTIAL 8:100) UNSEEN", "COUNT 8 PARTIAL (8:100 9)"},
+      {"(PARTIAL -8:-100) UNSEEN", "PARTIAL (-8:-100 1)"},
+      {"(PARTIAL 9:10) UNSEEN", "PARTIAL (9:10 NIL)"},
+      {"(PARTIAL 1:4294967295) FLAGGED", "PARTIAL (1:4294967295 NIL)"},
+      {"(SAVE MIN PARTIAL -1:-2) UNSEEN", "MIN 1 PARTIAL (-1:-2 8:9)"},
+      {"() $", "ALL 1,8:9"},
+  };
+  for (const auto& [arguments, answer] : rows) {
+    EXPECT_EQ(client.Say(std::string("a UID SEARCH RETURN ") + arguments + "\r\n"),
+              std::string("* ESEARCH (TAG \"a\") UID ") + answer + "\r\na OK Search completed\r\n")
+        << arguments;
+  }
+  EXPECT_EQ(client.Say("b UID FETCH 1:6 UID (PARTIAL -1:-2)\r\n"),
+            "* 5 FETCH (UID 5)\r\n* 6 FETCH (UID 6)\r\nb OK Fetch completed\r\n");
+  EXPECT_EQ(client.Say("c FETCH 3:* (UID) (PARTIAL 2:2)\r\n"),
+            "* 4 FETCH (UID 4)\r\nc OK Fetch completed\r\n");
+  EXPECT_EQ(client.Say("d UID FETCH 1:* UID (PARTIAL 10:20)\r\n"), "d OK Fetch completed\r\n");
+  for (const char* wrong : {"(ALL PARTIAL 1:2)", "(PARTIAL 0:1)", "(PARTIAL -1:2)", "(PARTIAL 1)",
+                            "(PARTIAL 1:2 PARTIAL 1:2)"}) {
+    EXPECT_THAT(client.Say(std::string("e SEARCH RETURN ") + wrong + " ALL\r\n"),
+                StartsWith("e BAD "))
+        << wrong;
+  }
 }
 
 TEST_F(CommandTest, RenameOfInboxMovesItsMessages) {

@@ -10,6 +10,7 @@
 #include "lib/mime/scanner.h"
 #include "services/gateway/imap/fetch_section.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/search_messages.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -40,6 +41,7 @@ class Fetcher {
   Task<ImapReply> Run() {
     SelectedMailbox& mailbox = *state_.selected;
     indexes_ = mailbox.Select(command_.set, command_.uid);
+    if (command_.partial) indexes_ = PartOf(indexes_, *command_.partial);
     const absl::Status seen = co_await SetSeen();
     if (!seen.ok()) co_return ImapReply::Failed(seen);
     absl::Status done;

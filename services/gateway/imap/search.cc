@@ -1,6 +1,7 @@
 // SEARCH (RFC 3501 section 6.4.4) and its answers: "* SEARCH", or ESEARCH (RFC 4731).
 #include "services/gateway/imap/search_messages.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "services/gateway/imap/handlers.h"
@@ -17,6 +18,19 @@ std::vector<std::uint32_t> NumbersOf(const SelectedMailbox& mailbox,
     numbers.push_back(uid ? mailbox.messages()[index].uid : static_cast<std::uint32_t>(index + 1));
   }
   return numbers;
+}
+
+// `numbers` outlives the task.
+Task<absl::Status> AppendSet(ImapState& state, const std::vector<std::uint32_t>& numbers) {
+  bool first = true;
+  for (const imap::SequenceRange& range : imap::ToRanges(numbers)) {
+    if (!std::exchange(first, false)) state.out += ',';
+    imap::AppendRange(range, state.out);
+    if (!state.flush_due()) continue;
+    absl::Status written = co_await state.Flush();
+    if (!written.ok()) co_return written;
+  }
+  co_return absl::OkStatus();
 }
 
 }  // namespace
@@ -47,14 +61,18 @@ Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchRetur
   if (returns.count) imap::AppendEsearchNumber("COUNT", numbers.size(), state.out);
   if (returns.all && !numbers.empty()) {
     state.out += " ALL ";
-    bool first = true;
-    for (const imap::SequenceRange& range : imap::ToRanges(numbers)) {
-      if (!std::exchange(first, false)) state.out += ',';
-      imap::AppendRange(range, state.out);
-      if (!state.flush_due()) continue;
-      absl::Status written = co_await state.Flush();
-      if (!written.ok()) co_return written;
-    }
+    absl::Status written = co_await AppendSet(state, numbers);
+    if (!written.ok()) co_return written;
+  }
+  if (returns.partial) {
+    state.out += " PARTIAL (";
+    imap::AppendPartialRange(*returns.partial, state.out);
+    state.out += ' ';
+    const std::vector<std::uint32_t> part = PartOf(numbers, *returns.partial);
+    if (part.empty()) state.out += "NIL";
+    absl::Status written = co_await AppendSet(state, part);
+    if (!written.ok()) co_return written;
+    state.out += ')';
   }
   state.out += "\r\n";
   co_return absl::OkStatus();
@@ -63,14 +81,17 @@ Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchRetur
 void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
                const std::vector<std::size_t>& found) {
   if (!returns.save) return;
-  // RFC 5182 section 2.4: of MIN and MAX only those messages, unless all are asked for as well.
+  // RFC 5182 section 2.4: of MIN, MAX and PARTIAL only those messages, unless all are asked for too.
   if (found.empty() || returns.all || returns.count || !returns.IsAnswered()) {
     mailbox.Save(found);
     return;
   }
   std::vector<std::size_t> some;
+  if (returns.partial) some = PartOf(found, *returns.partial);
   if (returns.min) some.push_back(found.front());
-  if (returns.max && (some.empty() || some.back() != found.back())) some.push_back(found.back());
+  if (returns.max) some.push_back(found.back());
+  std::sort(some.begin(), some.end());
+  some.erase(std::unique(some.begin(), some.end()), some.end());
   mailbox.Save(some);
 }
 

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_IMAP_SEARCH_MESSAGES_H_
 #define POSTHORN_SERVICES_GATEWAY_IMAP_SEARCH_MESSAGES_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -15,6 +16,20 @@ namespace posthorn::gateway {
 // ascending. Both outlive the task.
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
                                                               const imap::SearchKey& key);
+
+// The elements of `list` at the positions of `range` (RFC 9394), in the order of `list`.
+template <typename T>
+std::vector<T> PartOf(const std::vector<T>& list, const imap::PartialRange& range) {
+  if (range.first > list.size()) return {};
+  const std::size_t first = range.first - 1;
+  const std::size_t last = std::min<std::size_t>(range.last, list.size());
+  if (range.from_end) {
+    return std::vector<T>(list.end() - static_cast<std::ptrdiff_t>(last),
+                          list.end() - static_cast<std::ptrdiff_t>(first));
+  }
+  return std::vector<T>(list.begin() + static_cast<std::ptrdiff_t>(first),
+                        list.begin() + static_cast<std::ptrdiff_t>(last));
+}
 
 // search.cc: keeps what `returns` wants kept for "$" (RFC 5182).
 void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
