@@ -219,13 +219,38 @@ struct SearchCommand {
   SearchKey key;                        // kAnd of all keys given
 };
 
+// RFC 5256 and RFC 5957.
+struct SortKey {
+  enum class Kind {
+    kArrival,
+    kCc,
+    kDate,
+    kFrom,
+    kSize,
+    kSubject,
+    kTo,
+    kDisplayFrom,
+    kDisplayTo,
+  };
+  SortKey() = default;
+  SortKey(Kind kind_in, bool reverse_in) : kind(kind_in), reverse(reverse_in) {}
+  Kind kind = Kind::kArrival;
+  bool reverse = false;
+};
+struct SortCommand {
+  bool uid = false;
+  std::vector<SortKey> order;           // the first counts most
+  std::optional<SearchReturn> returns;  // ESORT (RFC 5267)
+  SearchKey key;
+};
+
 using CommandBody =
     std::variant<CapabilityCommand, NoopCommand, LogoutCommand, StartTlsCommand, NamespaceCommand,
                  CheckCommand, CloseCommand, UnselectCommand, IdleCommand, IdCommand, LoginCommand,
                  AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
                  SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
                  StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand,
-                 UnauthenticateCommand>;
+                 UnauthenticateCommand, SortCommand>;
 
 }  // namespace posthorn::imap
 

@@ -1,5 +1,5 @@
 // command = tag SP command-name [SP arguments] CRLF; here from the name on.
-// uid     = "UID" SP (copy / move / fetch / store / search / expunge)
+// uid     = "UID" SP (copy / move / fetch / store / search / sort / expunge)
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -52,6 +52,7 @@ constexpr Verb kVerbs[] = {
     {"MOVE", [](Cursor& in) { return ParseCopy(in, false, true); }},
     {"FETCH", [](Cursor& in) { return ParseFetch(in, false); }},
     {"SEARCH", [](Cursor& in) { return ParseSearch(in, false); }},
+    {"SORT", [](Cursor& in) { return ParseSort(in, false); }},
 };
 
 constexpr Verb kUidVerbs[] = {
@@ -61,6 +62,7 @@ constexpr Verb kUidVerbs[] = {
     {"MOVE", [](Cursor& in) { return ParseCopy(in, true, true); }},
     {"FETCH", [](Cursor& in) { return ParseFetch(in, true); }},
     {"SEARCH", [](Cursor& in) { return ParseSearch(in, true); }},
+    {"SORT", [](Cursor& in) { return ParseSort(in, true); }},
 };
 
 template <std::size_t n>

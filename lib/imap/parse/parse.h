@@ -35,6 +35,7 @@ absl::StatusOr<CommandBody> ParseStore(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseCopy(Cursor& in, bool uid, bool move);
 absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseSort(Cursor& in, bool uid);
 
 // The arguments of APPEND up to the message's literal, whose announcement is not part of the text:
 // it has been read already. `size` and `synchronising` are left for the receiver to fill in.
@@ -57,6 +58,7 @@ absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
 absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in);
 // "(" [search-return-opt *(SP search-return-opt)] ")" (search.cc)
 absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in);
+absl::StatusOr<std::string> ParseCharset(Cursor& in);  // not empty; its name is not checked
 // 1*(SP search-key) without the first space, texts in `charset` (empty: UTF-8), as one kAnd
 // (search.cc). kBadCharset.
 absl::StatusOr<SearchKey> ParseSearchProgram(Cursor& in, std::string charset);

@@ -105,6 +105,13 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SEARCH HEADER a",
       "SEARCH CHARSET",
       "SEARCH FROM",
+      "SORT",
+      "SORT ()  UTF-8 ALL",
+      "SORT (REVERSE) UTF-8 ALL",
+      "SORT (SIZE) UTF-8",
+      "SORT (SIZE UTF-8 ALL",
+      "SORT (X) UTF-8 ALL",
+      "SORT SIZE UTF-8 ALL",
       "ENABLE",
       "ENABLE (a)",
       "ID",
@@ -270,6 +277,18 @@ TEST(ParseTest, SearchReturn) {
   EXPECT_TRUE(Parsed<SearchCommand>("SEARCH OR $ UID $").key.children[0].children[1].set.saved);
   EXPECT_TRUE(Parsed<CopyCommand>("COPY $ a").set.saved);
   EXPECT_EQ(Parsed<SearchCommand>("SEARCH RETURN (PARTIAL 9:7) ALL").returns->partial->first, 7u);
+}
+
+TEST(ParseTest, Sort) {
+  const SortCommand command = Parsed<SortCommand>(
+      "UID SORT RETURN (COUNT) (SUBJECT REVERSE displayfrom) KOI8-R SUBJECT \"\xf7\" SEEN");
+  EXPECT_TRUE(command.uid && command.returns->count);
+  ASSERT_EQ(command.order.size(), 2u);
+  EXPECT_EQ(command.order[0].kind, SortKey::Kind::kSubject);
+  EXPECT_TRUE(command.order[1].reverse);
+  EXPECT_EQ(command.order[1].kind, SortKey::Kind::kDisplayFrom);
+  EXPECT_EQ(command.key.children[0].text, "В");
+  EXPECT_EQ(command.key.children.size(), 2u);
 }
 
 TEST(ParseTest, SearchTextBecomesUtf8) {

@@ -225,6 +225,12 @@ absl::StatusOr<SearchKey> ParseSearchProgram(Cursor& in, std::string charset) {
   return parser.List(0);
 }
 
+absl::StatusOr<std::string> ParseCharset(Cursor& in) {
+  absl::StatusOr<std::string> name = in.AString();
+  if (name.ok() && name->empty()) return MakeFailure(Failure::kBadCharset);
+  return name;
+}
+
 absl::StatusOr<SearchReturn> ParseSearchReturn(Cursor& in) {
   if (!in.Consume('(')) return SyntaxError("Expected result options");
   SearchReturn returns;
@@ -271,9 +277,8 @@ absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
   std::string charset;
   if (in.ConsumeWord("CHARSET")) {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-    absl::StatusOr<std::string> name = in.AString();
+    absl::StatusOr<std::string> name = ParseCharset(in);
     if (!name.ok()) return name.status();
-    if (name->empty()) return MakeFailure(Failure::kBadCharset);
     charset = *std::move(name);
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   }

@@ -82,11 +82,13 @@ void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
                const std::vector<std::size_t>& found) {
   if (!returns.save) return;
   // RFC 5182 section 2.4: of MIN, MAX and PARTIAL only those messages, unless all are asked for too.
+  std::vector<std::size_t> some;
   if (found.empty() || returns.all || returns.count || !returns.IsAnswered()) {
-    mailbox.Save(found);
+    some = found;
+    std::sort(some.begin(), some.end());
+    mailbox.Save(some);
     return;
   }
-  std::vector<std::size_t> some;
   if (returns.partial) some = PartOf(found, *returns.partial);
   if (returns.min) some.push_back(found.front());
   if (returns.max) some.push_back(found.back());

@@ -62,6 +62,7 @@ constexpr CommandRow kCommands[] = {
     {"SEARCH", kSelected, SyncAfter::kIfStale, true},
     {"ENABLE", kUser},
     {"UNAUTHENTICATE", kUser, SyncAfter::kNever},
+    {"SORT", kSelected, SyncAfter::kIfStale, true},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -69,6 +70,7 @@ bool IsUidForm(const imap::CommandBody& body) {
   if (const auto* fetch = std::get_if<imap::FetchCommand>(&body)) return fetch->uid;
   if (const auto* store = std::get_if<imap::StoreCommand>(&body)) return store->uid;
   if (const auto* search = std::get_if<imap::SearchCommand>(&body)) return search->uid;
+  if (const auto* sort = std::get_if<imap::SortCommand>(&body)) return sort->uid;
   return false;
 }
 
@@ -439,6 +441,9 @@ Task<ImapReply> ImapSession::Handle(imap::FetchCommand command) {
 }
 Task<ImapReply> ImapSession::Handle(imap::SearchCommand command) {
   return HandleSearch(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::SortCommand command) {
+  return HandleSort(state_, std::move(command));
 }
 
 }  // namespace posthorn::gateway

@@ -69,6 +69,7 @@ class ImapSession {
   Task<ImapReply> Handle(imap::SearchCommand command);
   Task<ImapReply> Handle(imap::EnableCommand command);
   Task<ImapReply> Handle(imap::UnauthenticateCommand command);
+  Task<ImapReply> Handle(imap::SortCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;

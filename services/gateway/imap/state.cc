@@ -25,7 +25,8 @@ std::string ImapState::Capabilities() const {
     // RFC 3501 section 6.1.1: what does not depend on the login comes first, the rest after it.
     text +=
         " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE"
-        " STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL APPENDLIMIT=";
+        " STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT"
+        " SORT=DISPLAY ESORT APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
     return text;
   }

@@ -1,0 +1,84 @@
+// SORT and THREAD.
+#include "services/gateway/imap/imap_fixture_test.h"
+
+namespace posthorn::gateway {
+namespace {
+
+using testing::StartsWith;
+
+class SortTest : public ImapTest {
+ protected:
+  void Fill() {
+    Deliver("From: =?utf-8?q?=C3=84nne?= <zoe@a.example>\r\nTo: bob@x\r\nCc: c@x\r\n"
+            "Subject: Re: Pears\r\nDate: Tue, 14 Nov 2023 12:00:00 +0000\r\n\r\nlong text\r\n");
+    Deliver("From: Zacharias <ann@a.example>\r\nTo: group: a@x;\r\nSubject: apples\r\n"
+            "Date: Tue, 14 Nov 2023 12:30:00 +0100\r\n\r\nb\r\n");
+    Deliver("From: Bob@a.example\r\nSubject: [list] pears (fwd)\r\n\r\n");
+    Deliver("Subject: Apples and pears\r\nDate: nonsense\r\n\r\n" + std::string(200, 'x'));
+  }
+  static std::string FirstLine(const std::string& answer) {
+    return answer.substr(0, answer.find("\r\n"));
+  }
+};
+
+TEST_F(SortTest, ByEveryKey) {
+  Fill();
+  Client client = Select();
+  const std::pair<const char*, const char*> rows[] = {
+      {"(ARRIVAL)", "1 2 3 4"},
+      {"(REVERSE ARRIVAL)", "1 2 3 4"},  // all at once: by number
+      {"(SIZE)", "3 2 1 4"},
+      {"(REVERSE SIZE)", "4 1 2 3"},
+      {"(DATE)", "3 4 2 1"},  // 3 and 4 by their arrival
+      {"(FROM)", "4 2 3 1"},
+      {"(REVERSE FROM)", "1 3 2 4"},
+      {"(TO)", "3 4 1 2"},
+      {"(CC)", "2 3 4 1"},
+      {"(SUBJECT)", "2 4 1 3"},
+      {"(SUBJECT REVERSE DATE)", "2 4 1 3"},
+      {"(SUBJECT DATE)", "2 4 3 1"},
+      {"(DISPLAYFROM)", "4 3 2 1"},
+      {"(DISPLAYTO)", "3 4 1 2"},
+  };
+  for (const auto& [order, answer] : rows) {
+    EXPECT_EQ(FirstLine(client.Say(std::string("a SORT ") + order + " UTF-8 ALL\r\n")),
+              std::string("* SORT ") + answer)
+        << order;
+  }
+  EXPECT_EQ(client.Say("b UID SORT (SUBJECT) US-ASCII FROM ann\r\n"),
+            "* SORT 2\r\nb OK Sort completed\r\n");
+  EXPECT_EQ(client.Say("c SORT (SUBJECT) UTF-8 FLAGGED\r\n"), "* SORT\r\nc OK Sort completed\r\n");
+  EXPECT_EQ(client.Say("d SORT (SUBJECT) x-none ALL\r\n"),
+            "d NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset\r\n");
+  EXPECT_THAT(client.Say("e SORT (NONSENSE) UTF-8 ALL\r\n"), StartsWith("e BAD "));
+}
+
+TEST_F(SortTest, ReadsHeadersWhereTheEnvelopeIsOfAnotherVersion) {
+  Fill();
+  store_.ForgetStructures();
+  Client client = Select();
+  EXPECT_EQ(FirstLine(client.Say("a SORT (SUBJECT DATE) UTF-8 ALL\r\n")), "* SORT 2 4 3 1");
+}
+
+TEST_F(SortTest, ExtendedAnswers) {
+  Fill();
+  Client client = Select();
+  const std::pair<const char*, const char*> rows[] = {
+      {"()", "ALL 2,4,3,1"},
+      {"(MIN MAX COUNT)", "MIN 2 MAX 1 COUNT 4"},
+      {"(PARTIAL 2:3)", "PARTIAL (2:3 4,3)"},
+      {"(PARTIAL -1:-1)", "PARTIAL (-1:-1 1)"},
+  };
+  for (const auto& [returns, answer] : rows) {
+    EXPECT_EQ(client.Say(std::string("a SORT RETURN ") + returns +
+                         " (SUBJECT DATE) UTF-8 ALL\r\n"),
+              std::string("* ESEARCH (TAG \"a\") ") + answer + "\r\na OK Sort completed\r\n")
+        << returns;
+  }
+  EXPECT_EQ(client.Say("b UID SORT RETURN (SAVE) (SUBJECT DATE) UTF-8 2:3\r\n"),
+            "b OK Sort completed\r\n");
+  EXPECT_THAT(client.Say("c UID SEARCH $\r\n"), StartsWith("* SEARCH 2 3\r\n"));
+}
+
+}  // namespace
+}  // namespace posthorn::gateway
