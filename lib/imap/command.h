@@ -244,13 +244,20 @@ struct SortCommand {
   SearchKey key;
 };
 
+struct ThreadCommand {
+  enum class Algorithm { kReferences, kOrderedSubject };
+  bool uid = false;
+  Algorithm algorithm = Algorithm::kReferences;
+  SearchKey key;
+};
+
 using CommandBody =
     std::variant<CapabilityCommand, NoopCommand, LogoutCommand, StartTlsCommand, NamespaceCommand,
                  CheckCommand, CloseCommand, UnselectCommand, IdleCommand, IdCommand, LoginCommand,
                  AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
                  SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
                  StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand,
-                 UnauthenticateCommand, SortCommand>;
+                 UnauthenticateCommand, SortCommand, ThreadCommand>;
 
 }  // namespace posthorn::imap
 

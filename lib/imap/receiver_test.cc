@@ -205,6 +205,7 @@ TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
       {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},
       {"SEARCH RETURN (MIN ALL) CHARSET {5+}\r\nUTF-8 TEXT {1+}\r\nx", SearchCommand()},
       {"UID SORT RETURN () (REVERSE DATE) {5+}\r\nUTF-8 TEXT {1+}\r\nx", SortCommand()},
+      {"THREAD REFERENCES {5+}\r\nUTF-8 SUBJECT {1+}\r\nx", ThreadCommand()},
       {"FETCH 1 (BODY[HEADER.FIELDS ({1+}\r\nX)])", FetchCommand()},
   };
   for (const auto& [text, body] : rows) {

@@ -56,12 +56,23 @@ void ReadEnvelope(WireReader& reader, Envelope* envelope) {
   envelope->message_id = reader.OptionalText();
 }
 
+std::string ShortReferences(std::string_view value) {
+  if (value.size() <= kMaxReferencesOctets) return std::string(value);
+  const std::size_t end = value.find('>');
+  std::string first;
+  if (end < kMaxReferencesOctets / 2) first = std::string(value.substr(0, end + 1));
+  const std::string_view tail = value.substr(value.size() - (kMaxReferencesOctets - first.size()));
+  const std::size_t start = tail.find('<');
+  return start == std::string_view::npos ? first : first + std::string(tail.substr(start));
+}
+
 std::string SerialiseEnvelope(const Envelope& envelope) {
   std::string bytes;
   bytes.reserve(256);
   WireWriter writer(&bytes);
   writer.Byte(kEnvelopeVersion);
   WriteEnvelope(envelope, writer);
+  writer.OptionalText(envelope.references);
   return bytes;
 }
 
@@ -70,6 +81,7 @@ absl::StatusOr<Envelope> ParseEnvelope(std::string_view bytes) {
   if (reader.Byte() != kEnvelopeVersion) return absl::DataLossError("envelope version");
   Envelope envelope;
   ReadEnvelope(reader, &envelope);
+  envelope.references = reader.OptionalText();
   if (!reader.ok() || reader.remaining() != 0) return absl::DataLossError("envelope");
   return envelope;
 }

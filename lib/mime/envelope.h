@@ -44,6 +44,8 @@ struct Envelope {
   AddressList bcc;
   std::optional<std::string> in_reply_to;
   std::optional<std::string> message_id;
+  // For threads. Only of a whole message, not of one nested in it; as ShortReferences leaves it.
+  std::optional<std::string> references;
 
   // RFC 3501 section 7.4.2: absent Sender and Reply-To read as From.
   const AddressList& SenderOrFrom() const { return sender.empty() ? from : sender; }
@@ -56,8 +58,13 @@ struct Envelope {
 // `limit` entries.
 AddressList ParseAddressList(std::string_view value, std::size_t limit = 10000);
 
+// A References value of at most kMaxReferencesOctets: a longer one keeps its first id and its last
+// ones, which say most (RFC 5322 section 3.6.4).
+inline constexpr std::size_t kMaxReferencesOctets = 4096;
+std::string ShortReferences(std::string_view value);
+
 // A compact form for storage; starts with a version octet.
-inline constexpr std::uint8_t kEnvelopeVersion = 1;
+inline constexpr std::uint8_t kEnvelopeVersion = 2;
 std::string SerialiseEnvelope(const Envelope& envelope);
 // DataLoss for bytes that are not a serialised envelope of a version this code knows.
 absl::StatusOr<Envelope> ParseEnvelope(std::string_view bytes);

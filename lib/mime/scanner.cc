@@ -186,6 +186,7 @@ class Scanner::Impl {
       ++message_.list_headers.received_count;
     } else if (stack_.size() == 1 && id == FieldId::kReferences) {
       message_.list_headers.references = value_;
+      message_.envelope.references = ShortReferences(value_);
     } else if (stack_.size() == 1 && id == FieldId::kListId) {
       message_.list_headers.list_id = value_;
     } else {

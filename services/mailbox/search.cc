@@ -6,6 +6,7 @@
 #include "lib/base/failure.h"
 #include "lib/mime/envelope.h"
 #include "lib/mime/header_fields.h"
+#include "lib/mime/scanner.h"
 #include "lib/mime/structure.h"
 #include "lib/mime/text_search.h"
 #include "services/mailbox/message_date.h"
@@ -167,9 +168,10 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
     for (const FetchedMessage& message : *batch) {
       Candidate candidate{message, std::nullopt, nullptr};
       absl::StatusOr<mime::Envelope> envelope = mime::ParseEnvelope(message.envelope);
-      if (envelope.ok() && envelope->date.has_value()) {
-        candidate.sent_day = SentDay(*envelope->date);
+      if (!envelope.ok()) {  // of another version
+        envelope = mime::Scan(std::string_view(message.header).substr(message.prefix_size)).envelope;
       }
+      if (envelope->date.has_value()) candidate.sent_day = SentDay(*envelope->date);
       Truth truth = Evaluate(compiled, candidate);
       if (truth == Truth::kUnknown) {
         absl::StatusOr<mime::Structure> structure = mime::ParseStructure(message.structure);

@@ -1,5 +1,5 @@
 // command = tag SP command-name [SP arguments] CRLF; here from the name on.
-// uid     = "UID" SP (copy / move / fetch / store / search / sort / expunge)
+// uid     = "UID" SP (copy / move / fetch / store / search / sort / thread / expunge)
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -53,6 +53,7 @@ constexpr Verb kVerbs[] = {
     {"FETCH", [](Cursor& in) { return ParseFetch(in, false); }},
     {"SEARCH", [](Cursor& in) { return ParseSearch(in, false); }},
     {"SORT", [](Cursor& in) { return ParseSort(in, false); }},
+    {"THREAD", [](Cursor& in) { return ParseThread(in, false); }},
 };
 
 constexpr Verb kUidVerbs[] = {
@@ -63,6 +64,7 @@ constexpr Verb kUidVerbs[] = {
     {"FETCH", [](Cursor& in) { return ParseFetch(in, true); }},
     {"SEARCH", [](Cursor& in) { return ParseSearch(in, true); }},
     {"SORT", [](Cursor& in) { return ParseSort(in, true); }},
+    {"THREAD", [](Cursor& in) { return ParseThread(in, true); }},
 };
 
 template <std::size_t n>

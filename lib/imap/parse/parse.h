@@ -36,6 +36,7 @@ absl::StatusOr<CommandBody> ParseCopy(Cursor& in, bool uid, bool move);
 absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseSort(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseThread(Cursor& in, bool uid);
 
 // The arguments of APPEND up to the message's literal, whose announcement is not part of the text:
 // it has been read already. `size` and `synchronising` are left for the receiver to fill in.

@@ -106,6 +106,9 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SEARCH CHARSET",
       "SEARCH FROM",
       "SORT",
+      "THREAD UTF-8 ALL",
+      "THREAD REFERENCES UTF-8",
+      "THREAD REFERENCES ALL",
       "SORT ()  UTF-8 ALL",
       "SORT (REVERSE) UTF-8 ALL",
       "SORT (SIZE) UTF-8",
@@ -288,6 +291,15 @@ TEST(ParseTest, Sort) {
   EXPECT_TRUE(command.order[1].reverse);
   EXPECT_EQ(command.order[1].kind, SortKey::Kind::kDisplayFrom);
   EXPECT_EQ(command.key.children[0].text, "В");
+  EXPECT_EQ(command.key.children.size(), 2u);
+}
+
+TEST(ParseTest, Thread) {
+  EXPECT_EQ(Parsed<ThreadCommand>("THREAD references UTF-8 ALL").algorithm,
+            ThreadCommand::Algorithm::kReferences);
+  const ThreadCommand command = Parsed<ThreadCommand>("UID THREAD ORDEREDSUBJECT UTF-8 1:2 SEEN");
+  EXPECT_TRUE(command.uid);
+  EXPECT_EQ(command.algorithm, ThreadCommand::Algorithm::kOrderedSubject);
   EXPECT_EQ(command.key.children.size(), 2u);
 }
 

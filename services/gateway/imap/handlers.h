@@ -39,6 +39,7 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command);
 Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command);
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command);
 Task<ImapReply> HandleSort(ImapState& state, imap::SortCommand command);
+Task<ImapReply> HandleThread(ImapState& state, imap::ThreadCommand command);
 
 // append.cc: one APPEND of one message or several. Start, then Write for each piece, Next before
 // each further message, then Finish; after an error of Start or Next nothing else is called, after

@@ -63,6 +63,7 @@ constexpr CommandRow kCommands[] = {
     {"ENABLE", kUser},
     {"UNAUTHENTICATE", kUser, SyncAfter::kNever},
     {"SORT", kSelected, SyncAfter::kIfStale, true},
+    {"THREAD", kSelected, SyncAfter::kIfStale, true},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -71,6 +72,7 @@ bool IsUidForm(const imap::CommandBody& body) {
   if (const auto* store = std::get_if<imap::StoreCommand>(&body)) return store->uid;
   if (const auto* search = std::get_if<imap::SearchCommand>(&body)) return search->uid;
   if (const auto* sort = std::get_if<imap::SortCommand>(&body)) return sort->uid;
+  if (const auto* thread = std::get_if<imap::ThreadCommand>(&body)) return thread->uid;
   return false;
 }
 
@@ -444,6 +446,9 @@ Task<ImapReply> ImapSession::Handle(imap::SearchCommand command) {
 }
 Task<ImapReply> ImapSession::Handle(imap::SortCommand command) {
   return HandleSort(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::ThreadCommand command) {
+  return HandleThread(state_, std::move(command));
 }
 
 }  // namespace posthorn::gateway

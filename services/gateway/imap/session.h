@@ -70,6 +70,7 @@ class ImapSession {
   Task<ImapReply> Handle(imap::EnableCommand command);
   Task<ImapReply> Handle(imap::UnauthenticateCommand command);
   Task<ImapReply> Handle(imap::SortCommand command);
+  Task<ImapReply> Handle(imap::ThreadCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;

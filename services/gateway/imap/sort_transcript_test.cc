@@ -80,5 +80,42 @@ TEST_F(SortTest, ExtendedAnswers) {
   EXPECT_THAT(client.Say("c UID SEARCH $\r\n"), StartsWith("* SEARCH 2 3\r\n"));
 }
 
+class ThreadTest : public SortTest {
+ protected:
+  void Fill() {
+    Deliver("Message-ID: <a@x>\r\nSubject: plan\r\nDate: 14 Nov 2023 12:00 +0000\r\n\r\na");
+    Deliver("Message-ID: <b@x>\r\nSubject: lunch\r\nDate: 14 Nov 2023 12:10 +0000\r\n\r\nb");
+    Deliver("Message-ID: <c@x>\r\nReferences: <a@x>\r\n <gone@x>\r\nSubject: Re: plan\r\n"
+            "Date: 14 Nov 2023 12:20 +0000\r\n\r\nc");
+    Deliver("Message-ID: <d@x>\r\nIn-Reply-To: <a@x>\r\nSubject: other\r\n"
+            "Date: 14 Nov 2023 12:30 +0000\r\n\r\nd");
+    Deliver("Subject: RE: Lunch\r\nDate: 14 Nov 2023 12:40 +0000\r\n\r\ne");
+  }
+};
+
+TEST_F(ThreadTest, ByBothAlgorithms) {
+  Fill();
+  Client client = Select();
+  client.Say("z STORE 2 +FLAGS.SILENT (\\Seen)\r\n");
+  EXPECT_EQ(client.Say("a THREAD REFERENCES UTF-8 ALL\r\n"),
+            "* THREAD (1 (3)(4))(2 5)\r\na OK Thread completed\r\n");
+  EXPECT_EQ(client.Say("b UID THREAD references US-ASCII UNSEEN\r\n"),
+            "* THREAD (1 (3)(4))(5)\r\nb OK Thread completed\r\n");
+  EXPECT_EQ(client.Say("c THREAD ORDEREDSUBJECT UTF-8 ALL\r\n"),
+            "* THREAD (1 3)(2 5)(4)\r\nc OK Thread completed\r\n");
+  EXPECT_EQ(client.Say("d THREAD REFERENCES UTF-8 FLAGGED\r\n"),
+            "* THREAD\r\nd OK Thread completed\r\n");
+  EXPECT_THAT(client.Say("e THREAD REFS UTF-8 ALL\r\n"), StartsWith("e BAD "));
+  EXPECT_THAT(client.Say("f THREAD REFERENCES x-none ALL\r\n"), StartsWith("f NO [BADCHARSET "));
+}
+
+TEST_F(ThreadTest, ReadsHeadersWhereTheEnvelopeIsOfAnotherVersion) {
+  Fill();
+  store_.ForgetStructures();
+  Client client = Select();
+  EXPECT_EQ(client.Say("a THREAD REFERENCES UTF-8 ALL\r\n"),
+            "* THREAD (1 (3)(4))(2 5)\r\na OK Thread completed\r\n");
+}
+
 }  // namespace
 }  // namespace posthorn::gateway
