@@ -62,6 +62,7 @@ struct AuthenticateCommand {
 struct SelectCommand {
   std::string mailbox;
   bool read_only = false;  // EXAMINE
+  bool condstore = false;  // RFC 7162
 };
 struct CreateCommand {
   std::string mailbox;
@@ -79,7 +80,7 @@ struct SubscribeCommand {
   std::string mailbox;
   bool subscribe = true;
 };
-enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize, kAppendLimit };
+enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize, kAppendLimit, kHighestModSeq };
 // The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
 // special uses are returned always: nothing of these is kept.
 struct ListCommand {
@@ -115,6 +116,7 @@ struct StoreCommand {
   SequenceSet set;
   Mode mode = Mode::kSet;
   bool silent = false;
+  std::optional<std::int64_t> unchanged_since;  // RFC 7162
   FlagList flags;
 };
 struct CopyCommand {
@@ -144,6 +146,7 @@ struct FetchItem {
     kBodyStructure,
     kBodySection,
     kUid,
+    kModSeq,  // RFC 7162
   };
   Kind kind = Kind::kFlags;
   bool peek = false;
@@ -165,6 +168,7 @@ struct FetchCommand {
   SequenceSet set;
   std::vector<FetchItem> items;
   std::optional<PartialRange> partial;
+  std::optional<std::int64_t> changed_since;  // RFC 7162
 };
 
 struct SearchKey {
@@ -185,6 +189,7 @@ struct SearchKey {
     kSince,
     kOlder,  // number: seconds (RFC 5032)
     kYounger,
+    kModSeq,  // modseq (RFC 7162)
     kSentBefore,
     kSentOn,
     kSentSince,
@@ -198,6 +203,7 @@ struct SearchKey {
   Kind kind = Kind::kAll;
   std::uint32_t number = 0;
   std::int32_t days = 0;  // since 1970-01-01
+  std::int64_t modseq = 0;
   std::string name;
   std::string text;  // UTF-8
   SequenceSet set;

@@ -199,7 +199,8 @@ TEST(ReceiverTest, AnswersTheSameInPiecesOfEverySize) {
 TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
   const std::pair<const char*, CommandBody> rows[] = {
       {"ENABLE CONDSTORE X-Y", EnableCommand()},
-      {"SELECT {1+}\r\na", SelectCommand()},
+      {"SELECT {1+}\r\na (CONDSTORE)", SelectCommand()},
+      {"STORE 1 (UNCHANGEDSINCE 12) FLAGS.SILENT (a)", StoreCommand()},
       {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (STATUS (SIZE))", ListCommand()},
       {"STATUS {1+}\r\na (MESSAGES UNSEEN)", StatusCommand()},
       {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},

@@ -68,6 +68,14 @@ constexpr char kSelectExpunged[] =
     "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
     " AND x.modseq > $4 ORDER BY x.uid";
 
+constexpr char kLockAccount[] =
+    "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2 FOR UPDATE";
+constexpr char kSelectModSeqs[] =
+    "SELECT e.uid, e.modseq FROM unnest($4::bigint[], $5::bigint[]) r (f, l)"
+    " CROSS JOIN LATERAL (SELECT uid, modseq FROM mailbox.entry"
+    "  WHERE tenant_id = $1 AND mailbox_id = (SELECT m.mailbox_id FROM mailbox.mailbox m"
+    "   WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
+    "  AND uid BETWEEN r.f AND r.l OFFSET 0) e ORDER BY e.uid";
 constexpr char kStoreFlags[] =
     "SELECT o_uid, o_modseq, o_flags, o_keywords, o_size, o_email_id, o_received_at"
     " FROM mailbox.store_flags($1, $2, $3, $4, $5, $6::int, $7::int, $8)";
@@ -94,6 +102,36 @@ constexpr char kReleaseLock[] =
     "DELETE FROM mailbox.pop_lock WHERE tenant_id = $1 AND account_id = $2 AND holder = $3";
 
 Params Key(Account account) { return Params::Of(account.tenant, account.account); }
+
+// Locks the account and divides what is in `uids`: the ranges whose messages have no MODSEQ above
+// `since`, and the others.
+absl::StatusOr<std::vector<UidRange>> UnchangedIn(postgres::Transaction& transaction,
+                                                  Account account, MailboxId mailbox,
+                                                  const std::vector<UidRange>& uids, ModSeq since,
+                                                  std::vector<Uid>& modified) {
+  absl::StatusOr<Result> locked = transaction.Exec(kLockAccount, Key(account));
+  if (!locked.ok()) return locked.status();
+  Params params = Key(account);
+  params.Add(mailbox);
+  AddRanges(uids, params);
+  absl::StatusOr<Result> rows = transaction.Exec(kSelectModSeqs, params);
+  if (!rows.ok()) return rows.status();
+  std::vector<UidRange> unchanged;
+  bool extend = false;
+  for (int i = 0; i < rows->rows(); ++i) {
+    const Uid uid = static_cast<Uid>(rows->Int(i, 0));
+    if (rows->Int(i, 1) > since) {
+      modified.push_back(uid);
+      extend = false;
+    } else if (extend && unchanged.back().last + 1 == uid) {
+      unchanged.back().last = uid;
+    } else {
+      unchanged.emplace_back(uid, uid);
+      extend = true;
+    }
+  }
+  return unchanged;
+}
 
 }  // namespace
 
@@ -194,15 +232,31 @@ Task<absl::StatusOr<Changes>> MailboxStore::GetChanges(Account account, MailboxI
 
 Task<absl::StatusOr<FlagChanges>> MailboxStore::StoreFlags(
     Account account, MailboxId mailbox, std::vector<UidRange> uids, FlagMode mode,
-    std::uint32_t flags, std::vector<std::string> keywords) {
-  Params params = Key(account);
-  params.Add(mailbox);
-  AddRanges(uids, params);
-  params.Add(static_cast<int>(mode)).Add(flags & kAllFlags).AddTexts(keywords);
-  absl::StatusOr<Result> rows =
-      co_await database_.QueryFor(account.tenant, kStoreFlags, std::move(params));
-  if (!rows.ok()) co_return rows.status();
+    std::uint32_t flags, std::vector<std::string> keywords, ModSeq unchanged_since) {
+  const auto params = [&](const std::vector<UidRange>& ranges) {
+    Params all = Key(account);
+    all.Add(mailbox);
+    AddRanges(ranges, all);
+    all.Add(static_cast<int>(mode)).Add(flags & kAllFlags).AddTexts(keywords);
+    return all;
+  };
   FlagChanges changes;
+  absl::StatusOr<Result> rows = Result();
+  if (unchanged_since == kAnyModSeq) {
+    Params all = params(uids);
+    rows = co_await database_.QueryFor(account.tenant, kStoreFlags, std::move(all));
+  } else {
+    std::function<absl::StatusOr<Result>(postgres::Transaction&)> work =
+        [&](postgres::Transaction& transaction) -> absl::StatusOr<Result> {
+      changes.modified.clear();
+      absl::StatusOr<std::vector<UidRange>> unchanged =
+          UnchangedIn(transaction, account, mailbox, uids, unchanged_since, changes.modified);
+      if (!unchanged.ok()) return unchanged.status();
+      return transaction.Exec(kStoreFlags, params(*unchanged));
+    };
+    rows = co_await database_.TransactFor<Result>(account.tenant, std::move(work));
+  }
+  if (!rows.ok()) co_return rows.status();
   // The last row is the mailbox' own.
   for (int i = 0; i < rows->rows(); ++i) {
     Entry entry = EntryOf(*rows, i);

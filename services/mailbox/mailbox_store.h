@@ -41,7 +41,9 @@ enum class FlagMode : int { kSet = 1, kAdd = 2, kRemove = 3 };
 struct FlagChanges {
   std::vector<Entry> changed;
   ModSeq highest_modseq = 0;
+  std::vector<Uid> modified;  // left alone, ascending
 };
+inline constexpr ModSeq kAnyModSeq = INT64_MAX;
 
 struct CopyResult {
   std::uint32_t uid_validity = 0;
@@ -84,10 +86,12 @@ class MailboxStore {
   Task<absl::StatusOr<Changes>> GetChanges(Account account, MailboxId mailbox, ModSeq since,
                                            bool claim_recent);
 
+  // Of messages whose MODSEQ is not above `unchanged_since`; the others are `modified`.
   Task<absl::StatusOr<FlagChanges>> StoreFlags(Account account, MailboxId mailbox,
                                                std::vector<UidRange> uids, FlagMode mode,
                                                std::uint32_t flags,
-                                               std::vector<std::string> keywords);
+                                               std::vector<std::string> keywords,
+                                               ModSeq unchanged_since = kAnyModSeq);
   Task<absl::StatusOr<CopyResult>> Copy(Account account, MailboxId mailbox,
                                         std::vector<UidRange> uids, std::string destination,
                                         bool move);

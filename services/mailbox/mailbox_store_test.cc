@@ -261,5 +261,33 @@ TEST_F(MailboxStoreTest, CountsStayExactUnderConcurrentRandomOperations) {
   ExpectExactCounts();
 }
 
+TEST_F(MailboxStoreTest, StoresFlagsOnlyOfWhatIsUnchanged) {
+  for (int i = 0; i < 4; ++i) DeliverTo(alice, absl::StrCat("m", i));
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  const std::vector<Entry> before = Open(alice, "INBOX").entries;
+  ASSERT_TRUE(loop.Run(store.StoreFlags(alice, inbox, {UidRange(2, 2)}, FlagMode::kAdd, 4, {})).ok());
+  absl::StatusOr<FlagChanges> changes =
+      loop.Run(store.StoreFlags(alice, inbox, {UidRange(1, 9)}, FlagMode::kAdd, kFlagSeen, {"x"},
+                                before[2].modseq));
+  ASSERT_TRUE(changes.ok()) << changes.status();
+  EXPECT_EQ(changes->modified, (std::vector<Uid>{2, 4}));
+  EXPECT_EQ(UidsOfEntries(changes->changed), (std::vector<Uid>{1, 3}));
+  EXPECT_EQ(changes->highest_modseq, Info(alice, "INBOX").highest_modseq);
+  const std::vector<Entry> after = Open(alice, "INBOX").entries;
+  EXPECT_EQ(after[0].flags, kFlagSeen);
+  EXPECT_EQ(after[1].flags, 4u);
+  EXPECT_EQ(after[3].modseq, before[3].modseq);
+  EXPECT_EQ(Info(alice, "INBOX").unseen, 2u);
+  // Nobody else's mailbox, and none that is not there.
+  EXPECT_EQ(FailureOf(loop.Run(store.StoreFlags(bob, inbox, kAll, FlagMode::kAdd, kFlagSeen, {}, 1))
+                          .status()),
+            Failure::kNotFound);
+  changes = loop.Run(store.StoreFlags(alice, inbox, kAll, FlagMode::kAdd, kFlagDeleted, {}, 0));
+  ASSERT_TRUE(changes.ok()) << changes.status();
+  EXPECT_EQ(changes->modified.size(), 4u);
+  EXPECT_TRUE(changes->changed.empty());
+  ExpectExactCounts();
+}
+
 }  // namespace
 }  // namespace posthorn::mailbox

@@ -51,6 +51,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   POSTHORN_UNARY(GetMailbox)
   POSTHORN_UNARY(GetChanges)
   POSTHORN_UNARY(StoreFlags)
+  POSTHORN_UNARY(StoreFlagsUnchanged)
   POSTHORN_UNARY(Append)
   POSTHORN_UNARY(AppendAll)
   POSTHORN_UNARY(CopyMessages)
@@ -79,6 +80,21 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
  private:
   // Requests, responses and writers outlive the tasks below.
+
+  Task<absl::StatusOr<FlagChanges>> StoreFlags(const pb::StoreFlagsRequest& request,
+                                               ModSeq unchanged_since) {
+    if (request.mode() < pb::StoreFlagsRequest::MODE_SET ||
+        request.mode() > pb::StoreFlagsRequest::MODE_REMOVE) {
+      co_return MakeFailure(Failure::kInvalidArgument);
+    }
+    absl::StatusOr<std::vector<std::string>> keywords = KeywordsOf(request.flags());
+    if (!keywords.ok()) co_return keywords.status();
+    absl::StatusOr<FlagChanges> changes = co_await store_.StoreFlags(
+        AccountOf(request.account()), MailboxId(request.mailbox_id()), RangesOf(request.uids()),
+        static_cast<FlagMode>(request.mode()), request.flags().system(), *std::move(keywords),
+        unchanged_since);
+    co_return changes;
+  }
 
   // `given` is an AppendRequest or a message of an AppendAllRequest.
   template <typename Given>
@@ -232,18 +248,21 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   }
 
   Task<absl::Status> Run(const pb::StoreFlagsRequest& request, pb::StoreFlagsResponse& response) {
-    if (request.mode() < pb::StoreFlagsRequest::MODE_SET ||
-        request.mode() > pb::StoreFlagsRequest::MODE_REMOVE) {
-      co_return MakeFailure(Failure::kInvalidArgument);
-    }
-    absl::StatusOr<std::vector<std::string>> keywords = KeywordsOf(request.flags());
-    if (!keywords.ok()) co_return keywords.status();
-    absl::StatusOr<FlagChanges> changes = co_await store_.StoreFlags(
-        AccountOf(request.account()), MailboxId(request.mailbox_id()), RangesOf(request.uids()),
-        static_cast<FlagMode>(request.mode()), request.flags().system(), *std::move(keywords));
+    absl::StatusOr<FlagChanges> changes = co_await StoreFlags(request, kAnyModSeq);
     if (!changes.ok()) co_return changes.status();
     for (const Entry& entry : changes->changed) ToProto(entry, response.add_changed());
     response.set_highest_modseq(changes->highest_modseq);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> Run(const pb::StoreFlagsUnchangedRequest& request,
+                         pb::StoreFlagsUnchangedResponse& response) {
+    absl::StatusOr<FlagChanges> changes =
+        co_await StoreFlags(request.store(), request.unchanged_since());
+    if (!changes.ok()) co_return changes.status();
+    for (const Entry& entry : changes->changed) ToProto(entry, response.add_changed());
+    response.set_highest_modseq(changes->highest_modseq);
+    response.mutable_modified()->Add(changes->modified.begin(), changes->modified.end());
     co_return absl::OkStatus();
   }
 

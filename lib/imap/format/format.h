@@ -58,6 +58,7 @@ struct StatusValues {
   std::uint32_t unseen = 0;
   std::uint64_t size = 0;          // octets of all messages
   std::uint64_t append_limit = 0;  // octets of a message in APPEND
+  std::int64_t highest_modseq = 0;
 };
 void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
                   const StatusValues& values, std::string& out);

@@ -66,6 +66,10 @@ void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items
         out += "APPENDLIMIT ";
         AppendNumber(values.append_limit, out);
         break;
+      case StatusItem::kHighestModSeq:
+        out += "HIGHESTMODSEQ ";
+        AppendNumber(static_cast<std::uint64_t>(values.highest_modseq), out);
+        break;
     }
   }
   out += ")\r\n";

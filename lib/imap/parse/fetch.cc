@@ -1,9 +1,10 @@
 // fetch     = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
 //             "(" fetch-att *(SP fetch-att) ")") [SP fetch-modifiers]
 // fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"   (RFC 4466)
-// fetch-modifier  = "PARTIAL" SP partial-range   (RFC 9394)
+// fetch-modifier  = "PARTIAL" SP partial-range / "CHANGEDSINCE" SP mod-sequence-value
+//                   (RFC 9394, RFC 7162)
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-//             "BODY" ["STRUCTURE"] / "UID" / "BODY" [".PEEK"] section ["<" number "." nz-number
+//             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section ["<" number "." nz-number
 //             ">"]
 // section   = "[" [section-msgtext / (nz-number *("." nz-number) ["." (section-msgtext / "MIME")])]
 //             "]"
@@ -93,6 +94,7 @@ absl::Status ParsePartial(Cursor& in, FetchItem& item) {
 
 absl::StatusOr<FetchItem> ParseItem(Cursor& in) {
   constexpr std::pair<std::string_view, Kind> kWords[] = {{"UID", Kind::kUid},
+                                                          {"MODSEQ", Kind::kModSeq},
                                                           {"FLAGS", Kind::kFlags},
                                                           {"ENVELOPE", Kind::kEnvelope},
                                                           {"INTERNALDATE", Kind::kInternalDate},
@@ -152,6 +154,11 @@ absl::Status ParseModifiers(Cursor& in, FetchCommand& command) {
       absl::StatusOr<PartialRange> partial = ParsePartialRange(in);
       if (!partial.ok()) return partial.status();
       command.partial = *partial;
+    } else if (in.ConsumeWord("CHANGEDSINCE") && !command.changed_since) {
+      if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+      absl::StatusOr<std::int64_t> modseq = ParseModSequence(in);
+      if (!modseq.ok()) return modseq.status();
+      command.changed_since = *modseq;
     } else {
       return SyntaxError("Unknown fetch modifier");
     }

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_LIB_IMAP_PARSE_PARSE_H_
 #define POSTHORN_LIB_IMAP_PARSE_PARSE_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,8 @@ absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in);
 absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in);
 // flag-list with parentheses. \Recent, unknown system flags and bad keywords are kSyntax.
 absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
+// mod-sequence-valzer of RFC 7162: 0 to 2^63 - 1.
+absl::StatusOr<std::int64_t> ParseModSequence(Cursor& in);
 // partial-range of RFC 9394: "2:5" or "-1:-100".
 absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in);
 // "(" [search-return-opt *(SP search-return-opt)] ")" (search.cc)

@@ -33,6 +33,15 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "AUTHENTICATE",
       "SELECT",
       "SELECT a b",
+      "SELECT a ()",
+      "SELECT a (CONDSTORE",
+      "SELECT a (X)",
+      "SEARCH MODSEQ",
+      "SEARCH MODSEQ x",
+      "SEARCH MODSEQ \"/flags/x\" 7",
+      "SEARCH MODSEQ 9223372036854775808",
+      "FETCH 1 UID (CHANGEDSINCE x)",
+      "FETCH 1 UID (CHANGEDSINCE 1 CHANGEDSINCE 2)",
       "CREATE",
       "CREATE a (USE (\\Sent",
       "CREATE a (USE \\Sent)",
@@ -292,6 +301,20 @@ TEST(ParseTest, Sort) {
   EXPECT_EQ(command.order[1].kind, SortKey::Kind::kDisplayFrom);
   EXPECT_EQ(command.key.children[0].text, "В");
   EXPECT_EQ(command.key.children.size(), 2u);
+}
+
+TEST(ParseTest, Condstore) {
+  EXPECT_TRUE(Parsed<SelectCommand>("SELECT a (CONDSTORE)").condstore);
+  EXPECT_FALSE(Parsed<SelectCommand>("EXAMINE a ").condstore);
+  EXPECT_EQ(Parsed<StoreCommand>("STORE 1 (UNCHANGEDSINCE 0) FLAGS ()").unchanged_since, 0);
+  EXPECT_FALSE(Parsed<StoreCommand>("STORE 1 FLAGS ()").unchanged_since.has_value());
+  const FetchCommand fetch = Parsed<FetchCommand>(
+      "FETCH 1 (MODSEQ) (CHANGEDSINCE 9223372036854775807)");
+  EXPECT_EQ(fetch.items[0].kind, FetchItem::Kind::kModSeq);
+  EXPECT_EQ(fetch.changed_since, INT64_MAX);
+  EXPECT_EQ(Parsed<SearchCommand>("SEARCH MODSEQ \"/flags/x\" shared 7").key.children[0].modseq, 7);
+  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (HIGHESTMODSEQ)").items[0],
+            StatusItem::kHighestModSeq);
 }
 
 TEST(ParseTest, Thread) {

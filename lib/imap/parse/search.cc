@@ -4,6 +4,7 @@
 // search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" /
 //                      "PARTIAL" SP partial-range   (RFC 4731, RFC 5182, RFC 9394)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
+//              / "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer (RFC 7162)
 //              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
 #include <optional>
@@ -104,6 +105,7 @@ class Parser {
       return Not(*std::move(key));
     }
     if (in_.ConsumeWord("HEADER")) return Header();
+    if (in_.ConsumeWord("MODSEQ")) return ModSeq();
     for (const Word& word : kWords) {
       if (in_.ConsumeWord(word.name)) return FromWord(word);
     }
@@ -178,6 +180,26 @@ class Parser {
     absl::StatusOr<std::string> text = Text();
     if (!text.ok()) return text.status();
     key.text = *std::move(text);
+    return key;
+  }
+
+  // MODSEQ counts for a whole message here, whatever entry is named.
+  absl::StatusOr<SearchKey> ModSeq() {
+    if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+    if (in_.Peek() == '"') {
+      absl::StatusOr<std::string> entry = in_.String();
+      if (!entry.ok()) return entry.status();
+      if (!absl::StartsWithIgnoreCase(*entry, "/flags/")) return SyntaxError("Unknown entry");
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      if (!in_.ConsumeWord("all") && !in_.ConsumeWord("priv") && !in_.ConsumeWord("shared")) {
+        return SyntaxError("Unknown entry type");
+      }
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+    }
+    absl::StatusOr<std::int64_t> modseq = ParseModSequence(in_);
+    if (!modseq.ok()) return modseq.status();
+    SearchKey key(Kind::kModSeq);
+    key.modseq = *modseq;
     return key;
   }
 

@@ -62,6 +62,12 @@ absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in) {
   return set;
 }
 
+absl::StatusOr<std::int64_t> ParseModSequence(Cursor& in) {
+  const std::optional<std::uint64_t> number = in.Number64();
+  if (!number || *number > INT64_MAX) return SyntaxError("Invalid mod-sequence");
+  return static_cast<std::int64_t>(*number);
+}
+
 absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in) {
   PartialRange range;
   range.from_end = in.Consume('-');

@@ -1,6 +1,6 @@
 // status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
 // status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" /
-//              "SIZE" / "APPENDLIMIT"   (RFC 8438, RFC 7889)
+//              "SIZE" / "APPENDLIMIT" / "HIGHESTMODSEQ"   (RFC 8438, RFC 7889, RFC 7162)
 #include <algorithm>
 #include <utility>
 
@@ -17,7 +17,8 @@ absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in) {
       {"UIDVALIDITY", StatusItem::kUidValidity},
       {"UNSEEN", StatusItem::kUnseen},
       {"SIZE", StatusItem::kSize},
-      {"APPENDLIMIT", StatusItem::kAppendLimit}};
+      {"APPENDLIMIT", StatusItem::kAppendLimit},
+      {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
   std::vector<StatusItem> items;
   do {
     const auto* item =

@@ -1,4 +1,5 @@
-// store           = "STORE" SP sequence-set SP store-att-flags
+// store           = "STORE" SP sequence-set [SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")"]
+//                   SP store-att-flags   (RFC 7162)
 // store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
 #include <utility>
 
@@ -14,6 +15,16 @@ absl::StatusOr<CommandBody> ParseStore(Cursor& in, bool uid) {
   if (!set.ok()) return set.status();
   command.set = *std::move(set);
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  if (in.Consume('(')) {
+    if (!in.ConsumeWord("UNCHANGEDSINCE") || !in.ConsumeSpace()) {
+      return SyntaxError("Unknown store modifier");
+    }
+    absl::StatusOr<std::int64_t> modseq = ParseModSequence(in);
+    if (!modseq.ok()) return modseq.status();
+    command.unchanged_since = *modseq;
+    if (!in.Consume(')')) return SyntaxError("Missing ')'");
+    if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
+  }
   if (in.Consume('+')) {
     command.mode = StoreCommand::Mode::kAdd;
   } else if (in.Consume('-')) {

@@ -102,6 +102,7 @@ enum class StoreMode { kSet, kAdd, kRemove };
 struct StoreFlagsResult {
   std::vector<MailEntry> changed;  // those whose flags really changed
   ModSeq highest_modseq = 0;
+  std::vector<Uid> modified;  // StoreFlagsUnchanged: left alone, ascending
 };
 
 // A body in the mailbox service's store, from BodyWriter::Finish.
@@ -233,6 +234,10 @@ class MailStore {
                                                             MailboxId mailbox,
                                                             std::vector<UidRange> uids,
                                                             StoreMode mode, MessageFlags flags) = 0;
+  // The same for those whose MODSEQ is not above `unchanged_since`; the rest are `modified`.
+  virtual Task<absl::StatusOr<StoreFlagsResult>> StoreFlagsUnchanged(
+      TenantId tenant, AccountId account, MailboxId mailbox, std::vector<UidRange> uids,
+      StoreMode mode, MessageFlags flags, ModSeq unchanged_since) = 0;
   virtual std::unique_ptr<BodyWriter> PutBody(TenantId tenant) = 0;
   // kNoSuchMailbox, kOverQuota.
   virtual Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account,

@@ -50,6 +50,32 @@ void Fill(AppendMessage message, Proto& out) {
   }
 }
 
+void Fill(const std::vector<UidRange>& uids, StoreMode mode, const MessageFlags& flags,
+          pb::StoreFlagsRequest& request) {
+  ToProto(uids, *request.mutable_uids());
+  switch (mode) {
+    case StoreMode::kSet:
+      request.set_mode(pb::StoreFlagsRequest::MODE_SET);
+      break;
+    case StoreMode::kAdd:
+      request.set_mode(pb::StoreFlagsRequest::MODE_ADD);
+      break;
+    case StoreMode::kRemove:
+      request.set_mode(pb::StoreFlagsRequest::MODE_REMOVE);
+      break;
+  }
+  ToProto(flags, *request.mutable_flags());
+}
+
+// Of a StoreFlagsResponse, or a StoreFlagsUnchangedResponse.
+template <typename Response>
+StoreFlagsResult ToResult(const Response& response) {
+  StoreFlagsResult result;
+  for (const pb::Entry& entry : response.changed()) result.changed.push_back(FromProto(entry));
+  result.highest_modseq = response.highest_modseq();
+  return result;
+}
+
 // Converts each response of a stream.
 template <typename Response, typename Value, Value (*convert)(Response&)>
 class ConvertingReader final : public Reader<Value> {
@@ -250,25 +276,28 @@ class MailboxClient final : public MailStore {
                                                     MailboxId mailbox, std::vector<UidRange> uids,
                                                     StoreMode mode, MessageFlags flags) override {
     auto request = For<pb::StoreFlagsRequest>(tenant, account, mailbox);
-    ToProto(uids, *request.mutable_uids());
-    switch (mode) {
-      case StoreMode::kSet:
-        request.set_mode(pb::StoreFlagsRequest::MODE_SET);
-        break;
-      case StoreMode::kAdd:
-        request.set_mode(pb::StoreFlagsRequest::MODE_ADD);
-        break;
-      case StoreMode::kRemove:
-        request.set_mode(pb::StoreFlagsRequest::MODE_REMOVE);
-        break;
-    }
-    ToProto(flags, *request.mutable_flags());
+    Fill(uids, mode, flags, request);
     absl::StatusOr<pb::StoreFlagsResponse> response =
         co_await Call<pb::StoreFlagsResponse>(&Async::StoreFlags, std::move(request));
     if (!response.ok()) co_return response.status();
-    StoreFlagsResult result;
-    for (const pb::Entry& entry : response->changed()) result.changed.push_back(FromProto(entry));
-    result.highest_modseq = response->highest_modseq();
+    co_return ToResult(*response);
+  }
+
+  Task<absl::StatusOr<StoreFlagsResult>> StoreFlagsUnchanged(TenantId tenant, AccountId account,
+                                                             MailboxId mailbox,
+                                                             std::vector<UidRange> uids,
+                                                             StoreMode mode, MessageFlags flags,
+                                                             ModSeq unchanged_since) override {
+    pb::StoreFlagsUnchangedRequest request;
+    *request.mutable_store() = For<pb::StoreFlagsRequest>(tenant, account, mailbox);
+    Fill(uids, mode, flags, *request.mutable_store());
+    request.set_unchanged_since(unchanged_since);
+    absl::StatusOr<pb::StoreFlagsUnchangedResponse> response =
+        co_await Call<pb::StoreFlagsUnchangedResponse>(&Async::StoreFlagsUnchanged,
+                                                       std::move(request));
+    if (!response.ok()) co_return response.status();
+    StoreFlagsResult result = ToResult(*response);
+    result.modified.assign(response->modified().begin(), response->modified().end());
     co_return result;
   }
 

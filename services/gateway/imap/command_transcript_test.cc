@@ -17,6 +17,7 @@ TEST_F(CommandTest, SelectAndExamine) {
             "* OK [PERMANENTFLAGS ()] Read-only mailbox\r\n"
             "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] First unseen message\r\n"
             "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
+            "* OK [HIGHESTMODSEQ 3] Highest\r\n"
             "a OK [READ-ONLY] Examine completed\r\n");
   for (const char* refused : {"STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX"}) {
     EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"), StartsWith("b NO [READ-ONLY] "));
@@ -35,13 +36,16 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
             "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT "
-            "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT APPENDLIMIT=52428800\r\n"
-            "c OK Capability completed\r\n");
+            "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE "
+            "APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
   Client client = LogIn();
   EXPECT_EQ(client.Say("a ENABLE X-NOTHING IDLE\r\n"), "* ENABLED\r\na OK Enabled\r\n");
+  EXPECT_EQ(client.Say("a ENABLE X-NOTHING condstore\r\n"),
+            "* ENABLED CONDSTORE\r\na OK Enabled\r\n");
+  EXPECT_EQ(client.Say("a ENABLE CONDSTORE\r\n"), "* ENABLED\r\na OK Enabled\r\n");
   EXPECT_THAT(client.Say("b ENABLE\r\n"), StartsWith("b BAD "));
   Client fresh = Connect();
   fresh.Receive();

@@ -35,12 +35,20 @@ class Fetcher {
       has_flags_ = has_flags_ || item.kind == Kind::kFlags;
       sets_seen_ = sets_seen_ || SetsSeen(item);
       has_uid_ = has_uid_ || item.kind == Kind::kUid;
+      has_modseq_ = has_modseq_ || item.kind == Kind::kModSeq;
     }
   }
 
   Task<ImapReply> Run() {
     SelectedMailbox& mailbox = *state_.selected;
     indexes_ = mailbox.Select(command_.set, command_.uid);
+    if (command_.changed_since) {
+      indexes_.erase(std::remove_if(indexes_.begin(), indexes_.end(),
+                                    [this](std::size_t index) {
+                                      return MessageAt(index).modseq <= *command_.changed_since;
+                                    }),
+                     indexes_.end());
+    }
     if (command_.partial) indexes_ = PartOf(indexes_, *command_.partial);
     const absl::Status seen = co_await SetSeen();
     if (!seen.ok()) co_return ImapReply::Failed(seen);
@@ -180,8 +188,12 @@ class Fetcher {
       state_.out += "UID ";
       imap::AppendNumber(MessageAt(index).uid, state_.out);
     }
-    if (!has_flags_ &&
-        std::binary_search(newly_seen_.begin(), newly_seen_.end(), MessageAt(index).uid)) {
+    if (!std::binary_search(newly_seen_.begin(), newly_seen_.end(), MessageAt(index).uid)) return;
+    if (state_.condstore && !has_modseq_) {
+      Separate();
+      AppendModSeq(MessageAt(index).modseq, state_.out);
+    }
+    if (!has_flags_) {
       Separate();
       state_.out += "FLAGS ";
       state_.selected->AppendFlagsOf(MessageAt(index), state_.out);
@@ -201,6 +213,10 @@ class Fetcher {
         Separate();
         state_.out += "UID ";
         imap::AppendNumber(message.uid, state_.out);
+        return true;
+      case Kind::kModSeq:
+        Separate();
+        AppendModSeq(message.modseq, state_.out);
         return true;
       case Kind::kFlags:
         Separate();
@@ -415,6 +431,7 @@ class Fetcher {
   const FetchParts parts_;
   bool has_flags_ = false;
   bool has_uid_ = false;
+  bool has_modseq_ = false;
   bool sets_seen_ = false;
   std::vector<std::size_t> indexes_;
   std::vector<Uid> newly_seen_;
@@ -423,12 +440,23 @@ class Fetcher {
   bool broken_ = false;
 };
 
+bool Asks(const imap::FetchCommand& command, Kind kind) {
+  return std::any_of(command.items.begin(), command.items.end(),
+                     [kind](const FetchItem& item) { return item.kind == kind; });
+}
+
 }  // namespace
 
 Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command) {
   if (!command.uid && !state.selected->ContainsSequences(command.set)) {
     co_return ImapReply::Bad("No such message");
   }
+  if (command.changed_since && !Asks(command, Kind::kModSeq)) {
+    FetchItem item;
+    item.kind = Kind::kModSeq;
+    command.items.push_back(std::move(item));
+  }
+  if (Asks(command, Kind::kModSeq)) state.condstore = true;
   Fetcher fetcher(state, command);
   co_return co_await fetcher.Run();
 }

@@ -22,7 +22,7 @@ ImapReply AfterAuthentication(ImapState& state, Authenticator::Exchange::Outcome
 
 // id.cc, enable.cc
 ImapReply HandleId(ImapState& state);
-ImapReply HandleEnable(ImapState& state);
+ImapReply HandleEnable(ImapState& state, const imap::EnableCommand& command);
 
 Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command);
 Task<ImapReply> HandleClose(ImapState& state, bool expunge);  // select.cc: CLOSE and UNSELECT
@@ -33,6 +33,7 @@ Task<ImapReply> HandleSubscribe(ImapState& state, imap::SubscribeCommand command
 Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command);
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command);
 imap::StatusValues StatusValuesOf(const ImapState& state, const MailboxInfo& info);  // status.cc
+void EnableCondstoreFor(const std::vector<imap::StatusItem>& items, ImapState& state);
 Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command);
 Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command);
 Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command);

@@ -166,6 +166,7 @@ Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command) {
   absl::StatusOr<MailboxList> list =
       co_await state.store().ListMailboxes(state.tenant(), state.account());
   if (!list.ok()) co_return ImapReply::Failed(list.status());
+  EnableCondstoreFor(command.return_status, state);
   const Pattern pattern(command);
   if (command.lsub) {
     Lsub(*list, pattern, state.out);

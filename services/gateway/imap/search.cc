@@ -20,6 +20,32 @@ std::vector<std::uint32_t> NumbersOf(const SelectedMailbox& mailbox,
   return numbers;
 }
 
+// What an answer names, ascending: of MIN, MAX and PARTIAL only those messages, unless all are asked
+// for too (RFC 5182 section 2.4, RFC 4731 section 3.2).
+std::vector<std::size_t> Named(const imap::SearchReturn& returns,
+                               const std::vector<std::size_t>& found) {
+  std::vector<std::size_t> some;
+  if (found.empty() || returns.all || returns.count || !returns.IsAnswered()) {
+    some = found;
+  } else {
+    if (returns.partial) some = PartOf(found, *returns.partial);
+    if (returns.min) some.push_back(found.front());
+    if (returns.max) some.push_back(found.back());
+  }
+  std::sort(some.begin(), some.end());
+  some.erase(std::unique(some.begin(), some.end()), some.end());
+  return some;
+}
+
+void AppendHighest(const SelectedMailbox& mailbox, const std::vector<std::size_t>& indexes,
+                   std::string& out) {
+  ModSeq highest = 0;
+  for (const std::size_t index : indexes) {
+    highest = std::max(highest, mailbox.messages()[index].modseq);
+  }
+  imap::AppendNumber(static_cast<std::uint64_t>(highest), out);
+}
+
 // `numbers` outlives the task.
 Task<absl::Status> AppendSet(ImapState& state, const std::vector<std::uint32_t>& numbers) {
   bool first = true;
@@ -36,7 +62,7 @@ Task<absl::Status> AppendSet(ImapState& state, const std::vector<std::uint32_t>&
 }  // namespace
 
 Task<absl::Status> AppendFound(ImapState& state, const char* response,
-                               std::vector<std::size_t> found, bool uid) {
+                               std::vector<std::size_t> found, bool uid, bool modseq) {
   state.out += "* ";
   state.out += response;
   for (const std::uint32_t number : NumbersOf(*state.selected, found, uid)) {
@@ -46,12 +72,17 @@ Task<absl::Status> AppendFound(ImapState& state, const char* response,
     absl::Status written = co_await state.Flush();
     if (!written.ok()) co_return written;
   }
+  if (modseq && !found.empty()) {
+    state.out += " (MODSEQ ";
+    AppendHighest(*state.selected, found, state.out);
+    state.out += ')';
+  }
   state.out += "\r\n";
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchReturn& returns,
-                                       std::vector<std::size_t> found, bool uid) {
+                                       std::vector<std::size_t> found, bool uid, bool modseq) {
   const std::vector<std::uint32_t> numbers = NumbersOf(*state.selected, found, uid);
   imap::AppendEsearch(state.tag, uid, state.out);
   if (!numbers.empty()) {
@@ -74,30 +105,23 @@ Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchRetur
     if (!written.ok()) co_return written;
     state.out += ')';
   }
+  const std::vector<std::size_t> named = Named(returns, found);
+  if (modseq && !named.empty()) {
+    state.out += " MODSEQ ";
+    AppendHighest(*state.selected, named, state.out);
+  }
   state.out += "\r\n";
   co_return absl::OkStatus();
 }
 
 void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
                const std::vector<std::size_t>& found) {
-  if (!returns.save) return;
-  // RFC 5182 section 2.4: of MIN, MAX and PARTIAL only those messages, unless all are asked for too.
-  std::vector<std::size_t> some;
-  if (found.empty() || returns.all || returns.count || !returns.IsAnswered()) {
-    some = found;
-    std::sort(some.begin(), some.end());
-    mailbox.Save(some);
-    return;
-  }
-  if (returns.partial) some = PartOf(found, *returns.partial);
-  if (returns.min) some.push_back(found.front());
-  if (returns.max) some.push_back(found.back());
-  std::sort(some.begin(), some.end());
-  some.erase(std::unique(some.begin(), some.end()), some.end());
-  mailbox.Save(some);
+  if (returns.save) mailbox.Save(Named(returns, found));
 }
 
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
+  const bool modseq = AsksForModSeq(command.key);
+  if (modseq) state.condstore = true;
   absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
   if (!found.ok()) {
     // RFC 5182 section 2.1: nothing is found then.
@@ -108,10 +132,10 @@ Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
   if (command.returns) {
     SaveFound(*state.selected, *command.returns, *found);
     if (!command.returns->IsAnswered()) co_return ImapReply::Ok("Search completed");
-    written =
-        co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid);
+    written = co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid,
+                                           modseq);
   } else {
-    written = co_await AppendFound(state, "SEARCH", *std::move(found), command.uid);
+    written = co_await AppendFound(state, "SEARCH", *std::move(found), command.uid, modseq);
   }
   if (!written.ok()) co_return ImapReply::Broken();
   co_return ImapReply::Ok("Search completed");

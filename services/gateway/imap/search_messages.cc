@@ -89,6 +89,8 @@ bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size
       return message.received_seconds <= compiled.moment;
     case Kind::kYounger:
       return message.received_seconds >= compiled.moment;
+    case Kind::kModSeq:
+      return message.modseq >= key.modseq;
     case Kind::kBefore:
       return day() < key.days;
     case Kind::kOn:
@@ -157,6 +159,11 @@ StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailb
 }
 
 }  // namespace
+
+bool AsksForModSeq(const SearchKey& key) {
+  return key.kind == Kind::kModSeq ||
+         std::any_of(key.children.begin(), key.children.end(), AsksForModSeq);
+}
 
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
                                                               const SearchKey& key) {

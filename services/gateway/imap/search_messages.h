@@ -17,6 +17,9 @@ namespace posthorn::gateway {
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
                                                               const imap::SearchKey& key);
 
+// Whether MODSEQ is among the keys: then the answers tell the highest of what they name.
+bool AsksForModSeq(const imap::SearchKey& key);
+
 // The elements of `list` at the positions of `range` (RFC 9394), in the order of `list`.
 template <typename T>
 std::vector<T> PartOf(const std::vector<T>& list, const imap::PartialRange& range) {
@@ -36,12 +39,13 @@ void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
                const std::vector<std::size_t>& found);
 
 // The answers, flushed as they grow; an error ends the session.
-// "* SEARCH 2 3": `response` with the sequence numbers, or UIDs, of `found` in its order.
+// "* SEARCH 2 3": `response` with the sequence numbers, or UIDs, of `found` in its order; `modseq`:
+// and the highest MODSEQ (RFC 7162 section 3.1.5).
 Task<absl::Status> AppendFound(ImapState& state, const char* response,
-                               std::vector<std::size_t> found, bool uid);
+                               std::vector<std::size_t> found, bool uid, bool modseq);
 // "* ESEARCH ..." (RFC 4731); MIN and MAX are the first and the last of `found`.
 Task<absl::Status> AppendExtendedFound(ImapState& state, const imap::SearchReturn& returns,
-                                       std::vector<std::size_t> found, bool uid);
+                                       std::vector<std::size_t> found, bool uid, bool modseq);
 
 }  // namespace posthorn::gateway
 

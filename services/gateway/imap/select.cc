@@ -40,6 +40,7 @@ Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
 }  // namespace
 
 Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
+  if (command.condstore) state.condstore = true;
   // A SELECT that fails leaves nothing selected.
   state.Deselect();
   const bool read_only = command.read_only;
@@ -63,6 +64,7 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
   }
   AppendOk("UIDVALIDITY " + std::to_string(mailbox.uid_validity()), "UIDs valid", state.out);
   AppendOk("UIDNEXT " + std::to_string(*uid_next), "Predicted next UID", state.out);
+  AppendOk("HIGHESTMODSEQ " + std::to_string(mailbox.modseq()), "Highest", state.out);
   co_return ImapReply::Ok(read_only ? "Examine completed" : "Select completed",
                           read_only ? "READ-ONLY" : "READ-WRITE");
 }

@@ -353,12 +353,15 @@ Task<ImapReply> ImapSession::Handle(imap::NamespaceCommand) {
 
 Task<ImapReply> ImapSession::Handle(imap::IdCommand) { co_return HandleId(state_); }
 
-Task<ImapReply> ImapSession::Handle(imap::EnableCommand) { co_return HandleEnable(state_); }
+Task<ImapReply> ImapSession::Handle(imap::EnableCommand command) {
+  co_return HandleEnable(state_, command);
+}
 
 // RFC 8437: as after the greeting, or STARTTLS; what was done to the mailbox stays.
 Task<ImapReply> ImapSession::Handle(imap::UnauthenticateCommand) {
   state_.Deselect();
   state_.login.reset();
+  state_.condstore = false;
   SetLiteralLimit();
   co_return ImapReply::Ok("Unauthenticate completed", "CAPABILITY " + state_.Capabilities());
 }

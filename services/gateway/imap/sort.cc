@@ -157,6 +157,8 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SortMessages(ImapState& state,
 
 Task<ImapReply> HandleSort(ImapState& state, imap::SortCommand command) {
   const bool save = command.returns && command.returns->save;
+  const bool modseq = AsksForModSeq(command.key);
+  if (modseq) state.condstore = true;
   absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
   if (found.ok()) found = co_await SortMessages(state, command.order, *std::move(found));
   if (!found.ok()) {
@@ -167,9 +169,10 @@ Task<ImapReply> HandleSort(ImapState& state, imap::SortCommand command) {
   if (command.returns) {
     SaveFound(*state.selected, *command.returns, *found);
     if (!command.returns->IsAnswered()) co_return ImapReply::Ok("Sort completed");
-    written = co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid);
+    written = co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid,
+                                           modseq);
   } else {
-    written = co_await AppendFound(state, "SORT", *std::move(found), command.uid);
+    written = co_await AppendFound(state, "SORT", *std::move(found), command.uid, modseq);
   }
   if (!written.ok()) co_return ImapReply::Broken();
   co_return ImapReply::Ok("Sort completed");

@@ -8,6 +8,12 @@
 
 namespace posthorn::gateway {
 
+void AppendModSeq(ModSeq modseq, std::string& out) {
+  out += "MODSEQ (";
+  imap::AppendNumber(static_cast<std::uint64_t>(modseq), out);
+  out += ')';
+}
+
 Task<absl::Status> ImapState::Flush() {
   if (out.empty()) co_return absl::OkStatus();
   std::string bytes = std::exchange(out, {});
@@ -26,7 +32,8 @@ std::string ImapState::Capabilities() const {
     text +=
         " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE"
         " STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT"
-        " SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT APPENDLIMIT=";
+        " SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE"
+        " APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
     return text;
   }
@@ -57,7 +64,7 @@ void ImapState::AppendFlagsResponses() {
                              out);
 }
 
-void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
+void ImapState::BeginFetch(std::size_t index, bool with_uid) {
   const SelectedMailbox::Message& message = selected->messages()[index];
   out += "* ";
   imap::AppendNumber(index + 1, out);
@@ -67,9 +74,24 @@ void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
     imap::AppendNumber(message.uid, out);
     out += ' ';
   }
-  out += "FLAGS ";
-  selected->AppendFlagsOf(message, out);
+  if (condstore) AppendModSeq(message.modseq, out);
+}
+
+void ImapState::AppendFlagsFetch(std::size_t index, bool with_uid) {
+  BeginFetch(index, with_uid);
+  out += condstore ? " FLAGS " : "FLAGS ";
+  selected->AppendFlagsOf(selected->messages()[index], out);
   out += ")\r\n";
+}
+
+void ImapState::AppendModSeqFetch(std::size_t index, bool with_uid) {
+  BeginFetch(index, with_uid);
+  out += ")\r\n";
+}
+
+bool ImapState::Enable(std::string_view name) {
+  if (name == "CONDSTORE") return !std::exchange(condstore, true);
+  return false;
 }
 
 Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {

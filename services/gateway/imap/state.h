@@ -15,6 +15,8 @@
 
 namespace posthorn::gateway {
 
+void AppendModSeq(ModSeq modseq, std::string& out);  // "MODSEQ (7)"
+
 // What the handlers of one session share. Owned by the session, on its executor; handlers append
 // to `out` through lib/imap/format and never touch the stream but by Flush.
 class ImapState {
@@ -45,6 +47,9 @@ class ImapState {
   void AppendFlagsResponses();
   // "* n FETCH (FLAGS (...))" of one message, with its UID if wanted.
   void AppendFlagsFetch(std::size_t index, bool with_uid);
+  void AppendModSeqFetch(std::size_t index, bool with_uid);  // the same without the flags
+  // What ENABLE turns on; false: it is on, or nothing that could be. The name in upper case.
+  bool Enable(std::string_view name);
   // Ends the selection.
   void Deselect();
 
@@ -54,7 +59,8 @@ class ImapState {
   net::Stream& stream;
 
   std::string out;
-  std::string tag;  // of the command that runs
+  std::string tag;        // of the command that runs
+  bool condstore = false;  // RFC 7162 section 3.1: the client wants MODSEQ with flags
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
   ChangeHub::Watch watch;  // of the account, while a mailbox is selected
@@ -62,6 +68,8 @@ class ImapState {
   bool idle_wait = false;  // the shell waits in IDLE: a change interrupts the stream
 
  private:
+  // "* n FETCH (", with the UID if wanted, and MODSEQ if the client wants it always.
+  void BeginFetch(std::size_t index, bool with_uid);
   // The same as GetChanges, from a new snapshot.
   Task<absl::StatusOr<MailboxChanges>> CompareWithSnapshot();
 };

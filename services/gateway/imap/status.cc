@@ -14,13 +14,21 @@ imap::StatusValues StatusValuesOf(const ImapState& state, const MailboxInfo& inf
   values.unseen = info.unseen;
   values.size = info.size;
   values.append_limit = state.limits.message_octets;
+  values.highest_modseq = info.highest_modseq;
   return values;
+}
+
+void EnableCondstoreFor(const std::vector<imap::StatusItem>& items, ImapState& state) {
+  for (const imap::StatusItem item : items) {
+    if (item == imap::StatusItem::kHighestModSeq) state.condstore = true;
+  }
 }
 
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command) {
   absl::StatusOr<MailboxInfo> info =
       co_await state.store().GetMailbox(state.tenant(), state.account(), command.mailbox);
   if (!info.ok()) co_return ImapReply::Failed(info.status());
+  EnableCondstoreFor(command.items, state);
   imap::AppendStatus(command.mailbox, command.items, StatusValuesOf(state, *info), state.out);
   co_return ImapReply::Ok("Status completed");
 }

@@ -1,8 +1,10 @@
-// RFC 3501 section 6.4.6.
+// RFC 3501 section 6.4.6; UNCHANGEDSINCE by RFC 7162 section 3.1.3.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "lib/base/failure.h"
+#include "lib/imap/sequence_set.h"
 #include "services/gateway/imap/handlers.h"
 
 namespace posthorn::gateway {
@@ -57,23 +59,43 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
   MessageFlags flags;
   flags.system = command.flags.system;
   flags.keywords = std::move(command.flags.keywords);
-  absl::StatusOr<StoreFlagsResult> result = co_await state.store().StoreFlags(
-      state.tenant(), state.account(), mailbox.id(), std::move(uids), ToStoreMode(command.mode),
-      std::move(flags));
+  const StoreMode mode = ToStoreMode(command.mode);
+  absl::StatusOr<StoreFlagsResult> result;
+  if (command.unchanged_since) {
+    state.condstore = true;
+    result = co_await state.store().StoreFlagsUnchanged(
+        state.tenant(), state.account(), mailbox.id(), std::move(uids), mode, std::move(flags),
+        *command.unchanged_since);
+  } else {
+    result = co_await state.store().StoreFlags(state.tenant(), state.account(), mailbox.id(),
+                                               std::move(uids), mode, std::move(flags));
+  }
   if (!result.ok()) co_return ImapReply::Failed(result.status());
   if (mailbox.ApplyFlags(result->changed)) state.AppendFlagsResponses();
+  std::vector<std::uint32_t> modified;
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const SelectedMailbox::Message& message = mailbox.messages()[indexes[i]];
     if (message.expunged) continue;
+    if (std::binary_search(result->modified.begin(), result->modified.end(), message.uid)) {
+      modified.push_back(command.uid ? message.uid : static_cast<std::uint32_t>(indexes[i] + 1));
+      continue;
+    }
     // Silent means: nothing but what the client cannot know.
-    if (command.silent && message.system == expected[i]) continue;
-    state.AppendFlagsFetch(indexes[i], command.uid);
+    if (!command.silent || message.system != expected[i]) {
+      state.AppendFlagsFetch(indexes[i], command.uid);
+    } else if (state.condstore) {
+      state.AppendModSeqFetch(indexes[i], command.uid);
+    }
     if (state.flush_due()) {
       const absl::Status written = co_await state.Flush();
       if (!written.ok()) co_return ImapReply::Broken();
     }
   }
-  co_return ImapReply::Ok("Store completed");
+  if (modified.empty()) co_return ImapReply::Ok("Store completed");
+  // What changed them comes before the answer.
+  state.stale = true;
+  co_return ImapReply::Ok("Some messages were modified",
+                          "MODIFIED " + imap::FormatSequenceSet(modified));
 }
 
 }  // namespace posthorn::gateway

@@ -37,6 +37,7 @@ absl::Status Add(const SelectedMailbox& mailbox, std::size_t index, bool uid,
 }  // namespace
 
 Task<ImapReply> HandleThread(ImapState& state, imap::ThreadCommand command) {
+  if (AsksForModSeq(command.key)) state.condstore = true;
   absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
   if (!found.ok()) co_return ImapReply::Failed(found.status());
   imap::Threader threader;

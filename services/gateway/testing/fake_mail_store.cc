@@ -400,24 +400,39 @@ Task<absl::StatusOr<StoreFlagsResult>> FakeMailStore::StoreFlags(TenantId tenant
                                                                  std::vector<UidRange> uids,
                                                                  StoreMode mode,
                                                                  MessageFlags flags) {
+  return StoreFlagsUnchanged(tenant, account, mailbox, std::move(uids), mode, std::move(flags),
+                             INT64_MAX);
+}
+
+Task<absl::StatusOr<StoreFlagsResult>> FakeMailStore::StoreFlagsUnchanged(
+    TenantId tenant, AccountId account, MailboxId mailbox, std::vector<UidRange> uids,
+    StoreMode mode, MessageFlags flags, ModSeq unchanged_since) {
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) co_return found.status();
   Account& owner = accounts_[{tenant, account}];
   StoreFlagsResult result;
+  const ModSeq modseq = owner.modseq + 1;  // of all that change
   for (auto& [uid, message] : (*found)->messages) {
     if (!InRanges(uids, uid)) continue;
+    if (message.entry.modseq > unchanged_since) {
+      result.modified.push_back(uid);
+      continue;
+    }
     MessageFlags now = message.entry.flags;
     Apply(mode, flags, now);
     if (now.system == message.entry.flags.system && now.keywords == message.entry.flags.keywords) {
       continue;
     }
     message.entry.flags = std::move(now);
-    message.entry.modseq = ++owner.modseq;
-    (*found)->info.highest_modseq = owner.modseq;
+    message.entry.modseq = modseq;
     result.changed.push_back(message.entry);
   }
+  if (!result.changed.empty()) {
+    owner.modseq = modseq;
+    (*found)->info.highest_modseq = modseq;
+    Changed(tenant, account);
+  }
   result.highest_modseq = owner.modseq;
-  if (!result.changed.empty()) Changed(tenant, account);
   co_return result;
 }
 

@@ -64,6 +64,11 @@ class FakeMailStore final : public MailStore {
   Task<absl::StatusOr<StoreFlagsResult>> StoreFlags(TenantId tenant, AccountId account,
                                                     MailboxId mailbox, std::vector<UidRange> uids,
                                                     StoreMode mode, MessageFlags flags) override;
+  Task<absl::StatusOr<StoreFlagsResult>> StoreFlagsUnchanged(TenantId tenant, AccountId account,
+                                                             MailboxId mailbox,
+                                                             std::vector<UidRange> uids,
+                                                             StoreMode mode, MessageFlags flags,
+                                                             ModSeq unchanged_since) override;
   std::unique_ptr<BodyWriter> PutBody(TenantId tenant) override;
   Task<absl::StatusOr<AppendResult>> Append(TenantId tenant, AccountId account, std::string mailbox,
                                             AppendMessage message) override;
