@@ -66,7 +66,7 @@ struct SelectCommand {
 };
 struct CreateCommand {
   std::string mailbox;
-  std::string special_use;        // RFC 6154 section 3: "\\Sent"; empty: none
+  std::string special_use;         // RFC 6154 section 3: "\\Sent"; empty: none
   bool use_not_supported = false;  // an unknown use, or several
 };
 struct DeleteCommand {
@@ -80,7 +80,16 @@ struct SubscribeCommand {
   std::string mailbox;
   bool subscribe = true;
 };
-enum class StatusItem { kMessages, kRecent, kUidNext, kUidValidity, kUnseen, kSize, kAppendLimit, kHighestModSeq };
+enum class StatusItem {
+  kMessages,
+  kRecent,
+  kUidNext,
+  kUidValidity,
+  kUnseen,
+  kSize,
+  kAppendLimit,
+  kHighestModSeq
+};
 // The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
 // special uses are returned always: nothing of these is kept.
 struct ListCommand {

@@ -52,9 +52,8 @@ struct CommandFailure {
   absl::Status status;
   bool fatal = false;  // the stream cannot be followed any further: say BYE
 };
-using Received =
-    std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendNext, AppendEnd, RawLine,
-                 CommandFailure>;
+using Received = std::variant<NeedMore, NeedLiteral, Command, AppendChunk, AppendNext, AppendEnd,
+                              RawLine, CommandFailure>;
 
 // Turns the bytes of an IMAP client into commands; knows no socket. Feed what arrives, then call
 // Next until it answers NeedMore; between two Feeds memory is bounded by the limits plus what was

@@ -17,8 +17,8 @@ namespace posthorn::imap {
 class Threader {
  public:
   struct Message {
-    std::uint32_t number = 0;    // shown in the answer; different for each message
-    std::int64_t sent = 0;       // seconds since the epoch
+    std::uint32_t number = 0;     // shown in the answer; different for each message
+    std::int64_t sent = 0;        // seconds since the epoch
     std::string_view message_id;  // header values, unfolded; empty where there is none
     std::string_view references;
     std::string_view in_reply_to;

@@ -43,29 +43,33 @@ TEST(ThreadTest, ByReferences) {
   const Row rows[] = {
       {"nothing", {}, ""},
       {"strangers", {{"<a@x>", "", "a"}, {"<b@x>", "", "b"}}, "(1)(2)"},
-      {"a chain", {{"<a@x>", "", "s"}, {"<b@x>", "<a@x>", "s"}, {"<c@x>", "<a@x> <b@x>", "s"}},
+      {"a chain",
+       {{"<a@x>", "", "s"}, {"<b@x>", "<a@x>", "s"}, {"<c@x>", "<a@x> <b@x>", "s"}},
        "(1 2 3)"},
       {"branches",
-       {{"<a@x>", "", "s"}, {"<b@x>", "<a@x>", "s"}, {"<c@x>", "<a@x>", "s"},
+       {{"<a@x>", "", "s"},
+        {"<b@x>", "<a@x>", "s"},
+        {"<c@x>", "<a@x>", "s"},
         {"<d@x>", "<a@x> <b@x>", "s"}},
        "(1 (2 4)(3))"},
       {"in-reply-to counts without references",
-       {{"<a@x>", "", "s"}, {"<b@x>", "", "t", "your mail <a@x> <z@x>"}}, "(1 2)"},
-      {"answers before what they answer",
-       {{"<b@x>", "<a@x>", "s"}, {"<a@x>", "", "s"}}, "(2 1)"},
+       {{"<a@x>", "", "s"}, {"<b@x>", "", "t", "your mail <a@x> <z@x>"}},
+       "(1 2)"},
+      {"answers before what they answer", {{"<b@x>", "<a@x>", "s"}, {"<a@x>", "", "s"}}, "(2 1)"},
       {"a missing parent of one", {{"<b@x>", "<a@x>", "s"}}, "(1)"},
-      {"a missing parent of two",
-       {{"<b@x>", "<a@x>", "s"}, {"<c@x>", "<a@x>", "t"}}, "((1)(2))"},
+      {"a missing parent of two", {{"<b@x>", "<a@x>", "s"}, {"<c@x>", "<a@x>", "t"}}, "((1)(2))"},
       {"missing ones in the middle",
        {{"<a@x>", "", "s"}, {"<d@x>", "<a@x> <b@x> <c@x>", "s"}, {"<e@x>", "<a@x> <b@x>", "s"}},
        "(1 (2)(3))"},
-      {"the same id twice", {{"<a@x>", "", "s"}, {"<a@x>", "", "t"}, {"<b@x>", "<a@x>", "u"}},
+      {"the same id twice",
+       {{"<a@x>", "", "s"}, {"<a@x>", "", "t"}, {"<b@x>", "<a@x>", "u"}},
        "(1 3)(2)"},
       {"no ids", {{"", "", "s"}, {"nonsense", "more <", "t"}}, "(1)(2)"},
       {"itself", {{"<a@x>", "<a@x>", "s"}}, "(1)"},
       {"a circle", {{"<a@x>", "<b@x>", "s"}, {"<b@x>", "<a@x>", "t"}}, "(2 1)"},
       {"a message knows its parent best",
-       {{"<c@x>", "<a@x> <b@x>", "s"}, {"<a@x>", "", "s"}, {"<b@x>", "", "t"}}, "(2)(3 1)"},
+       {{"<c@x>", "<a@x> <b@x>", "s"}, {"<a@x>", "", "s"}, {"<b@x>", "", "t"}},
+       "(2)(3 1)"},
       {"a reply by subject", {{"<a@x>", "", "hello"}, {"<b@x>", "", "Re: Hello"}}, "(1 2)"},
       {"a reply that is older", {{"<b@x>", "", "Re: hello"}, {"<a@x>", "", "hello"}}, "(2 1)"},
       {"one subject, no reply", {{"<a@x>", "", "hello"}, {"<b@x>", "", "hello"}}, "((1)(2))"},
@@ -73,12 +77,15 @@ TEST(ThreadTest, ByReferences) {
        {{"<a@x>", "", "hello"}, {"<b@x>", "", "hello"}, {"<c@x>", "", "re: hello"}},
        "((1)(2)(3))"},
       {"two replies without what they answer",
-       {{"<a@x>", "", "Re: hello"}, {"<b@x>", "", "Re: hello"}}, "((1)(2))"},
+       {{"<a@x>", "", "Re: hello"}, {"<b@x>", "", "Re: hello"}},
+       "((1)(2))"},
       {"a dummy takes others of its subject",
        {{"<b@x>", "<a@x>", "hello"}, {"<c@x>", "<a@x>", "hello"}, {"<d@x>", "", "hello"}},
        "((1)(2)(3))"},
       {"two dummies of one subject",
-       {{"<b@x>", "<a@x>", "hello"}, {"<c@x>", "<a@x>", "hello"}, {"<e@x>", "<d@x>", "hello"},
+       {{"<b@x>", "<a@x>", "hello"},
+        {"<c@x>", "<a@x>", "hello"},
+        {"<e@x>", "<d@x>", "hello"},
         {"<f@x>", "<d@x>", "hello"}},
        "((1)(2)(3)(4))"},
       {"empty subjects stay apart", {{"<a@x>", "", ""}, {"<b@x>", "", "Re:"}}, "(1)(2)"},
@@ -88,7 +95,8 @@ TEST(ThreadTest, ByReferences) {
 
 TEST(ThreadTest, SiblingsAreInTheOrderOfTheirDates) {
   Threader threader;
-  const auto add = [&](std::uint32_t number, std::int64_t sent, const char* id, const char* parent) {
+  const auto add = [&](std::uint32_t number, std::int64_t sent, const char* id,
+                       const char* parent) {
     Threader::Message message;
     message.number = number;
     message.sent = sent;
@@ -106,10 +114,11 @@ TEST(ThreadTest, SiblingsAreInTheOrderOfTheirDates) {
 }
 
 TEST(ThreadTest, ByOrderedSubject) {
-  EXPECT_EQ(Threads({{"", "", "b"}, {"", "", "a"}, {"", "", "Re: B"}, {"", "", "fwd: a"},
-                     {"", "", "[x] a"}})
-                .OrderedSubject(),
-            "(1 3)(2 (4)(5))");
+  EXPECT_EQ(
+      Threads(
+          {{"", "", "b"}, {"", "", "a"}, {"", "", "Re: B"}, {"", "", "fwd: a"}, {"", "", "[x] a"}})
+          .OrderedSubject(),
+      "(1 3)(2 (4)(5))");
   EXPECT_EQ(Threads({}).OrderedSubject(), "");
 }
 

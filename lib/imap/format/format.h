@@ -66,7 +66,7 @@ void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items
 // search.cc: an ESEARCH response (RFC 4731) without its line end, and what it returns.
 void AppendEsearch(std::string_view tag, bool uid, std::string& out);  // "* ESEARCH (TAG "a") UID"
 void AppendEsearchNumber(std::string_view name, std::uint64_t number, std::string& out);
-void AppendRange(const SequenceRange& range, std::string& out);  // "3" or "3:7"
+void AppendRange(const SequenceRange& range, std::string& out);        // "3" or "3:7"
 void AppendPartialRange(const PartialRange& range, std::string& out);  // "1:10" or "-1:-10"
 
 // fetch.cc: the parts of a FETCH response.

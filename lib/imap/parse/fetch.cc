@@ -4,7 +4,8 @@
 // fetch-modifier  = "PARTIAL" SP partial-range / "CHANGEDSINCE" SP mod-sequence-value
 //                   (RFC 9394, RFC 7162)
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-//             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section ["<" number "." nz-number
+//             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section ["<" number "."
+//             nz-number
 //             ">"]
 // section   = "[" [section-msgtext / (nz-number *("." nz-number) ["." (section-msgtext / "MIME")])]
 //             "]"

@@ -15,12 +15,15 @@ using Kind = SortKey::Kind;
 constexpr std::size_t kMaxSortKeys = 20;
 
 absl::StatusOr<SortKey> ParseSortKey(Cursor& in) {
-  constexpr std::pair<std::string_view, Kind> kWords[] = {
-      {"ARRIVAL", Kind::kArrival},         {"CC", Kind::kCc},
-      {"DATE", Kind::kDate},               {"FROM", Kind::kFrom},
-      {"SIZE", Kind::kSize},               {"SUBJECT", Kind::kSubject},
-      {"TO", Kind::kTo},                   {"DISPLAYFROM", Kind::kDisplayFrom},
-      {"DISPLAYTO", Kind::kDisplayTo}};
+  constexpr std::pair<std::string_view, Kind> kWords[] = {{"ARRIVAL", Kind::kArrival},
+                                                          {"CC", Kind::kCc},
+                                                          {"DATE", Kind::kDate},
+                                                          {"FROM", Kind::kFrom},
+                                                          {"SIZE", Kind::kSize},
+                                                          {"SUBJECT", Kind::kSubject},
+                                                          {"TO", Kind::kTo},
+                                                          {"DISPLAYFROM", Kind::kDisplayFrom},
+                                                          {"DISPLAYTO", Kind::kDisplayTo}};
   const bool reverse = in.ConsumeWord("REVERSE");
   if (reverse) {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;

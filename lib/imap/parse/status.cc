@@ -11,14 +11,10 @@ namespace posthorn::imap {
 absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in) {
   if (!in.Consume('(')) return SyntaxError("Expected status items");
   constexpr std::pair<std::string_view, StatusItem> kItems[] = {
-      {"MESSAGES", StatusItem::kMessages},
-      {"RECENT", StatusItem::kRecent},
-      {"UIDNEXT", StatusItem::kUidNext},
-      {"UIDVALIDITY", StatusItem::kUidValidity},
-      {"UNSEEN", StatusItem::kUnseen},
-      {"SIZE", StatusItem::kSize},
-      {"APPENDLIMIT", StatusItem::kAppendLimit},
-      {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
+      {"MESSAGES", StatusItem::kMessages},       {"RECENT", StatusItem::kRecent},
+      {"UIDNEXT", StatusItem::kUidNext},         {"UIDVALIDITY", StatusItem::kUidValidity},
+      {"UNSEEN", StatusItem::kUnseen},           {"SIZE", StatusItem::kSize},
+      {"APPENDLIMIT", StatusItem::kAppendLimit}, {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
   std::vector<StatusItem> items;
   do {
     const auto* item =

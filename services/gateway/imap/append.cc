@@ -92,8 +92,8 @@ Task<absl::StatusOr<AppendAllResult>> ImapAppend::Store() {
                                        std::move(messages_));
   }
   // One by itself shares its commit with what others store at the same time.
-  absl::StatusOr<AppendResult> one = co_await store.Append(
-      state_.tenant(), state_.account(), mailbox_, std::move(messages_.front()));
+  absl::StatusOr<AppendResult> one = co_await store.Append(state_.tenant(), state_.account(),
+                                                           mailbox_, std::move(messages_.front()));
   if (!one.ok()) co_return one.status();
   AppendAllResult result;
   result.uid_validity = one->uid_validity;
@@ -110,9 +110,8 @@ Task<ImapReply> ImapAppend::Finish(absl::Status received) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");
   }
-  co_return ImapReply::Ok("Append completed",
-                          absl::StrCat("APPENDUID ", result->uid_validity, " ",
-                                       imap::FormatSequenceSet(result->uids)));
+  co_return ImapReply::Ok("Append completed", absl::StrCat("APPENDUID ", result->uid_validity, " ",
+                                                           imap::FormatSequenceSet(result->uids)));
 }
 
 }  // namespace posthorn::gateway

@@ -129,7 +129,8 @@ TEST_F(CommandTest, SubscriptionsAndLsub) {
 
 TEST_F(CommandTest, ListExtended) {
   Client client = LogIn();
-  for (const char* name : {"a/b/c", "d/e", "f"}) client.Say(std::string("x CREATE ") + name + "\r\n");
+  for (const char* name : {"a/b/c", "d/e", "f"})
+    client.Say(std::string("x CREATE ") + name + "\r\n");
   for (const char* name : {"a/b/c", "d", "d/gone", "g/h"}) {
     client.Say(std::string("x SUBSCRIBE ") + name + "\r\n");
   }

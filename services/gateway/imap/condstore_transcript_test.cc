@@ -43,13 +43,13 @@ TEST_F(CondstoreTest, FlagsComeWithModSeqOnceItIsEnabled) {
     Client other = Select();
     Client client = Select();
     other.Say("a STORE 1 FLAGS (\\Flagged)\r\n");
-    EXPECT_EQ(client.Say("b NOOP\r\n"),
-              "* 1 FETCH (FLAGS (\\Flagged))\r\nb OK NOOP completed\r\n")
+    EXPECT_EQ(client.Say("b NOOP\r\n"), "* 1 FETCH (FLAGS (\\Flagged))\r\nb OK NOOP completed\r\n")
         << command;
     client.Say(std::string("c ") + command + "\r\n");
     other.Say("d STORE 1 FLAGS ()\r\n");
-    EXPECT_THAT(client.Say("e NOOP\r\n"), testing::MatchesRegex(
-                    "\\* 1 FETCH \\(MODSEQ \\([0-9]+\\) FLAGS \\(\\)\\)\r\ne OK .*"))
+    EXPECT_THAT(
+        client.Say("e NOOP\r\n"),
+        testing::MatchesRegex("\\* 1 FETCH \\(MODSEQ \\([0-9]+\\) FLAGS \\(\\)\\)\r\ne OK .*"))
         << command;
     other.Say("f CLOSE\r\n");
   }
@@ -88,9 +88,9 @@ TEST_F(CondstoreTest, StoreLeavesWhatHasChangedAlone) {
             "* 1 FETCH (MODSEQ (6))\r\nd OK Store completed\r\n");
   EXPECT_EQ(client.Say("e STORE 1 +FLAGS.SILENT (\\Draft)\r\n"),
             "* 1 FETCH (MODSEQ (8))\r\ne OK Store completed\r\n");
-  for (const char* wrong : {"(UNCHANGEDSINCE) FLAGS ()", "(UNCHANGEDSINCE 1 FLAGS ()",
-                            "(NONSENSE 1) FLAGS ()", "(UNCHANGEDSINCE -1) FLAGS ()",
-                            "(UNCHANGEDSINCE 9223372036854775808) FLAGS ()"}) {
+  for (const char* wrong :
+       {"(UNCHANGEDSINCE) FLAGS ()", "(UNCHANGEDSINCE 1 FLAGS ()", "(NONSENSE 1) FLAGS ()",
+        "(UNCHANGEDSINCE -1) FLAGS ()", "(UNCHANGEDSINCE 9223372036854775808) FLAGS ()"}) {
     EXPECT_THAT(client.Say(std::string("f STORE 1 ") + wrong + "\r\n"), StartsWith("f BAD "));
   }
 }

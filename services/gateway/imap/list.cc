@@ -1,5 +1,5 @@
-// LIST (RFC 3501 section 6.3.8, RFC 5258, RFC 5819) and LSUB (6.3.9). CHILDREN (RFC 3348) and SPECIAL-USE
-// (RFC 6154) attributes are always there.
+// LIST (RFC 3501 section 6.3.8, RFC 5258, RFC 5819) and LSUB (6.3.9). CHILDREN (RFC 3348) and
+// SPECIAL-USE (RFC 6154) attributes are always there.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -35,7 +35,7 @@ class Pattern {
 struct Node {
   const MailboxInfo* info = nullptr;
   bool subscribed = false;
-  bool has_children = false;  // mailboxes below it
+  bool has_children = false;   // mailboxes below it
   bool child_matches = false;  // RECURSIVEMATCH: something below it is selected and not listed
 };
 using Tree = std::map<std::string, Node>;
@@ -54,9 +54,8 @@ Tree TreeOf(const MailboxList& list) {
     Node& node = tree[mailbox.name];
     node.info = &mailbox;
     node.subscribed = mailbox.subscribed;
-    ForEachParent(mailbox.name, [&](const std::string& parent) {
-      tree[parent].has_children = true;
-    });
+    ForEachParent(mailbox.name,
+                  [&](const std::string& parent) { tree[parent].has_children = true; });
   }
   for (const std::string& name : list.other_subscriptions) tree[name].subscribed = true;
   return tree;

@@ -1,10 +1,9 @@
 // SEARCH (RFC 3501 section 6.4.4) and its answers: "* SEARCH", or ESEARCH (RFC 4731).
-#include "services/gateway/imap/search_messages.h"
-
 #include <algorithm>
 #include <utility>
 
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/search_messages.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -20,8 +19,8 @@ std::vector<std::uint32_t> NumbersOf(const SelectedMailbox& mailbox,
   return numbers;
 }
 
-// What an answer names, ascending: of MIN, MAX and PARTIAL only those messages, unless all are asked
-// for too (RFC 5182 section 2.4, RFC 4731 section 3.2).
+// What an answer names, ascending: of MIN, MAX and PARTIAL only those messages, unless all are
+// asked for too (RFC 5182 section 2.4, RFC 4731 section 3.2).
 std::vector<std::size_t> Named(const imap::SearchReturn& returns,
                                const std::vector<std::size_t>& found) {
   std::vector<std::size_t> some;

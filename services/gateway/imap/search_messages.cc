@@ -1,5 +1,5 @@
-// The keys of RFC 3501 section 6.4.4 and RFC 5032. What the session's snapshot knows is decided here; only for the rest,
-// and only for the messages that are left, the store is asked.
+// The keys of RFC 3501 section 6.4.4 and RFC 5032. What the session's snapshot knows is decided
+// here; only for the rest, and only for the messages that are left, the store is asked.
 #include "services/gateway/imap/search_messages.h"
 
 #include <algorithm>

@@ -9,10 +9,12 @@ using testing::StartsWith;
 class SortTest : public ImapTest {
  protected:
   void Fill() {
-    Deliver("From: =?utf-8?q?=C3=84nne?= <zoe@a.example>\r\nTo: bob@x\r\nCc: c@x\r\n"
-            "Subject: Re: Pears\r\nDate: Tue, 14 Nov 2023 12:00:00 +0000\r\n\r\nlong text\r\n");
-    Deliver("From: Zacharias <ann@a.example>\r\nTo: group: a@x;\r\nSubject: apples\r\n"
-            "Date: Tue, 14 Nov 2023 12:30:00 +0100\r\n\r\nb\r\n");
+    Deliver(
+        "From: =?utf-8?q?=C3=84nne?= <zoe@a.example>\r\nTo: bob@x\r\nCc: c@x\r\n"
+        "Subject: Re: Pears\r\nDate: Tue, 14 Nov 2023 12:00:00 +0000\r\n\r\nlong text\r\n");
+    Deliver(
+        "From: Zacharias <ann@a.example>\r\nTo: group: a@x;\r\nSubject: apples\r\n"
+        "Date: Tue, 14 Nov 2023 12:30:00 +0100\r\n\r\nb\r\n");
     Deliver("From: Bob@a.example\r\nSubject: [list] pears (fwd)\r\n\r\n");
     Deliver("Subject: Apples and pears\r\nDate: nonsense\r\n\r\n" + std::string(200, 'x'));
   }
@@ -25,19 +27,13 @@ TEST_F(SortTest, ByEveryKey) {
   Fill();
   Client client = Select();
   const std::pair<const char*, const char*> rows[] = {
-      {"(ARRIVAL)", "1 2 3 4"},
-      {"(REVERSE ARRIVAL)", "1 2 3 4"},  // all at once: by number
-      {"(SIZE)", "3 2 1 4"},
-      {"(REVERSE SIZE)", "4 1 2 3"},
+      {"(ARRIVAL)", "1 2 3 4"},      {"(REVERSE ARRIVAL)", "1 2 3 4"},  // all at once: by number
+      {"(SIZE)", "3 2 1 4"},         {"(REVERSE SIZE)", "4 1 2 3"},
       {"(DATE)", "3 4 2 1"},  // 3 and 4 by their arrival
-      {"(FROM)", "4 2 3 1"},
-      {"(REVERSE FROM)", "1 3 2 4"},
-      {"(TO)", "3 4 1 2"},
-      {"(CC)", "2 3 4 1"},
-      {"(SUBJECT)", "2 4 1 3"},
-      {"(SUBJECT REVERSE DATE)", "2 4 1 3"},
-      {"(SUBJECT DATE)", "2 4 3 1"},
-      {"(DISPLAYFROM)", "4 3 2 1"},
+      {"(FROM)", "4 2 3 1"},         {"(REVERSE FROM)", "1 3 2 4"},
+      {"(TO)", "3 4 1 2"},           {"(CC)", "2 3 4 1"},
+      {"(SUBJECT)", "2 4 1 3"},      {"(SUBJECT REVERSE DATE)", "2 4 1 3"},
+      {"(SUBJECT DATE)", "2 4 3 1"}, {"(DISPLAYFROM)", "4 3 2 1"},
       {"(DISPLAYTO)", "3 4 1 2"},
   };
   for (const auto& [order, answer] : rows) {
@@ -70,8 +66,7 @@ TEST_F(SortTest, ExtendedAnswers) {
       {"(PARTIAL -1:-1)", "PARTIAL (-1:-1 1)"},
   };
   for (const auto& [returns, answer] : rows) {
-    EXPECT_EQ(client.Say(std::string("a SORT RETURN ") + returns +
-                         " (SUBJECT DATE) UTF-8 ALL\r\n"),
+    EXPECT_EQ(client.Say(std::string("a SORT RETURN ") + returns + " (SUBJECT DATE) UTF-8 ALL\r\n"),
               std::string("* ESEARCH (TAG \"a\") ") + answer + "\r\na OK Sort completed\r\n")
         << returns;
   }
@@ -85,10 +80,12 @@ class ThreadTest : public SortTest {
   void Fill() {
     Deliver("Message-ID: <a@x>\r\nSubject: plan\r\nDate: 14 Nov 2023 12:00 +0000\r\n\r\na");
     Deliver("Message-ID: <b@x>\r\nSubject: lunch\r\nDate: 14 Nov 2023 12:10 +0000\r\n\r\nb");
-    Deliver("Message-ID: <c@x>\r\nReferences: <a@x>\r\n <gone@x>\r\nSubject: Re: plan\r\n"
-            "Date: 14 Nov 2023 12:20 +0000\r\n\r\nc");
-    Deliver("Message-ID: <d@x>\r\nIn-Reply-To: <a@x>\r\nSubject: other\r\n"
-            "Date: 14 Nov 2023 12:30 +0000\r\n\r\nd");
+    Deliver(
+        "Message-ID: <c@x>\r\nReferences: <a@x>\r\n <gone@x>\r\nSubject: Re: plan\r\n"
+        "Date: 14 Nov 2023 12:20 +0000\r\n\r\nc");
+    Deliver(
+        "Message-ID: <d@x>\r\nIn-Reply-To: <a@x>\r\nSubject: other\r\n"
+        "Date: 14 Nov 2023 12:30 +0000\r\n\r\nd");
     Deliver("Subject: RE: Lunch\r\nDate: 14 Nov 2023 12:40 +0000\r\n\r\ne");
   }
 };

@@ -59,7 +59,7 @@ class ImapState {
   net::Stream& stream;
 
   std::string out;
-  std::string tag;        // of the command that runs
+  std::string tag;         // of the command that runs
   bool condstore = false;  // RFC 7162 section 3.1: the client wants MODSEQ with flags
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;

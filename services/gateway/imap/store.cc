@@ -63,9 +63,9 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
   absl::StatusOr<StoreFlagsResult> result;
   if (command.unchanged_since) {
     state.condstore = true;
-    result = co_await state.store().StoreFlagsUnchanged(
-        state.tenant(), state.account(), mailbox.id(), std::move(uids), mode, std::move(flags),
-        *command.unchanged_since);
+    result = co_await state.store().StoreFlagsUnchanged(state.tenant(), state.account(),
+                                                        mailbox.id(), std::move(uids), mode,
+                                                        std::move(flags), *command.unchanged_since);
   } else {
     result = co_await state.store().StoreFlags(state.tenant(), state.account(), mailbox.id(),
                                                std::move(uids), mode, std::move(flags));
