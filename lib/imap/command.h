@@ -63,6 +63,13 @@ struct SelectCommand {
   std::string mailbox;
   bool read_only = false;  // EXAMINE
   bool condstore = false;  // RFC 7162
+  // What the client knows (QRESYNC). Its guess which numbers go with which UIDs is not kept.
+  struct Resync {
+    std::uint32_t uid_validity = 0;
+    std::int64_t modseq = 0;
+    std::optional<SequenceSet> known_uids;
+  };
+  std::optional<Resync> resync;
 };
 struct CreateCommand {
   std::string mailbox;
@@ -178,6 +185,7 @@ struct FetchCommand {
   std::vector<FetchItem> items;
   std::optional<PartialRange> partial;
   std::optional<std::int64_t> changed_since;  // RFC 7162
+  bool vanished = false;                      // and expunged since; only with both of these
 };
 
 struct SearchKey {

@@ -62,8 +62,7 @@ std::vector<std::string> Trickle(const std::string& input, std::size_t piece, bo
       } else if (auto* line = std::get_if<RawLine>(&received)) {
         events.push_back("line " + line->text);
       } else if (auto* failure = std::get_if<CommandFailure>(&received)) {
-        events.push_back(absl::StrCat("failure ", failure->tag, " ",
-                                      NameOf(failure->status),
+        events.push_back(absl::StrCat("failure ", failure->tag, " ", NameOf(failure->status),
                                       failure->fatal ? " fatal" : ""));
       }
     }
@@ -200,8 +199,10 @@ TEST(ReceiverTest, ReadsEveryCommandTheSameInPieces) {
   const std::pair<const char*, CommandBody> rows[] = {
       {"ENABLE CONDSTORE X-Y", EnableCommand()},
       {"SELECT {1+}\r\na (CONDSTORE)", SelectCommand()},
+      {"SELECT a (QRESYNC (1 2 3:4 (1 3)))", SelectCommand()},
       {"STORE 1 (UNCHANGEDSINCE 12) FLAGS.SILENT (a)", StoreCommand()},
-      {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (STATUS (SIZE))", ListCommand()},
+      {"LIST (SUBSCRIBED RECURSIVEMATCH) {0+}\r\n ({1+}\r\na b*) RETURN (STATUS (SIZE))",
+       ListCommand()},
       {"STATUS {1+}\r\na (MESSAGES UNSEEN)", StatusCommand()},
       {"SEARCH HEADER {1+}\r\nX {2+}\r\n\r\n", SearchCommand()},
       {"SEARCH RETURN (MIN ALL) CHARSET {5+}\r\nUTF-8 TEXT {1+}\r\nx", SearchCommand()},

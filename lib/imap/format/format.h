@@ -63,6 +63,9 @@ struct StatusValues {
 void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
                   const StatusValues& values, std::string& out);
 
+// "* VANISHED (EARLIER) 1:3,7" (RFC 7162 section 3.2.10) of UIDs, ascending; nothing for none.
+void AppendVanished(bool earlier, const std::vector<SequenceRange>& uids, std::string& out);
+
 // search.cc: an ESEARCH response (RFC 4731) without its line end, and what it returns.
 void AppendEsearch(std::string_view tag, bool uid, std::string& out);  // "* ESEARCH (TAG "a") UID"
 void AppendEsearchNumber(std::string_view name, std::uint64_t number, std::string& out);

@@ -33,6 +33,16 @@ void AppendCount(std::uint32_t number, std::string_view what, std::string& out) 
   out += "\r\n";
 }
 
+void AppendVanished(bool earlier, const std::vector<SequenceRange>& uids, std::string& out) {
+  if (uids.empty()) return;
+  out += earlier ? "* VANISHED (EARLIER) " : "* VANISHED ";
+  for (std::size_t i = 0; i < uids.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendRange(uids[i], out);
+  }
+  out += "\r\n";
+}
+
 bool IsBad(const absl::Status& status) {
   const Failure failure = FailureOf(status);
   return failure == Failure::kSyntax || failure == Failure::kUnknownCommand ||

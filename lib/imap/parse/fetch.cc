@@ -1,8 +1,8 @@
 // fetch     = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
 //             "(" fetch-att *(SP fetch-att) ")") [SP fetch-modifiers]
 // fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"   (RFC 4466)
-// fetch-modifier  = "PARTIAL" SP partial-range / "CHANGEDSINCE" SP mod-sequence-value
-//                   (RFC 9394, RFC 7162)
+// fetch-modifier  = "PARTIAL" SP partial-range / "CHANGEDSINCE" SP mod-sequence-value /
+//                   "VANISHED"   (RFC 9394, RFC 7162)
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
 //             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section ["<" number "."
 //             nz-number
@@ -160,11 +160,17 @@ absl::Status ParseModifiers(Cursor& in, FetchCommand& command) {
       absl::StatusOr<std::int64_t> modseq = ParseModSequence(in);
       if (!modseq.ok()) return modseq.status();
       command.changed_since = *modseq;
+    } else if (in.ConsumeWord("VANISHED")) {
+      command.vanished = true;
     } else {
       return SyntaxError("Unknown fetch modifier");
     }
   } while (in.ConsumeSpace());
   if (!in.Consume(')')) return SyntaxError("Missing ')'");
+  // RFC 7162 section 3.2.6.
+  if (command.vanished && (!command.uid || !command.changed_since)) {
+    return SyntaxError("VANISHED needs UID FETCH and CHANGEDSINCE");
+  }
   return absl::OkStatus();
 }
 

@@ -58,6 +58,8 @@ absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in);
 absl::StatusOr<FlagList> ParseFlagList(Cursor& in);
 // mod-sequence-valzer of RFC 7162: 0 to 2^63 - 1.
 absl::StatusOr<std::int64_t> ParseModSequence(Cursor& in);
+// The same without 0.
+absl::StatusOr<std::int64_t> ParsePositiveModSequence(Cursor& in);
 // partial-range of RFC 9394: "2:5" or "-1:-100".
 absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in);
 // "(" [search-return-opt *(SP search-return-opt)] ")" (search.cc)

@@ -36,6 +36,10 @@ TEST(ParseTest, RefusesBrokenCommands) {
       "SELECT a ()",
       "SELECT a (CONDSTORE",
       "SELECT a (X)",
+      "SELECT a (QRESYNC (1 2)",
+      "SELECT a (QRESYNC (1 2) QRESYNC (1 2))",
+      "SELECT a (QRESYNC (1 2 3 4))",
+      "UID FETCH 1 UID (VANISHED)",
       "SEARCH MODSEQ",
       "SEARCH MODSEQ x",
       "SEARCH MODSEQ \"/flags/x\" 7",
@@ -203,7 +207,8 @@ TEST(ParseTest, List) {
               extended.return_subscribed);
   EXPECT_EQ(extended.patterns.size(), 2u);
   EXPECT_TRUE(extended.extended && !plain.extended && !extended.recursive_match);
-  EXPECT_TRUE(Parsed<ListCommand>("LIST (REMOTE RECURSIVEMATCH SUBSCRIBED) \"\" a").recursive_match);
+  EXPECT_TRUE(
+      Parsed<ListCommand>("LIST (REMOTE RECURSIVEMATCH SUBSCRIBED) \"\" a").recursive_match);
   EXPECT_TRUE(Parsed<ListCommand>("LIST \"\" a RETURN ()").extended);
   EXPECT_EQ(Parsed<ListCommand>("LIST \"\" a RETURN (STATUS (SIZE) CHILDREN)").return_status,
             std::vector<StatusItem>{StatusItem::kSize});
@@ -308,13 +313,23 @@ TEST(ParseTest, Condstore) {
   EXPECT_FALSE(Parsed<SelectCommand>("EXAMINE a ").condstore);
   EXPECT_EQ(Parsed<StoreCommand>("STORE 1 (UNCHANGEDSINCE 0) FLAGS ()").unchanged_since, 0);
   EXPECT_FALSE(Parsed<StoreCommand>("STORE 1 FLAGS ()").unchanged_since.has_value());
-  const FetchCommand fetch = Parsed<FetchCommand>(
-      "FETCH 1 (MODSEQ) (CHANGEDSINCE 9223372036854775807)");
+  const FetchCommand fetch =
+      Parsed<FetchCommand>("FETCH 1 (MODSEQ) (CHANGEDSINCE 9223372036854775807)");
   EXPECT_EQ(fetch.items[0].kind, FetchItem::Kind::kModSeq);
   EXPECT_EQ(fetch.changed_since, INT64_MAX);
   EXPECT_EQ(Parsed<SearchCommand>("SEARCH MODSEQ \"/flags/x\" shared 7").key.children[0].modseq, 7);
-  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (HIGHESTMODSEQ)").items[0],
-            StatusItem::kHighestModSeq);
+  EXPECT_EQ(Parsed<StatusCommand>("STATUS a (HIGHESTMODSEQ)").items[0], StatusItem::kHighestModSeq);
+}
+
+TEST(ParseTest, Qresync) {
+  const SelectCommand command =
+      Parsed<SelectCommand>("SELECT a (QRESYNC (67890007 90060115194045000 41:211,214 (1,3 2,4)))");
+  EXPECT_EQ(command.resync->uid_validity, 67890007u);
+  EXPECT_EQ(command.resync->modseq, 90060115194045000);
+  EXPECT_EQ(command.resync->known_uids->ranges.size(), 2u);
+  EXPECT_FALSE(Parsed<SelectCommand>("SELECT a (QRESYNC (1 2) CONDSTORE)").resync->known_uids);
+  EXPECT_FALSE(Parsed<SelectCommand>("SELECT a (QRESYNC (1 2 (1 1)))").resync->known_uids);
+  EXPECT_TRUE(Parsed<FetchCommand>("UID FETCH 1 UID (VANISHED CHANGEDSINCE 1)").vanished);
 }
 
 TEST(ParseTest, Thread) {

@@ -68,6 +68,12 @@ absl::StatusOr<std::int64_t> ParseModSequence(Cursor& in) {
   return static_cast<std::int64_t>(*number);
 }
 
+absl::StatusOr<std::int64_t> ParsePositiveModSequence(Cursor& in) {
+  absl::StatusOr<std::int64_t> number = ParseModSequence(in);
+  if (number.ok() && *number == 0) return SyntaxError("Invalid mod-sequence");
+  return number;
+}
+
 absl::StatusOr<PartialRange> ParsePartialRange(Cursor& in) {
   PartialRange range;
   range.from_end = in.Consume('-');

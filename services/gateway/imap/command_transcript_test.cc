@@ -22,7 +22,8 @@ TEST_F(CommandTest, SelectAndExamine) {
   for (const char* refused : {"STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX"}) {
     EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"), StartsWith("b NO [READ-ONLY] "));
   }
-  EXPECT_EQ(client.Say("c SELECT nowhere\r\n"), "c NO [NONEXISTENT] No such mailbox\r\n");
+  EXPECT_EQ(client.Say("c SELECT nowhere\r\n"),
+            "* OK [CLOSED] Previous mailbox closed\r\nc NO [NONEXISTENT] No such mailbox\r\n");
   EXPECT_THAT(client.Say("d CHECK\r\n"), StartsWith("d BAD No mailbox selected"));
 }
 
@@ -36,7 +37,7 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
             "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
             "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT "
-            "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE "
+            "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE QRESYNC "
             "APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
 }
 

@@ -1,4 +1,4 @@
-// CONDSTORE (RFC 7162). A new account is at MODSEQ 2 here, and each change counts one.
+// CONDSTORE and QRESYNC (RFC 7162). A new account is at MODSEQ 2 here, and each change counts one.
 #include "services/gateway/imap/imap_fixture_test.h"
 
 namespace posthorn::gateway {
@@ -141,6 +141,118 @@ TEST_F(CondstoreTest, UnauthenticateTurnsItOff) {
   client.Say("d SELECT INBOX\r\n");
   other.Say("e STORE 1 FLAGS (\\Flagged)\r\n");
   EXPECT_THAT(client.Say("f NOOP\r\n"), Not(HasSubstr("MODSEQ")));
+}
+
+class QresyncTest : public CondstoreTest {
+ protected:
+  // Five messages at MODSEQ 3 to 7; then 2 and 4 are expunged, 3 is flagged, and 6 comes.
+  void Change() {
+    for (int i = 0; i < 5; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+    Client other = Select();
+    other.Say("a STORE 2,4 FLAGS.SILENT (\\Deleted)\r\n");  // 8
+    other.Say("a EXPUNGE\r\n");                             // 9 and 10
+    other.Say("a STORE 2 FLAGS.SILENT (\\Flagged)\r\n");    // 11
+    Deliver("Subject: a\r\n\r\nb\r\n");                     // 12
+  }
+  Client Enabled() {
+    Client client = LogIn();
+    EXPECT_EQ(client.Say("e ENABLE QRESYNC\r\n"), "* ENABLED QRESYNC\r\ne OK Enabled\r\n");
+    return client;
+  }
+  // What SELECT says after HIGHESTMODSEQ.
+  static std::string News(const std::string& answer) {
+    const std::string mark = "] Highest\r\n";
+    const std::size_t at = answer.find(mark);
+    return at == std::string::npos ? answer : answer.substr(at + mark.size());
+  }
+};
+
+TEST_F(QresyncTest, SelectTellsWhatHasHappened) {
+  Change();
+  Client client = Enabled();
+  const std::string done = "s OK [READ-WRITE] Select completed\r\n";
+  const std::string news =
+      "* 2 FETCH (UID 3 MODSEQ (11) FLAGS (\\Flagged))\r\n"
+      "* 4 FETCH (UID 6 MODSEQ (12) FLAGS (";
+  const auto select = [&](const std::string& parameters) {
+    const std::string answer = client.Say("s SELECT INBOX (QRESYNC (" + parameters + "))\r\n");
+    client.Say("u UNSELECT\r\n");
+    return News(answer);
+  };
+  EXPECT_EQ(select("1001 7"), "* VANISHED (EARLIER) 2,4\r\n" + news + "\\Recent))\r\n" + done);
+  EXPECT_EQ(
+      select("1001 7 1:5"),
+      "* VANISHED (EARLIER) 2,4\r\n* 2 FETCH (UID 3 MODSEQ (11) FLAGS (\\Flagged))\r\n" + done);
+  EXPECT_EQ(select("1001 7 4:9 (1,3 1,5)"),
+            "* VANISHED (EARLIER) 4\r\n* 4 FETCH (UID 6 MODSEQ (12) FLAGS ())\r\n" + done);
+  EXPECT_EQ(select("1001 11"), "* 4 FETCH (UID 6 MODSEQ (12) FLAGS ())\r\n" + done);
+  EXPECT_EQ(select("1001 12"), done);
+  EXPECT_EQ(select("999 3"), done);  // another mailbox: all has to be read anew
+  store_.Prune();
+  EXPECT_EQ(select("1001 7 1:100"), "* VANISHED (EARLIER) 2,4\r\n" + news + "))\r\n" + done);
+  store_.Prune();
+  EXPECT_EQ(select("1001 7"), "* VANISHED (EARLIER) 2,4\r\n" + news + "))\r\n" + done);
+  store_.Prune();
+  EXPECT_EQ(select("1001 11 1,3"), done);
+}
+
+TEST_F(QresyncTest, NeedsToBeEnabledAndRight) {
+  Client client = Select();
+  EXPECT_EQ(client.Say("a SELECT INBOX (QRESYNC (1001 7))\r\n"),
+            "a BAD QRESYNC is not enabled\r\n");
+  EXPECT_EQ(client.Say("b UID FETCH 1:* UID (CHANGEDSINCE 1 VANISHED)\r\n"),
+            "b BAD QRESYNC is not enabled\r\n");
+  client.Say("c ENABLE QRESYNC\r\n");
+  for (const char* wrong :
+       {"SELECT INBOX (QRESYNC)", "SELECT INBOX (QRESYNC ())", "SELECT INBOX (QRESYNC (1001))",
+        "SELECT INBOX (QRESYNC (0 7))", "SELECT INBOX (QRESYNC (1001 0))",
+        "SELECT INBOX (QRESYNC (1001 7 1:*))", "SELECT INBOX (QRESYNC (1001 7 1:2 (1)))",
+        "SELECT INBOX (QRESYNC (1001 7 $))", "UID FETCH 1 UID (VANISHED)",
+        "FETCH 1 UID (CHANGEDSINCE 1 VANISHED)"}) {
+    EXPECT_THAT(client.Say(std::string("d ") + wrong + "\r\n"), StartsWith("d BAD ")) << wrong;
+  }
+}
+
+TEST_F(QresyncTest, ExpungesAreToldByUid) {
+  for (int i = 0; i < 6; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  Client client = Enabled();
+  client.Say("s SELECT INBOX\r\n");
+  Client other = Select();
+  other.Say("a STORE 1:2,4 FLAGS (\\Deleted)\r\n");
+  EXPECT_EQ(client.Say("b NOOP\r\n"),
+            "* 1 FETCH (UID 1 MODSEQ (9) FLAGS (\\Deleted \\Recent))\r\n"
+            "* 2 FETCH (UID 2 MODSEQ (9) FLAGS (\\Deleted \\Recent))\r\n"
+            "* 4 FETCH (UID 4 MODSEQ (9) FLAGS (\\Deleted \\Recent))\r\nb OK NOOP completed\r\n");
+  EXPECT_EQ(client.Say("c UID EXPUNGE 1:2\r\n"),
+            "* VANISHED 1:2\r\nc OK [HIGHESTMODSEQ 11] Expunge completed\r\n");
+  EXPECT_EQ(other.Say("d NOOP\r\n"), "* 1 EXPUNGE\r\n* 1 EXPUNGE\r\nd OK NOOP completed\r\n");
+  EXPECT_EQ(client.Say("e UID EXPUNGE 1:3\r\n"), "e OK Expunge completed\r\n");
+  client.Say("f CREATE box\r\n");
+  EXPECT_EQ(client.Say("g MOVE 1:2 box\r\n"),
+            "* OK [COPYUID 1002 3:4 1:2] Moved UIDs\r\n* VANISHED 3:4\r\n"
+            "g OK [HIGHESTMODSEQ 16] Move completed\r\n");
+  EXPECT_EQ(client.Say("h FETCH 1 BODY[TEXT]\r\n"),
+            "* 1 FETCH (UID 5 MODSEQ (17) FLAGS (\\Seen \\Recent) BODY[TEXT] {3}\r\nb\r\n)\r\n"
+            "h OK Fetch completed\r\n");
+}
+
+TEST_F(QresyncTest, FetchTellsWhatVanished) {
+  Change();
+  Client client = Enabled();
+  client.Say("s SELECT INBOX\r\n");
+  EXPECT_EQ(client.Say("a UID FETCH 1:5 FLAGS (CHANGEDSINCE 7 VANISHED)\r\n"),
+            "* VANISHED (EARLIER) 2,4\r\n* 2 FETCH (UID 3 FLAGS (\\Flagged) MODSEQ (11))\r\n"
+            "a OK Fetch completed\r\n");
+  EXPECT_EQ(client.Say("b UID FETCH 3:* UID (VANISHED CHANGEDSINCE 11)\r\n"),
+            "* 4 FETCH (UID 6 MODSEQ (12))\r\nb OK Fetch completed\r\n");
+  // What this session still shows has not vanished for it.
+  store_.OnChange(nullptr);
+  Client other = Select();
+  other.Say("c STORE 1 FLAGS.SILENT (\\Deleted)\r\n");
+  other.Say("c EXPUNGE\r\n");
+  EXPECT_EQ(client.Say("d UID FETCH 1:* UID (CHANGEDSINCE 12 VANISHED)\r\n"),
+            "d OK Fetch completed\r\n");
+  EXPECT_EQ(client.Say("e NOOP\r\n"), "* VANISHED 1\r\ne OK NOOP completed\r\n");
 }
 
 }  // namespace

@@ -38,8 +38,10 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
     imap::AppendStatusResponse({}, imap::Condition::kOk, code, "Moved UIDs", state.out);
   }
   mailbox.MarkExpunged(result->source_uids);
-  mailbox.ReportExpunges(state.out);
-  co_return ImapReply::Ok(done);
+  mailbox.ReportExpunges(state.qresync, state.out);
+  ImapReply reply = ImapReply::Ok(done);
+  reply.tells_modseq = !result->source_uids.empty();
+  co_return reply;
 }
 
 }  // namespace posthorn::gateway

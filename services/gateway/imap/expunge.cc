@@ -20,8 +20,10 @@ Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command) {
       state.tenant(), state.account(), state.selected->id(), std::move(uids), true);
   if (!result.ok()) co_return ImapReply::Failed(result.status());
   state.selected->MarkExpunged(result->expunged);
-  state.selected->ReportExpunges(state.out);
-  co_return ImapReply::Ok("Expunge completed");
+  state.selected->ReportExpunges(state.qresync, state.out);
+  ImapReply reply = ImapReply::Ok("Expunge completed");
+  reply.tells_modseq = !result->expunged.empty();
+  co_return reply;
 }
 
 }  // namespace posthorn::gateway

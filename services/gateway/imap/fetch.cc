@@ -183,12 +183,12 @@ class Fetcher {
     imap::AppendNumber(index + 1, state_.out);
     state_.out += " FETCH (";
     first_ = true;
-    if (command_.uid && !has_uid_) {
+    if (!has_uid_ && (command_.uid || (state_.qresync && IsNewlySeen(index)))) {
       Separate();
       state_.out += "UID ";
       imap::AppendNumber(MessageAt(index).uid, state_.out);
     }
-    if (!std::binary_search(newly_seen_.begin(), newly_seen_.end(), MessageAt(index).uid)) return;
+    if (!IsNewlySeen(index)) return;
     if (state_.condstore && !has_modseq_) {
       Separate();
       AppendModSeq(MessageAt(index).modseq, state_.out);
@@ -198,6 +198,10 @@ class Fetcher {
       state_.out += "FLAGS ";
       state_.selected->AppendFlagsOf(MessageAt(index), state_.out);
     }
+  }
+
+  bool IsNewlySeen(std::size_t index) const {
+    return std::binary_search(newly_seen_.begin(), newly_seen_.end(), MessageAt(index).uid);
   }
 
   void Separate() {
@@ -450,6 +454,13 @@ bool Asks(const imap::FetchCommand& command, Kind kind) {
 Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command) {
   if (!command.uid && !state.selected->ContainsSequences(command.set)) {
     co_return ImapReply::Bad("No such message");
+  }
+  if (command.vanished) {
+    if (!state.qresync) co_return ImapReply::Bad("QRESYNC is not enabled");
+    absl::StatusOr<std::vector<imap::SequenceRange>> vanished =
+        co_await state.VanishedSince(*command.changed_since, command.set);
+    if (!vanished.ok()) co_return ImapReply::Failed(vanished.status());
+    imap::AppendVanished(true, *vanished, state.out);
   }
   if (command.changed_since && !Asks(command, Kind::kModSeq)) {
     FetchItem item;

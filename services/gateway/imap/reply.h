@@ -38,6 +38,8 @@ struct ImapReply {
   std::string text;
   absl::Status failure;
   bool broken = false;
+  // To a client that resynchronises, HIGHESTMODSEQ comes with it, once all news are told.
+  bool tells_modseq = false;
 
  private:
   ImapReply(imap::Condition condition_in, std::string code_in, std::string text_in)

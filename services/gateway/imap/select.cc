@@ -1,4 +1,5 @@
 // SELECT and EXAMINE (RFC 3501 sections 6.3.1 and 6.3.2), CLOSE (6.4.2), UNSELECT (RFC 3691).
+// QRESYNC is RFC 7162 section 3.2.
 #include <optional>
 #include <utility>
 
@@ -37,10 +38,37 @@ Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
   co_return uid_next;
 }
 
+// RFC 7162 section 3.2.5: what has happened since the client was here. An error ends the session: a
+// client that was not told of all of it would never learn. `resync` outlives the task.
+Task<absl::Status> Resynchronise(ImapState& state, const imap::SelectCommand::Resync& resync) {
+  const SelectedMailbox& mailbox = *state.selected;
+  if (resync.modseq >= mailbox.modseq()) co_return absl::OkStatus();
+  absl::StatusOr<std::vector<imap::SequenceRange>> vanished =
+      co_await state.VanishedSince(resync.modseq, resync.known_uids);
+  if (!vanished.ok()) co_return vanished.status();
+  imap::AppendVanished(true, *vanished, state.out);
+  std::vector<imap::SequenceRange> known;
+  if (resync.known_uids) known = resync.known_uids->Resolve(mailbox.uid_next());
+  for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
+    const SelectedMailbox::Message& message = mailbox.messages()[i];
+    if (message.modseq <= resync.modseq) continue;
+    if (resync.known_uids && !imap::Contains(known, message.uid)) continue;
+    state.AppendFlagsFetch(i, true);
+    if (!state.flush_due()) continue;
+    absl::Status written = co_await state.Flush();
+    if (!written.ok()) co_return written;
+  }
+  co_return absl::OkStatus();
+}
+
 }  // namespace
 
 Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
+  const std::optional<imap::SelectCommand::Resync> resync = std::move(command.resync);
+  if (resync && !state.qresync) co_return ImapReply::Bad("QRESYNC is not enabled");
   if (command.condstore) state.condstore = true;
+  // RFC 7162 section 3.2.11: what follows is of the other mailbox.
+  if (state.selected) AppendOk("CLOSED", "Previous mailbox closed", state.out);
   // A SELECT that fails leaves nothing selected.
   state.Deselect();
   const bool read_only = command.read_only;
@@ -65,6 +93,10 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
   AppendOk("UIDVALIDITY " + std::to_string(mailbox.uid_validity()), "UIDs valid", state.out);
   AppendOk("UIDNEXT " + std::to_string(*uid_next), "Predicted next UID", state.out);
   AppendOk("HIGHESTMODSEQ " + std::to_string(mailbox.modseq()), "Highest", state.out);
+  if (resync && resync->uid_validity == mailbox.uid_validity()) {
+    const absl::Status told = co_await Resynchronise(state, *resync);
+    if (!told.ok()) co_return ImapReply::Broken();
+  }
   co_return ImapReply::Ok(read_only ? "Examine completed" : "Select completed",
                           read_only ? "READ-ONLY" : "READ-WRITE");
 }

@@ -15,6 +15,7 @@ SelectedMailbox::SelectedMailbox(const MailboxInfo& info, bool read_only)
       read_only_(read_only),
       uid_validity_(info.uid_validity),
       modseq_(info.highest_modseq),
+      uid_next_(info.uid_next),
       keyword_sets_(1) {
   messages_.reserve(info.messages);
 }
@@ -112,6 +113,7 @@ SelectedMailbox::Difference SelectedMailbox::Apply(const MailboxChanges& changes
   }
   MarkExpunged(changes.expunged);
   modseq_ = std::max(modseq_, changes.info.highest_modseq);
+  uid_next_ = std::max(uid_next_, changes.info.uid_next);
   return difference;
 }
 
@@ -137,11 +139,19 @@ void SelectedMailbox::MarkExpunged(const std::vector<Uid>& uids) {
   }
 }
 
-void SelectedMailbox::ReportExpunges(std::string& out) {
+void SelectedMailbox::ReportExpunges(bool vanished, std::string& out) {
   if (unreported_expunges_ == 0) return;
+  if (vanished) {
+    std::vector<std::uint32_t> uids;
+    for (const Message& message : messages_) {
+      if (message.expunged) uids.push_back(message.uid);
+    }
+    imap::AppendVanished(false, imap::ToRanges(uids), out);
+  }
   // Each response shifts the numbers after it: what is kept so far, plus one, is the number.
   std::size_t kept = 0;
   for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (messages_[i].expunged && vanished) continue;
     if (messages_[i].expunged) {
       imap::AppendCount(static_cast<std::uint32_t>(kept + 1), "EXPUNGE", out);
     } else {
@@ -150,6 +160,27 @@ void SelectedMailbox::ReportExpunges(std::string& out) {
   }
   messages_.resize(kept);
   unreported_expunges_ = 0;
+}
+
+std::vector<imap::SequenceRange> SelectedMailbox::Missing(
+    const std::optional<imap::SequenceSet>& known) const {
+  std::vector<imap::SequenceRange> missing;
+  if (uid_next_ <= 1) return missing;
+  imap::SequenceSet all;
+  all.ranges.push_back(imap::SequenceRange{1, uid_next_ - 1});
+  for (imap::SequenceRange range : (known ? *known : all).Resolve(uid_next_ - 1)) {
+    range.last = std::min(range.last, uid_next_ - 1);
+    auto it =
+        std::lower_bound(messages_.begin(), messages_.end(), range.first,
+                         [](const Message& message, Uid wanted) { return message.uid < wanted; });
+    for (Uid next = range.first; next <= range.last;) {
+      const Uid end = it == messages_.end() ? range.last + 1 : std::min(it->uid, range.last + 1);
+      if (end > next) missing.push_back(imap::SequenceRange{next, end - 1});
+      next = end + 1;
+      if (it != messages_.end()) ++it;
+    }
+  }
+  return missing;
 }
 
 void SelectedMailbox::Save(const std::vector<std::size_t>& indexes) {

@@ -35,6 +35,7 @@ class SelectedMailbox {
   bool read_only() const { return read_only_; }
   std::uint32_t uid_validity() const { return uid_validity_; }
   ModSeq modseq() const { return modseq_; }  // changes up to here are in
+  Uid uid_next() const { return uid_next_; }
 
   const std::vector<Message>& messages() const { return messages_; }
   std::uint32_t count() const { return static_cast<std::uint32_t>(messages_.size()); }
@@ -69,8 +70,11 @@ class SelectedMailbox {
   bool ApplyFlags(const std::vector<MailEntry>& entries);
   void MarkExpunged(const std::vector<Uid>& uids);
 
-  // Removes expunged messages and appends their EXPUNGE responses, and EXISTS never.
-  void ReportExpunges(std::string& out);
+  // Removes expunged messages and appends their EXPUNGE responses, or, if the client wants to hear
+  // of UIDs, one VANISHED (RFC 7162 section 3.2.10); EXISTS never.
+  void ReportExpunges(bool vanished, std::string& out);
+  // The UIDs below uid_next() in `known` (none: all) that are no message here, as ranges.
+  std::vector<imap::SequenceRange> Missing(const std::optional<imap::SequenceSet>& known) const;
   bool has_unreported_expunges() const { return unreported_expunges_ > 0; }
 
   // What "$" stands for (RFC 5182): messages() at `indexes`, ascending, as far as they are there.
@@ -94,6 +98,7 @@ class SelectedMailbox {
   const bool read_only_;
   const std::uint32_t uid_validity_;
   ModSeq modseq_;
+  Uid uid_next_;
   std::vector<Message> messages_;
   std::size_t unreported_expunges_ = 0;
   std::vector<imap::SequenceRange> saved_uids_;  // ascending

@@ -37,7 +37,7 @@ TEST(SelectedMailboxTest, ExpungesAreNumberedAsTheClientCounts) {
   mailbox.MarkExpunged({5, 2, 3, 2, 77});
   EXPECT_EQ(mailbox.count(), 5u);
   std::string out;
-  mailbox.ReportExpunges(out);
+  mailbox.ReportExpunges(false, out);
   EXPECT_EQ(out, "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n");
   EXPECT_EQ(mailbox.count(), 2u);
   EXPECT_FALSE(mailbox.has_unreported_expunges());

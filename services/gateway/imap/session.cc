@@ -254,13 +254,15 @@ Task<void> ImapSession::Answer(std::string tag, const char* name, bool sync, boo
     co_return;
   }
   if (over_ && reply.condition != Condition::kOk) co_return;
-  if (sync && state_.selected) {
+  const bool tells_modseq = reply.tells_modseq && state_.qresync && state_.selected;
+  if ((sync || tells_modseq) && state_.selected) {
     const absl::Status synced = co_await state_.Sync(allow_expunge);
     if (!synced.ok()) {
       End("NONEXISTENT", PeerText(synced));
       co_return;
     }
   }
+  if (tells_modseq) reply.code = "HIGHESTMODSEQ " + std::to_string(state_.selected->modseq());
   if (reply.failure.ok()) {
     imap::AppendStatusResponse(tag, reply.condition, reply.code, reply.text, state_.out);
     if (reply.condition == Condition::kBad) CountError();
@@ -362,6 +364,7 @@ Task<ImapReply> ImapSession::Handle(imap::UnauthenticateCommand) {
   state_.Deselect();
   state_.login.reset();
   state_.condstore = false;
+  state_.qresync = false;
   SetLiteralLimit();
   co_return ImapReply::Ok("Unauthenticate completed", "CAPABILITY " + state_.Capabilities());
 }

@@ -1,5 +1,6 @@
 #include "services/gateway/imap/state.h"
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -32,7 +33,7 @@ std::string ImapState::Capabilities() const {
     text +=
         " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE"
         " STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT"
-        " SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE"
+        " SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE QRESYNC"
         " APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
     return text;
@@ -69,7 +70,7 @@ void ImapState::BeginFetch(std::size_t index, bool with_uid) {
   out += "* ";
   imap::AppendNumber(index + 1, out);
   out += " FETCH (";
-  if (with_uid) {
+  if (with_uid || qresync) {
     out += "UID ";
     imap::AppendNumber(message.uid, out);
     out += ' ';
@@ -91,6 +92,10 @@ void ImapState::AppendModSeqFetch(std::size_t index, bool with_uid) {
 
 bool ImapState::Enable(std::string_view name) {
   if (name == "CONDSTORE") return !std::exchange(condstore, true);
+  if (name == "QRESYNC") {
+    condstore = true;
+    return !std::exchange(qresync, true);
+  }
   return false;
 }
 
@@ -143,13 +148,32 @@ Task<absl::Status> ImapState::Sync(bool allow_expunge) {
   for (const std::size_t index : difference.flags_changed) {
     if (!selected->messages()[index].expunged) AppendFlagsFetch(index, false);
   }
-  if (allow_expunge) selected->ReportExpunges(out);
+  if (allow_expunge) selected->ReportExpunges(qresync, out);
   if (difference.new_messages) {
     imap::AppendCount(selected->count(), "EXISTS", out);
     imap::AppendCount(selected->recent_count(), "RECENT", out);
   }
   watch.Seen(selected->modseq());
   co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<std::vector<imap::SequenceRange>>> ImapState::VanishedSince(
+    ModSeq since, std::optional<imap::SequenceSet> known) {
+  absl::StatusOr<MailboxChanges> changes =
+      co_await store().GetChanges(tenant(), account(), selected->id(), since, false);
+  if (!changes.ok() && FailureOf(changes.status()) == Failure::kConflict) {
+    co_return selected->Missing(known);
+  }
+  if (!changes.ok()) co_return changes.status();
+  std::vector<std::uint32_t> uids;
+  std::vector<imap::SequenceRange> ranges;
+  if (known) ranges = known->Resolve(selected->uid_next() - 1);
+  for (const Uid uid : changes->expunged) {
+    if (known && !imap::Contains(ranges, uid)) continue;
+    if (!selected->Find(uid)) uids.push_back(uid);
+  }
+  std::sort(uids.begin(), uids.end());
+  co_return imap::ToRanges(uids);
 }
 
 void ImapState::Deselect() {

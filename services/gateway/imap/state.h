@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "lib/imap/format/format.h"
@@ -43,6 +44,11 @@ class ImapState {
   // Brings the selected mailbox up to date and appends what the client must know. With expunges
   // not allowed they wait for the next time. kNoSuchMailbox when the mailbox is gone.
   Task<absl::Status> Sync(bool allow_expunge);
+  // UIDs in `known` (none: all) that were expunged after `since`, as ranges for VANISHED (EARLIER):
+  // none that the session still shows. Where the store has forgotten what was expunged, all that
+  // are not there.
+  Task<absl::StatusOr<std::vector<imap::SequenceRange>>> VanishedSince(
+      ModSeq since, std::optional<imap::SequenceSet> known);
   // FLAGS and PERMANENTFLAGS of the selected mailbox.
   void AppendFlagsResponses();
   // "* n FETCH (FLAGS (...))" of one message, with its UID if wanted.
@@ -61,6 +67,7 @@ class ImapState {
   std::string out;
   std::string tag;         // of the command that runs
   bool condstore = false;  // RFC 7162 section 3.1: the client wants MODSEQ with flags
+  bool qresync = false;    // and section 3.2: UIDs with them, and VANISHED for EXPUNGE
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
   ChangeHub::Watch watch;  // of the account, while a mailbox is selected
