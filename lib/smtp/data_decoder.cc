@@ -34,38 +34,48 @@ void DataDecoder::EndLine() {
   state_ = State::kLineStart;
 }
 
+void DataDecoder::AppendBare(std::string_view bytes, std::string& out) {
+  bare_newline_ = true;
+  if (policy_ == BareNewlines::kKeep) return Append(bytes, out);
+  while (!bytes.empty()) {
+    const std::size_t newline = bytes.find_first_of("\r\n");
+    Append(bytes.substr(0, newline), out);
+    if (newline == std::string_view::npos) return;
+    longest_line_ = std::max(longest_line_, line_);
+    Append("\r\n", out);
+    line_ = 0;
+    bytes.remove_prefix(newline + 1);
+  }
+}
+
 std::size_t DataDecoder::DecodeInLine(std::string_view input, std::string& out) {
   const std::size_t newline = input.find('\n');
-  const std::string_view line = input.substr(0, newline);
-  const std::size_t cr = line.find('\r');
-  if (newline == std::string_view::npos) {
-    if (cr != std::string_view::npos && cr + 1 == line.size()) {
-      // The CR itself is appended with what follows it.
-      Append(line.substr(0, cr), out);
-      longest_line_ = std::max(longest_line_, line_);
-      state_ = State::kCr;
-      return input.size();
-    }
-    if (cr != std::string_view::npos) bare_newline_ = true;
-    Append(line, out);
-    longest_line_ = std::max(longest_line_, line_);
-    // A CR that ends the input may begin a CRLF even if another came before.
-    if (!line.empty() && line.back() == '\r') {
-      octets_ -= 1;
-      line_ -= 1;
-      if (!discard_) out.pop_back();
-      state_ = State::kCr;
-    }
-    return input.size();
-  }
-  Append(input.substr(0, newline + 1), out);
-  if (cr != std::string_view::npos && cr + 1 == line.size()) {
+  std::string_view text = input.substr(0, newline);
+  const std::size_t cr = text.find('\r');
+  if (newline != std::string_view::npos && cr != std::string_view::npos && cr + 1 == newline) {
+    Append(input.substr(0, newline + 1), out);
     EndLine();
     return newline + 1;
   }
-  bare_newline_ = true;
-  // "\r...\r\n": the first CR was bare, yet the line ends properly.
-  if (!line.empty() && line.back() == '\r') EndLine();
+  // A CR at the end belongs to what follows it, even if another came before.
+  const bool ends_in_cr = !text.empty() && text.back() == '\r';
+  if (ends_in_cr) text.remove_suffix(1);
+  if (text.find('\r') != std::string_view::npos) {
+    AppendBare(text, out);
+  } else {
+    Append(text, out);
+  }
+  longest_line_ = std::max(longest_line_, line_);
+  if (newline == std::string_view::npos) {
+    if (ends_in_cr) state_ = State::kCr;
+    return input.size();
+  }
+  if (ends_in_cr) {
+    Append("\r\n", out);
+    EndLine();
+  } else {
+    AppendBare("\n", out);  // and no new line as far as dots go
+  }
   return newline + 1;
 }
 
@@ -82,13 +92,12 @@ std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
         used += DecodeInLine(input.substr(used), out);
         break;
       case State::kCr:
-        Append("\r", out);
         if (c == '\n') {
-          Append("\n", out);
+          Append("\r\n", out);
           EndLine();
           ++used;
         } else {
-          bare_newline_ = true;
+          AppendBare("\r", out);
           state_ = State::kLine;
         }
         break;
@@ -101,8 +110,7 @@ std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
           state_ = State::kDone;
           ++used;
         } else {
-          Append("\r", out);
-          bare_newline_ = true;
+          AppendBare("\r", out);
           state_ = State::kLine;
         }
         break;
