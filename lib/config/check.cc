@@ -132,6 +132,13 @@ absl::Status Check(const v1::Config& config,
   checker.Require(!config.data_dir().empty(), "data_dir", "must be a path");
   CheckPair(checker, "tls.certificate_file", config.tls().certificate_file(), "tls.key_file",
             config.tls().key_file());
+  for (int i = 0; i < config.tls().certificates_size(); ++i) {
+    const std::string key = absl::StrCat("tls.certificates[", i, "]");
+    const v1::Certificate& certificate = config.tls().certificates(i);
+    checker.Require(!certificate.certificate_file().empty(), key + ".certificate_file",
+                    "must be a path");
+    checker.Require(!certificate.key_file().empty(), key + ".key_file", "must be a path");
+  }
   CheckPair(checker, "rpc.certificate_file", config.rpc().certificate_file(), "rpc.key_file",
             config.rpc().key_file());
   checker.Require(config.rpc().ca_file().empty() || !config.rpc().certificate_file().empty(),

@@ -30,7 +30,7 @@ struct TlsBinding {
 struct TlsInfo {
   bool active = false;
   std::string version;      // "TLSv1.3"
-  std::string cipher;       // "TLS_AES_256_GCM_SHA384"
+  std::string cipher;       // registered name: "TLS_AES_256_GCM_SHA384"
   std::string server_name;  // SNI, server side only
 };
 

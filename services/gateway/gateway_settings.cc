@@ -122,6 +122,19 @@ std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authenticatio
   return issuers;
 }
 
+std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls) {
+  std::vector<net::CertificateFiles> result;
+  if (!tls.certificate_file().empty()) {
+    result.emplace_back(tls.certificate_file(), tls.key_file());
+  }
+  for (const config::v1::Certificate& certificate : tls.certificates()) {
+    result.emplace_back(
+        certificate.certificate_file(), certificate.key_file(),
+        std::vector<std::string>(certificate.names().begin(), certificate.names().end()));
+  }
+  return result;
+}
+
 absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config& config) {
   constexpr char kSection[] = "smtp_listeners";
   std::vector<SmtpListenerOptions> result;
@@ -130,7 +143,7 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
     const Listener& listener = listeners[i];
     const absl::StatusOr<SmtpRole> role = ParseSmtpRole(listener.role());
     if (!role.ok()) return KeyError(kSection, i, "role", role.status().message());
-    if (*role == SmtpRole::kSubmissions && config.tls().certificate_file().empty()) {
+    if (*role == SmtpRole::kSubmissions && CertificatesFrom(config.tls()).empty()) {
       return NeedsCertificate(kSection, i, listener.role());
     }
     SmtpListenerOptions options;
@@ -151,12 +164,12 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
 
 absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(const Config& config) {
   return TwoRoles<ImapListenerOptions>(config.gateway().imap_listeners(), "imap_listeners", "imap",
-                                       "imaps", !config.tls().certificate_file().empty());
+                                       "imaps", !CertificatesFrom(config.tls()).empty());
 }
 
 absl::StatusOr<std::vector<Pop3ListenerOptions>> Pop3ListenersFrom(const Config& config) {
   return TwoRoles<Pop3ListenerOptions>(config.gateway().pop3_listeners(), "pop3_listeners", "pop3",
-                                       "pop3s", !config.tls().certificate_file().empty());
+                                       "pop3s", !CertificatesFrom(config.tls()).empty());
 }
 
 }  // namespace posthorn::gateway

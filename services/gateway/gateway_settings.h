@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/net/tls.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/gateway/api/send_handler.h"
 #include "services/gateway/imap/server.h"
@@ -25,6 +26,9 @@ SendLimits SendLimitsFrom(const config::v1::Limits& limits);
 // Errors name the key: a malformed network.
 absl::StatusOr<LoginGuardOptions> LoginGuardOptionsFrom(const config::v1::Authentication& settings);
 std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authentication& settings);
+
+// The one for everybody first; empty: there is none.
+std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls);
 
 // One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
 // from the first octet without a certificate.

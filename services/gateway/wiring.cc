@@ -120,9 +120,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   const config::v1::Limits& limits = gateway.limits();
   dependencies = std::move(given);
 
-  if (!config.tls().certificate_file().empty()) {
+  if (std::vector<net::CertificateFiles> files = CertificatesFrom(config.tls()); !files.empty()) {
+    net::CertificateFiles first = std::move(files.front());
+    files.erase(files.begin());
     absl::StatusOr<std::unique_ptr<net::TlsContext>> context =
-        net::TlsContext::Server(config.tls().certificate_file(), config.tls().key_file());
+        net::TlsContext::Server(std::move(first), std::move(files));
     if (!context.ok()) return Prefix("tls", context.status());
     tls = *std::move(context);
   }
