@@ -43,6 +43,11 @@ absl::StatusOr<std::vector<Options>> TwoRoles(
   return result;
 }
 
+// The configuration allows no other values.
+FromPolicy FromPolicyOf(const std::string& name) {
+  return name == "rewrite" ? FromPolicy::kRewrite : FromPolicy::kReject;
+}
+
 }  // namespace
 
 SmtpLimits SmtpLimitsFrom(const Limits& limits) {
@@ -74,8 +79,10 @@ Pop3Limits Pop3LimitsFrom(const Limits& limits) {
   return result;
 }
 
-SendLimits SendLimitsFrom(const Limits& limits) {
+SendLimits SendLimitsFrom(const config::v1::Gateway& gateway) {
+  const Limits& limits = gateway.limits();
   SendLimits result;
+  result.from_policy = FromPolicyOf(gateway.api_from_policy());
   result.message_octets = static_cast<std::uint64_t>(limits.message_octets());
   result.line_octets = static_cast<std::size_t>(limits.line_octets());
   result.recipients = static_cast<std::size_t>(limits.recipients());
@@ -150,6 +157,10 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
     options.role = *role;
     options.strict_paths = listener.strict_paths();
     options.allow_plaintext_auth_on_loopback = listener.allow_plaintext_auth_on_loopback();
+    options.from_policy = FromPolicyOf(listener.from_policy());
+    if (listener.bare_newlines() == "normalize") {
+      options.bare_newlines = smtp::BareNewlines::kNormalize;
+    }
     for (const std::string& text : listener.trusted_networks()) {
       absl::StatusOr<TrustedNetwork> network = TrustedNetwork::Parse(text);
       if (!network.ok()) {

@@ -21,7 +21,7 @@ namespace posthorn::gateway {
 SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
-SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+SendLimits SendLimitsFrom(const config::v1::Gateway& gateway);
 
 // Errors name the key: a malformed network.
 absl::StatusOr<LoginGuardOptions> LoginGuardOptionsFrom(const config::v1::Authentication& settings);

@@ -189,7 +189,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   pop3 = std::make_unique<Pop3Server>(for_pop3, Pop3LimitsFrom(limits));
 
   send = std::make_unique<SendHandler>(*directory, *acceptor, *staging, clock,
-                                       SendLimitsFrom(limits));
+                                       SendLimitsFrom(gateway), config.hostname());
   return absl::OkStatus();
 }
 

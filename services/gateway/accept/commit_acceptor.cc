@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
 #include "lib/telemetry/log.h"
 #include "lib/telemetry/metrics.h"
@@ -48,6 +49,13 @@ struct Metrics {
     return *metrics;
   }
 };
+
+// Has this mailbox had the message before? Postfix's local(8) and Dovecot ask the same.
+bool HasBeenIn(const AcceptRequest& request, const std::string& address) {
+  return !request.delivered_to.empty() &&
+         std::find(request.delivered_to.begin(), request.delivered_to.end(),
+                   absl::AsciiStrToLower(address)) != request.delivered_to.end();
+}
 
 }  // namespace
 
@@ -81,13 +89,19 @@ Task<void> CommitAcceptor::DeliverDirectly(const AcceptRequest& request,
   for (const std::size_t index : group.recipients) {
     const AcceptRecipient& recipient = request.recipients[index];
     const Target& target = recipient.targets.front();
+    if (HasBeenIn(request, target.address)) {
+      result.recipients[index] = MakeFailure(Failure::kMailLoop);
+      continue;
+    }
     if (!position.emplace(target.account, message.recipients.size()).second) continue;
     message.recipients.emplace_back(
         target.account, recipient.address,
         DeliveryHeaders(request.reverse_path, target.address) + received);
   }
+  if (message.recipients.empty()) co_return;
   const std::vector<absl::Status> statuses = co_await delivery_.Deliver(std::move(message));
   for (const std::size_t index : group.recipients) {
+    if (!result.recipients[index].ok()) continue;  // a loop
     const std::size_t at = position[request.recipients[index].targets.front().account];
     result.recipients[index] =
         at < statuses.size() ? statuses[at] : MakeFailure(Failure::kUnavailable);
@@ -151,8 +165,12 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
   result.id = request.id;
   result.recipients.resize(request.recipients.size());
 
-  absl::StatusOr<std::string> key =
-      co_await ResendKey(request.reverse_path, request.message_id_header, request.body);
+  absl::StatusOr<std::string> key = std::string();
+  if (request.resend_key.has_value()) {
+    key = *request.resend_key;
+  } else {
+    key = co_await ResendKey(request.reverse_path, request.message_id_header, request.body);
+  }
   if (!key.ok()) {
     for (absl::Status& status : result.recipients) status = MakeFailure(Failure::kUnavailable);
     log::Error("accept", "staged body unreadable",

@@ -73,6 +73,48 @@ TEST_F(CommitAcceptorTest, DeliversMailboxesDirectly) {
                 "\r\n\tfor <alice@example.test>;\r\n\tMon, 02 Jan 2006 15:04:05 +0000\r\n");
 }
 
+// A message that names the mailbox in Delivered-To has been in it.
+TEST_F(CommitAcceptorTest, RefusesWhatComesBack) {
+  AcceptRequest request = Request({Mailbox(kTenant, kAlice, "Alice@example.test")});
+  request.delivered_to = {"bob@example.test", "alice@example.test"};
+  const AcceptResult result = Accept(std::move(request));
+  EXPECT_EQ(FailureOf(result.Overall()), Failure::kMailLoop);
+  EXPECT_TRUE(delivery_.messages.empty());
+  EXPECT_TRUE(spool_.messages.empty());
+}
+
+// Where others take the message, the queue tells the sender of the one that does not.
+TEST_F(CommitAcceptorTest, ALoopIsNotTheOthers) {
+  for (const bool each : {false, true}) {
+    delivery_.messages.clear();
+    spool_.messages.clear();
+    AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test"),
+                                     Mailbox(kTenant, kBob, "bob@example.test")});
+    request.delivered_to = {"alice@example.test"};
+    request.answers_per_recipient = each;
+    const AcceptResult result = Accept(std::move(request));
+    EXPECT_TRUE(result.recipients[1].ok());
+    ASSERT_EQ(delivery_.messages.size(), 1u);
+    ASSERT_EQ(delivery_.messages[0].recipients.size(), 1u);
+    EXPECT_EQ(delivery_.messages[0].recipients[0].account, kBob);
+    if (each) {
+      EXPECT_EQ(FailureOf(result.recipients[0]), Failure::kMailLoop);
+      EXPECT_TRUE(spool_.messages.empty());
+    } else {
+      EXPECT_TRUE(result.recipients[0].ok());
+      ASSERT_EQ(spool_.messages.size(), 1u);
+      EXPECT_EQ(spool_.messages[0].recipients.size(), 1u);
+    }
+  }
+}
+
+TEST_F(CommitAcceptorTest, TheResendKeyIsOfTheMessageAsReceived) {
+  AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test")});
+  request.resend_key = std::string(32, 'k');
+  Accept(std::move(request));
+  EXPECT_EQ(delivery_.messages[0].resend_key, std::string(32, 'k'));
+}
+
 TEST_F(CommitAcceptorTest, RecipientsDoNotLearnOfEachOther) {
   Accept(Request({Mailbox(kTenant, kAlice, "alice@example.test"),
                   Mailbox(kTenant, kBob, "bob@example.test")}));

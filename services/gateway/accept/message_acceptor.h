@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_ACCEPT_MESSAGE_ACCEPTOR_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,12 +28,12 @@ struct AcceptRecipient {
   std::vector<Target> targets;  // at least one; a remote recipient is its own target
 };
 
-// What the Received header tells (RFC 5321 section 4.4).
+// What the Received header tells (RFC 5321 section 4.4, RFC 8314 section 4.3).
 struct TraceInfo {
   std::string helo;         // as the client gave it; empty: none (API)
   std::string client_ip;    // empty: unix socket
   std::string protocol;     // "ESMTPS", "LMTP", "ESMTPSA", "HTTP" ... (RFC 3848)
-  std::string tls;          // "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none
+  std::string tls;          // "TLS_AES_256_GCM_SHA384 (TLSv1.3)"; empty: none
 };
 
 struct AcceptRequest {
@@ -45,6 +46,11 @@ struct AcceptRequest {
   absl::Time received_at;
   bool body_is_8bit = false;
   std::string message_id_header;  // value of Message-ID; empty: no resend detection
+  // Of the message as it was received, where `body` is not that any more. None: of `body`.
+  std::optional<std::string> resend_key;
+  // The values of Delivered-To in the body, in lower case: a recipient's mailbox that is among them
+  // has had the message before (kMailLoop).
+  std::vector<std::string> delivered_to;
   // Of an API send; the message then always goes to the queue. Keys of different senders are
   // different keys, also where their messages meet in a third tenant's envelope.
   std::string idempotency_key;

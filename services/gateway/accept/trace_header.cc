@@ -35,10 +35,10 @@ std::string ReceivedHeader(const TraceInfo& trace, std::string_view hostname, co
                            std::string_view only_recipient, absl::Time received_at) {
   std::string header = absl::StrCat("Received: ", FromClause(trace), "by ", ToAbsl(hostname),
                                     " (Posthorn) with ", trace.protocol, " id ", id.ToString());
-  if (!trace.tls.empty()) absl::StrAppend(&header, "\r\n\t(", trace.tls, ")");
   if (!only_recipient.empty()) {
     absl::StrAppend(&header, "\r\n\tfor <", ToAbsl(only_recipient), ">");
   }
+  if (!trace.tls.empty()) absl::StrAppend(&header, "\r\n\ttls ", trace.tls);
   absl::StrAppend(&header, ";\r\n\t", FormatMailDate(received_at), "\r\n");
   return header;
 }

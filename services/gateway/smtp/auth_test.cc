@@ -68,7 +68,7 @@ TEST_F(SmtpAuthTest, OffersAndTakesAuthOnlyUnderTls) {
     S: 250 2.0.0 *
   )");
   EXPECT_EQ(acceptor_.messages.at(0).request.trace.protocol, "ESMTPSA");
-  EXPECT_EQ(acceptor_.messages.at(0).request.trace.tls, "TLSv1.3 TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(acceptor_.messages.at(0).request.trace.tls, "TLS_AES_256_GCM_SHA384 (TLSv1.3)");
 }
 
 TEST_F(SmtpAuthTest, PlainWithAnEmptyChallenge) {

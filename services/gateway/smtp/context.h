@@ -35,9 +35,7 @@ struct SmtpContext {
               const SmtpListenerOptions& options_in, const net::Stream& stream_in)
       : deps(dependencies), limits(limits_in), options(options_in), stream(stream_in) {}
 
-  bool IsSubmission() const {
-    return options.role == SmtpRole::kSubmission || options.role == SmtpRole::kSubmissions;
-  }
+  bool IsSubmission() const { return IsSubmissionRole(options.role); }
   bool IsLmtp() const { return options.role == SmtpRole::kLmtp; }
   // AUTH only where it protects the password (RFC 4954 section 4), never on port 25.
   bool AuthenticationIsSafe() const {

@@ -42,7 +42,7 @@ TraceInfo Trace(const SmtpContext& context) {
   trace.client_ip = context.stream.peer().ip;
   trace.protocol = ProtocolName(context);
   const net::TlsInfo& tls = context.stream.tls();
-  if (tls.active) trace.tls = absl::StrCat(tls.version, " ", tls.cipher);
+  if (tls.active) trace.tls = absl::StrCat(tls.cipher, " (", tls.version, ")");
   return trace;
 }
 
@@ -83,10 +83,31 @@ std::vector<smtp::Reply> RepliesFor(bool lmtp, const std::vector<absl::Status>& 
   return replies;
 }
 
+// What a submission server does for its own users. `request` belongs to the caller.
+Task<absl::Status> Complete(SmtpContext& context,
+                            std::unique_ptr<const mime::SubmissionHeader> header,
+                            AcceptRequest& request) {
+  Submitter submitter;
+  if (context.login.has_value()) {
+    submitter.tenant = context.login->tenant;
+    submitter.account = context.login->account;
+    submitter.address = context.login->address;
+  } else {
+    const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
+    if (!tenant.ok()) co_return tenant.status();
+    submitter.kind = Submitter::Kind::kTrustedNetwork;
+    submitter.tenant = *tenant;
+  }
+  SubmissionPolicy policy(*context.deps.directory, *context.deps.staging, context.deps.hostname);
+  co_return co_await policy.Apply(std::move(submitter), context.options.from_policy,
+                                  std::move(header), request);
+}
+
 }  // namespace
 
 Task<smtp::Reply> HandleData(smtp::DataCommand, SmtpContext& context) {
-  context.data = std::make_unique<DataReceiver>(*context.deps.staging, context.limits);
+  context.data =
+      std::make_unique<DataReceiver>(*context.deps.staging, context.limits, context.options);
   context.input = SmtpInput::kData;
   co_return smtp::Reply(354, "", "End data with <CR><LF>.<CR><LF>");
 }
@@ -112,8 +133,16 @@ Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context) {
   request.trace = Trace(context);
   request.body_is_8bit = data->eight_bit();
   request.message_id_header = data->message_id();
+  request.delivered_to = data->delivered_to();
   request.answers_per_recipient = context.IsLmtp();
   const std::uint64_t octets = request.body->size();
+  if (context.IsSubmission()) {
+    const absl::Status allowed = co_await Complete(context, data->TakeSubmission(), request);
+    if (!allowed.ok()) {
+      LogResult(context, request, octets, recipients, allowed);
+      co_return RepliesFor(false, {}, allowed, "");
+    }
+  }
 
   AcceptRequest for_log;
   for_log.id = request.id;

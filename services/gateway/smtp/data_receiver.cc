@@ -7,15 +7,25 @@
 
 namespace posthorn::gateway {
 
-DataReceiver::DataReceiver(net::StagingArea& area, const SmtpLimits& limits)
-    : limits_(limits), body_(std::make_shared<net::StagedBody>(area)) {}
+DataReceiver::DataReceiver(net::StagingArea& area, const SmtpLimits& limits,
+                           const SmtpListenerOptions& options)
+    : limits_(limits),
+      refuse_bare_newlines_(options.bare_newlines == smtp::BareNewlines::kKeep),
+      decoder_(options.bare_newlines),
+      body_(std::make_shared<net::StagedBody>(area)) {
+  if (IsSubmissionRole(options.role)) submission_ = std::make_unique<mime::SubmissionHeader>();
+}
 
 std::size_t DataReceiver::Feed(std::string_view bytes) {
   decoded_.clear();
   const std::size_t used = decoder_.Decode(bytes, decoded_);
   if (status_.ok()) {
     headers_.Feed(decoded_);
-    if (decoder_.done()) headers_.Finish();
+    if (submission_ != nullptr) submission_->Feed(decoded_);
+    if (decoder_.done()) {
+      headers_.Finish();
+      if (submission_ != nullptr) submission_->Finish();
+    }
     CheckLimits();
   }
   if (status_.ok()) {
@@ -25,7 +35,7 @@ std::size_t DataReceiver::Feed(std::string_view bytes) {
 }
 
 void DataReceiver::CheckLimits() {
-  if (decoder_.bare_newline()) {
+  if (refuse_bare_newlines_ && decoder_.bare_newline()) {
     Refuse(MakeFailure(Failure::kBareNewline));
   } else if (decoder_.octets() > static_cast<std::uint64_t>(limits_.message_octets)) {
     Refuse(MakeFailure(Failure::kMessageTooLarge));
@@ -41,6 +51,7 @@ void DataReceiver::Refuse(absl::Status status) {
   status_ = std::move(status);
   decoder_.DiscardOutput();
   body_.reset();
+  submission_.reset();
   decoded_ = std::string();
 }
 

@@ -15,7 +15,9 @@
 #include "lib/base/task.h"
 #include "lib/net/staged_body.h"
 #include "lib/net/stream.h"
+#include "lib/smtp/data_decoder.h"
 #include "services/gateway/accept/message_acceptor.h"
+#include "services/gateway/accept/submission.h"
 #include "services/gateway/clients/directory.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
@@ -31,6 +33,11 @@ enum class SmtpRole {
   kLmtp,         // RFC 2033: one answer a recipient after DATA
 };
 
+// Does it take mail that was never anywhere else (RFC 6409)?
+constexpr bool IsSubmissionRole(SmtpRole role) {
+  return role == SmtpRole::kSubmission || role == SmtpRole::kSubmissions;
+}
+
 // "mx", "submission", "submissions", "lmtp"; kInvalidArgument otherwise.
 absl::StatusOr<SmtpRole> ParseSmtpRole(std::string_view name);
 
@@ -38,6 +45,9 @@ struct SmtpListenerOptions {
   SmtpRole role = SmtpRole::kMx;
   bool strict_paths = false;
   bool allow_plaintext_auth_on_loopback = false;
+  // kKeep: a message with a bare CR or LF is refused.
+  smtp::BareNewlines bare_newlines = smtp::BareNewlines::kKeep;
+  FromPolicy from_policy = FromPolicy::kReject;
   std::vector<TrustedNetwork> trusted_networks;
 };
 
