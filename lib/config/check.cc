@@ -73,6 +73,14 @@ class Checker {
   absl::Status status_;
 };
 
+void CheckNetworks(Checker& checker, const std::string& key,
+                   const google::protobuf::RepeatedPtrField<std::string>& networks) {
+  for (int n = 0; n < networks.size(); ++n) {
+    checker.Require(IsNetwork(networks[n]), absl::StrCat(key, "[", n, "]"),
+                    absl::StrCat("must be a network, as in 10.0.0.0/8, not \"", networks[n], "\""));
+  }
+}
+
 template <typename Listeners>
 void CheckListeners(Checker& checker, const std::string& list, const Listeners& listeners,
                     const Roles& roles) {
@@ -94,6 +102,8 @@ void CheckListeners(Checker& checker, const std::string& list, const Listeners& 
                       absl::StrCat("must be network=tenant, as in 10.0.0.0/8=acme, not \"", entry,
                                    "\""));
     }
+    CheckNetworks(checker, key + ".proxy_networks", listener.proxy_networks());
+    CheckNetworks(checker, key + ".xclient_networks", listener.xclient_networks());
   }
 }
 

@@ -1,30 +1,15 @@
 #include "lib/smtp/data_decoder.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "lib/smtp/international.h"
 
 namespace posthorn::smtp {
-namespace {
-
-bool HasEightBit(std::string_view bytes) {
-  std::size_t i = 0;
-  for (; i + 8 <= bytes.size(); i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes.data() + i, 8);
-    if ((word & 0x8080808080808080ULL) != 0) return true;
-  }
-  for (; i < bytes.size(); ++i) {
-    if ((static_cast<unsigned char>(bytes[i]) & 0x80) != 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 void DataDecoder::Append(std::string_view bytes, std::string& out) {
   octets_ += bytes.size();
   line_ += bytes.size();
-  if (!eight_bit_) eight_bit_ = HasEightBit(bytes);
+  if (!eight_bit_) eight_bit_ = !IsAscii(bytes);
   if (!discard_) out.append(bytes);
 }
 
@@ -79,14 +64,25 @@ std::size_t DataDecoder::DecodeInLine(std::string_view input, std::string& out) 
   return newline + 1;
 }
 
+void DataDecoder::Finish(std::string& out) {
+  if (state_ != State::kCr) return;
+  AppendBare("\r", out);
+  longest_line_ = std::max(longest_line_, line_);
+  state_ = State::kLine;
+}
+
 std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
   std::size_t used = 0;
   while (used < input.size() && state_ != State::kDone) {
     const char c = input[used];
     switch (state_) {
       case State::kLineStart:
-        state_ = c == '.' ? State::kDot : State::kLine;
-        if (c == '.') ++used;
+        if (c == '.' && framing_ == DataFraming::kDots) {
+          state_ = State::kDot;
+          ++used;
+        } else {
+          state_ = State::kLine;
+        }
         break;
       case State::kLine:
         used += DecodeInLine(input.substr(used), out);

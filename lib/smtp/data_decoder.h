@@ -14,18 +14,29 @@ enum class BareNewlines {
   kNormalize,  // each becomes CRLF
 };
 
+// How the end of a message is told.
+enum class DataFraming {
+  kDots,     // DATA: by a line with a dot alone
+  kCounted,  // BDAT (RFC 3030): by counting octets; no dot is special
+};
+
 // Reads what follows DATA (RFC 5321 section 4.5.2): takes away dot-stuffing and finds the end,
 // which is CRLF "." CRLF and nothing else. After a bare CR or LF no dot is special until the next
 // CRLF, so that nothing another server might take for an end is one here (SMTP smuggling); what
 // had one is to be refused, or what is bare becomes CRLF, wherever it stands: the end of the data is
-// the same either way. Octets pass unchanged otherwise.
+// the same either way. Octets pass unchanged otherwise. Chunks of BDAT, which may cut anything, are
+// read the same but for the dots.
 class DataDecoder {
  public:
-  explicit DataDecoder(BareNewlines policy = BareNewlines::kKeep) : policy_(policy) {}
+  explicit DataDecoder(BareNewlines policy = BareNewlines::kKeep,
+                       DataFraming framing = DataFraming::kDots)
+      : policy_(policy), framing_(framing) {}
 
   // Decodes from the front of `input`, appends the message's octets to `out`, and returns how many
   // were used: all of them, or up to and with the end of the data. Not to be called once done().
   std::size_t Decode(std::string_view input, std::string& out);
+  // The last counted octet has come: a CR at the very end is a bare one.
+  void Finish(std::string& out);
   // From now on octets are only looked at, not appended: the message is refused already.
   void DiscardOutput() { discard_ = true; }
 
@@ -57,6 +68,7 @@ class DataDecoder {
   std::size_t DecodeInLine(std::string_view input, std::string& out);
 
   const BareNewlines policy_;
+  const DataFraming framing_;
   State state_ = State::kLineStart;
   bool discard_ = false;
   bool bare_newline_ = false;

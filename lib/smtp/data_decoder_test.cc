@@ -148,6 +148,52 @@ TEST(DataDecoderTest, MeasuresNormalizedLines) {
   }
 }
 
+// RFC 3030: chunks are the message as it is.
+TEST(DataDecoderTest, TakesCountedOctetsAtEveryChunkSize) {
+  struct CountedRow {
+    const char* name;
+    std::string message;
+    bool bare_newline;
+    bool eight_bit;
+    std::uint64_t longest_line;
+  };
+  const CountedRow rows[] = {
+      {"empty", "", false, false, 0},
+      {"lines", "ab\r\nabcd\r\n\r\n", false, false, 4},
+      {"no end of line", "abc", false, false, 3},
+      {"dots are nothing", ".\r\n..\r\n.\r\n", false, false, 2},
+      {"bare LF", "ab\ncd\r\n", true, false, 5},
+      {"bare CR", "ab\rcd\r\n", true, false, 5},
+      {"CR at the end", "ab\r", true, false, 3},
+      {"CR CR LF", "a\r\r\n", true, false, 2},
+      {"LF CR", "\n\r", true, false, 2},
+      {"8-bit", "\xc3\xa4\r\n", false, true, 2},
+      {"NUL", std::string("a\0b\r\n", 5), false, false, 3},
+  };
+  for (const CountedRow& row : rows) {
+    for (std::size_t chunk = 1; chunk <= row.message.size() + 1; ++chunk) {
+      DataDecoder kept(BareNewlines::kKeep, DataFraming::kCounted);
+      DataDecoder normalizing(BareNewlines::kNormalize, DataFraming::kCounted);
+      std::string out;
+      std::string normalized;
+      for (std::size_t i = 0; i < row.message.size(); i += chunk) {
+        const std::string piece = row.message.substr(i, chunk);
+        EXPECT_EQ(kept.Decode(piece, out), piece.size()) << row.name << " by " << chunk;
+        EXPECT_EQ(normalizing.Decode(piece, normalized), piece.size()) << row.name;
+      }
+      kept.Finish(out);
+      normalizing.Finish(normalized);
+      EXPECT_EQ(out, row.message) << row.name << " by " << chunk;
+      EXPECT_FALSE(kept.done()) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.bare_newline(), row.bare_newline) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.eight_bit(), row.eight_bit) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.longest_line(), row.longest_line) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.octets(), row.message.size()) << row.name << " by " << chunk;
+      EXPECT_EQ(normalized, Normalized(row.message)) << row.name << " by " << chunk;
+    }
+  }
+}
+
 TEST(DataDecoderTest, SeesEightBit) {
   EXPECT_FALSE(Decode("abcdefghijkl\r\n.\r\n", 100).eight_bit);
   EXPECT_TRUE(Decode("abcdefghijkl\xc3\r\n.\r\n", 100).eight_bit);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "lib/smtp/international.h"
 
 namespace posthorn::smtp {
 namespace {
@@ -36,6 +37,7 @@ void HeaderScan::Feed(std::string_view bytes) {
   while (!done_ && !bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const std::string_view piece = bytes.substr(0, newline);
+    if (!eight_bit_) eight_bit_ = !IsAscii(piece);
     const std::size_t room = kMaxLine - line_.size();
     if (piece.size() > room) overlong_ = true;
     line_.append(piece.substr(0, room));

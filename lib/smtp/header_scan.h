@@ -31,6 +31,8 @@ class HeaderScan {
   const std::string& message_id() const { return message_id_; }
   // The values of the Delivered-To fields (RFC 9228), unfolded, trimmed and in lower case.
   const std::vector<std::string>& delivered_to() const { return delivered_to_; }
+  // An octet above 127 stands in the header: it needs SMTPUTF8 (RFC 6532).
+  bool eight_bit() const { return eight_bit_; }
   bool done() const { return done_; }
 
  private:
@@ -42,6 +44,7 @@ class HeaderScan {
   std::string* value_ = nullptr;  // where a fold of the current field goes
   bool message_id_seen_ = false;
   bool done_ = false;
+  bool eight_bit_ = false;
   int received_ = 0;
   std::string message_id_;
   std::vector<std::string> delivered_to_;

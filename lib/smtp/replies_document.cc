@@ -16,10 +16,14 @@ constexpr CodeAdvice kCodes[] = {
      "Connect again later, with fewer connections or fewer mistakes if the text says so. A mail "
      "server does this by itself.",
      "`too_many_connections`: raise `gateway.limits.connections` or `connections_per_address`, or "
-     "look for the client that does not let go. `too_many_errors`: look in the log for a client "
-     "that guesses. `timeout`: a slow or broken client; nothing to do. `shutting_down`: a restart."},
-    {450, "The mailbox cannot take the message just now.", "Try again later.",
-     "`mailbox_in_use`: some other session holds the mailbox; if it lasts, look for it."},
+     "look for the client that does not let go. `too_many_errors`, `too_many_unknown_recipients`: "
+     "look in the log for a client that guesses, or that sends more than the listener's "
+     "`commands_per_minute`. `timeout`: a slow or broken client; nothing to do. `shutting_down`: a "
+     "restart."},
+    {450, "The mailbox cannot take the message just now, or not so many from one address.",
+     "Try again later.",
+     "`mailbox_in_use`: some other session holds the mailbox; if it lasts, look for it. "
+     "`rate_limited`: the listener's `messages_per_minute`."},
     {451, "Something here does not work for the moment; the message was not accepted.",
      "Keep the message and try again later. A mail server does this by itself.",
      "Look at `/readyz`, at the log and at PostgreSQL and the queue service: one of them is away or "
@@ -45,9 +49,10 @@ constexpr CodeAdvice kCodes[] = {
      "Mend the client, or type the missing command first.", "Nothing."},
     {504, "A parameter's value is not implemented: an AUTH mechanism that is not offered.",
      "Choose one of the mechanisms that the answer to EHLO lists.", "Nothing."},
-    {530, "Something has to come first: a login, on the submission ports.",
-     "Configure user name and password in the mail client.",
-     "Servers that send without a login belong into `trusted_networks` of the listener."},
+    {530, "Something has to come first: a login, on the submission ports, or STARTTLS.",
+     "Configure user name and password, or STARTTLS, in the mail client.",
+     "Servers that send without a login belong into `trusted_networks` of the listener. "
+     "`tls_required`: the listener has `tls: required`, which is not for port 25."},
     {535, "The login was refused. A wrong name and a wrong password read alike.",
      "Check the full address and the password; a locked account says nothing else.",
      "`posthornctl account show`, `posthornctl account password`. Many from one address: "
@@ -68,12 +73,18 @@ constexpr CodeAdvice kCodes[] = {
      "Posthorn never says this: an alias forwards. It may appear in reports of other servers."},
     {552, "The message is larger than is allowed, or a limit is exceeded for good.",
      "Send a smaller message.", "`gateway.limits.message_octets`."},
-    {553, "The address is malformed.", "Correct the address.",
-     "Nothing. `strict_paths` of a listener makes the syntax of RFC 5321 binding to the letter."},
-    {554, "The transaction failed for good: the message goes round in a circle.",
-     "Look at the Received and Delivered-To fields of the message: a forward leads back.",
+    {553, "The address is malformed, or of a kind that is not taken.",
+     "Correct the address. `non_ascii_address`: the sending program has to ask for SMTPUTF8.",
+     "Nothing. `strict_paths` of a listener makes the syntax of RFC 5321 binding to the letter; "
+     "`domain_literals` allows addresses like user@[192.0.2.1]."},
+    {554,
+     "The transaction failed for good: the message goes round in a circle, or the client did not "
+     "wait for a reply that it needed.",
+     "`mail_loop`: look at the Received and Delivered-To fields of the message: a forward leads "
+     "back. `pipelining`: mend the client.",
      "`mail_loop`: more than 100 Received fields, or a Delivered-To that names the mailbox the "
-     "message is for. Take the forward or alias out that leads back."},
+     "message is for. Take the forward or alias out that leads back. `pipelining`: nothing, it is "
+     "mostly spam software."},
     {555, "A parameter of MAIL or RCPT is not known here.",
      "Use only what the answer to EHLO lists.", "Nothing."},
     {556, "The recipient's domain says that it takes no mail (RFC 7505).", "Correct the address.",

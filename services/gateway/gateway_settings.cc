@@ -48,7 +48,27 @@ FromPolicy FromPolicyOf(const std::string& name) {
   return name == "rewrite" ? FromPolicy::kRewrite : FromPolicy::kReject;
 }
 
+absl::StatusOr<std::vector<net::IpNetwork>> Networks(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, const char* section, int index,
+    const char* field) {
+  std::vector<net::IpNetwork> networks;
+  for (const std::string& text : texts) {
+    absl::StatusOr<net::IpNetwork> network = net::IpNetwork::Parse(text);
+    if (!network.ok()) {
+      return KeyError(section, index, field,
+                      absl::StrCat("network \"", text, "\": ", network.status().message()));
+    }
+    networks.push_back(*std::move(network));
+  }
+  return networks;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<net::IpNetwork>> ProxyNetworksFrom(const Listener& listener,
+                                                              const char* section, int index) {
+  return Networks(listener.proxy_networks(), section, index, "proxy_networks");
+}
 
 SmtpLimits SmtpLimitsFrom(const Limits& limits) {
   SmtpLimits result;
@@ -59,6 +79,14 @@ SmtpLimits SmtpLimitsFrom(const Limits& limits) {
   result.errors = limits.smtp_errors();
   result.command_timeout = absl::Seconds(limits.smtp_command_timeout_seconds());
   result.data_timeout = absl::Seconds(limits.smtp_data_timeout_seconds());
+  result.data_total_timeout = absl::Seconds(limits.smtp_data_total_seconds());
+  result.min_data_octets_per_second = limits.smtp_min_data_octets_per_second();
+  result.messages_at_once = limits.smtp_messages();
+  result.unknown_recipients_at_once = limits.smtp_unknown_recipients_at_once();
+  result.unknown_recipient_delay =
+      absl::Milliseconds(limits.smtp_unknown_recipient_delay_milliseconds());
+  result.unknown_recipients = limits.smtp_unknown_recipients();
+  result.max_hold = absl::Seconds(limits.smtp_hold_seconds());
   return result;
 }
 
@@ -168,6 +196,23 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
       }
       options.trusted_networks.push_back(*std::move(network));
     }
+    absl::StatusOr<std::vector<net::IpNetwork>> xclient = Networks(
+        listener.xclient_networks(), kSection, i, "xclient_networks");
+    if (!xclient.ok()) return xclient.status();
+    options.xclient_networks = *std::move(xclient);
+    const absl::StatusOr<SmtpTls> tls =
+        listener.tls().empty() ? SmtpTls::kOffered : ParseSmtpTls(listener.tls());
+    if (!tls.ok()) return KeyError(kSection, i, "tls", tls.status().message());
+    if (*tls == SmtpTls::kRequired && config.tls().certificate_file().empty()) {
+      return KeyError(kSection, i, "tls", "required needs tls.certificate_file");
+    }
+    options.tls = *tls;
+    options.hostname = listener.hostname();
+    options.message_octets = listener.message_octets();
+    options.messages_per_minute = listener.messages_per_minute();
+    options.commands_per_minute = listener.commands_per_minute();
+    options.domain_literals = listener.domain_literals();
+    options.greeting_delay = absl::Milliseconds(listener.greeting_delay_milliseconds());
     result.push_back(std::move(options));
   }
   return result;

@@ -19,6 +19,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/international.h"
 #include "lib/telemetry/log.h"
 #include "lib/telemetry/metrics.h"
 #include "services/gateway/accept/resend_key.h"
@@ -141,8 +142,15 @@ Task<void> CommitAcceptor::Enqueue(const AcceptRequest& request, const std::stri
       // A mailbox counts once, whatever the address that led to it.
       if (!seen.emplace(target.account, target.account ? "" : target.address).second) continue;
       message.recipients.emplace_back(target.address, recipient.address, target.account);
+      message.recipients.back().options = recipient.options;
     }
   }
+  message.options = request.options;
+  // RFC 6531 section 3.4: also for what an alias made of an ASCII address.
+  for (const OutboundRecipient& recipient : message.recipients) {
+    if (!smtp::IsAscii(recipient.address)) message.options.smtputf8 = true;
+  }
+  if (!smtp::IsAscii(request.reverse_path)) message.options.smtputf8 = true;
   std::vector<std::string> addresses;
   for (const OutboundRecipient& recipient : message.recipients) {
     addresses.push_back(recipient.address);
@@ -189,7 +197,10 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
                               [&](const Group& g) { return g.tenant == recipient.tenant; });
     if (group == groups.end()) group = groups.emplace(groups.end(), recipient.tenant);
     group->recipients.push_back(i);
-    if (recipient.targets.size() != 1 || !recipient.targets.front().account) group->direct = false;
+    if (recipient.targets.size() != 1 || !recipient.targets.front().account ||
+        recipient.options.NeedsQueue() || request.options.NeedsQueue()) {
+      group->direct = false;
+    }
   }
   bool any_taken = false;  // stored, or on its way to the queue
   for (Group& group : groups) {

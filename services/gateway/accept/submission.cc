@@ -1,6 +1,5 @@
 #include "services/gateway/accept/submission.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,6 +7,7 @@
 #include "lib/base/executor.h"
 #include "lib/base/failure.h"
 #include "lib/smtp/address.h"
+#include "lib/smtp/international.h"
 #include "services/gateway/accept/resend_key.h"
 #include "services/gateway/accept/trace_header.h"
 
@@ -22,11 +22,6 @@ std::string AddressOf(const Submitter& submitter, const std::string& reverse_pat
   if (!reverse_path.empty()) return reverse_path;
   if (!submitter.address.empty()) return submitter.address;
   return absl::StrCat("MAILER-DAEMON@", hostname);
-}
-
-bool IsAscii(const std::string& text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -86,7 +81,7 @@ Task<absl::Status> SubmissionPolicy::Edit(mime::HeaderEdits edits, AcceptRequest
     if (!key.ok()) co_return key.status();
     request.resend_key = *std::move(key);
   }
-  if (!IsAscii(edits.added)) request.body_is_8bit = true;
+  if (!smtp::IsAscii(edits.added)) request.body_is_8bit = true;
   const std::shared_ptr<net::StagedBody> from = request.body;
   const auto to = std::make_shared<net::StagedBody>(area_);
   mime::HeaderEditor editor(std::move(edits));

@@ -20,7 +20,8 @@ std::string FromClause(const TraceInfo& trace) {
     absl::StrAppend(&clause, trace.helo);
   } else {
     const std::string literal = AddressLiteral(trace.client_ip);
-    absl::StrAppend(&clause, trace.helo.empty() ? literal : trace.helo, " (", literal, ")");
+    absl::StrAppend(&clause, trace.helo.empty() ? literal : trace.helo, " (",
+                    trace.client_name, trace.client_name.empty() ? "" : " ", literal, ")");
   }
   return clause + "\r\n\t";
 }

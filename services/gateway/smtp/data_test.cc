@@ -150,6 +150,10 @@ TEST_F(SmtpDataTest, LmtpAnswersForEachRecipient) {
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
     S: 250-STARTTLS
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: MAIL FROM:<a@b.example>
     S: 250 2.1.0 Sender ok

@@ -23,7 +23,9 @@ class SmtpSubmissionTest : public SmtpTranscriptTest {
   // A message to bob; returns the answer to the final dot.
   std::string AnswerTo(const std::string& message, const std::string& from = "alice@example.test") {
     acceptor_.messages.clear();
-    Send("MAIL FROM:<" + from + ">\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n");
+    Send("MAIL FROM:<" + from + ">\r\n");
+    Send("RCPT TO:<bob@example.test>\r\n");
+    Send("DATA\r\n");
     received().clear();
     Send(message + ".\r\n", 7);
     return std::exchange(received(), "");
@@ -130,7 +132,8 @@ TEST_F(SmtpSubmissionTest, ReceivedSaysHowItCame) {
     if (row.role == SmtpRole::kSubmissions) {
       Play("TLS\nS: 220 *");
     } else if (row.tls) {
-      Send(std::string(row.role == SmtpRole::kLmtp ? "LHLO" : "EHLO") + " c\r\nSTARTTLS\r\n");
+      Greet();
+      Send("STARTTLS\r\n");
       received().clear();
       Play("TLS");
     }
@@ -154,6 +157,27 @@ TEST_F(SmtpSubmissionTest, NormalizesBareNewlinesWhereAsked) {
   EXPECT_EQ(body(),
             "Subject: x\r\n\r\none\r\n.\r\nRSET\r\ntwo\r\n.\r\nthree\r\n");
   EXPECT_EQ(acceptor_.messages.size(), 1u);
+}
+
+// The same for what comes in chunks, which may cut anything.
+TEST_F(SmtpSubmissionTest, ChunksAreTreatedLikeData) {
+  options_.bare_newlines = smtp::BareNewlines::kNormalize;
+  ConnectAndLogIn();
+  const std::string message = "Subject: x\r\nBcc: carol@other.test\r\n\r\none\n.\r\ntwo\r";
+  for (std::size_t cut = 0; cut <= message.size(); ++cut) {
+    acceptor_.messages.clear();
+    Send("MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n");
+    Send(absl::StrCat("BDAT ", cut, "\r\n", message.substr(0, cut)));
+    received().clear();
+    Send(absl::StrCat("BDAT ", message.size() - cut, " LAST\r\n", message.substr(cut)));
+    EXPECT_EQ(received().substr(0, 4), "250 ") << cut;
+    ASSERT_EQ(acceptor_.messages.size(), 1u) << cut;
+    const std::string id = acceptor_.messages[0].request.id.ToString();
+    EXPECT_EQ(body(), absl::StrCat("Subject: x\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+                                   "From: alice@example.test\r\nMessage-ID: <",
+                                   id, "@mx.example>\r\n\r\none\r\n.\r\ntwo\r\n"))
+        << cut;
+  }
 }
 
 TEST_F(SmtpSubmissionTest, TellsTheAcceptorWhereTheMessageHasBeen) {
