@@ -189,6 +189,43 @@ def idle_row(row, systems, connections):
         time.sleep(1)
 
 
+def slow_clients_rows(speed, memory, system, connections, messages):
+    """Normal mail's speed with `connections` slow clients held, as a share of that without."""
+    def deliver():
+        started = time.monotonic()
+        loadgen("smtp", port=system.smtp_port, connections=16, messages=messages, size=4096,
+                recipients=",".join(USERS[1:]))
+        return messages / (time.monotonic() - started)
+
+    without = deliver()
+    before = measure.memory_kib(*system.roots)
+    process = subprocess.Popen(
+        [LOADGEN, "slow", "--port", str(system.smtp_port), "--connections", str(connections),
+         "--recipients", ",".join(USERS[1:])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if process.stdout.readline().strip() != "ready":
+        raise RuntimeError("the slow connections were not made")
+    time.sleep(2)
+    memory.append((measure.memory_kib(*system.roots) - before) / connections)
+    speed.append(deliver() / without)
+    if process.poll() is not None:
+        raise RuntimeError("the slow connections were not held")
+    process.communicate("\n")
+    time.sleep(1)
+
+
+def print_slow_clients(connections, speed, memory):
+    if not speed:
+        return
+    print(f"\nPosthorn with {connections} slow clients held in DATA"
+          f"{'':12} {'median':>8} {'min':>8} {'max':>8} {'target':>7}")
+    for title, values, unit, target in (
+            ("g) normal mail, share of the speed without", [100 * v for v in speed], "%", "80"),
+            ("g) memory of a slow client", memory, "KiB", "")):
+        print(f"{title:52} {statistics.median(values):8.1f} {min(values):8.1f} "
+              f"{max(values):8.1f} {target:>7} {unit}", flush=True)
+
+
 def latency_row(row, systems, mode, messages):
     for system in systems:
         result = loadgen("latency", port=system.smtp_port, imap_port=system.imap_port,
@@ -219,7 +256,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
-    parser.add_argument("--only", default="a,b,c,d,e,f", help="rows, such as a,c")
+    parser.add_argument("--only", default="a,b,c,d,e,f,g", help="rows, such as a,c")
     arguments = parser.parse_args()
     scale = 10 if arguments.quick else 1
     mailbox = 10_000 // scale
@@ -245,6 +282,7 @@ def main():
         (Row("f", "end to end, polled", "ms", "lower"), 1,
          lambda row, s: latency_row(row, s, "poll", 20)),
     ]
+    slow, slow_speed, slow_memory = 1_000 // scale, [], []
     systems = []
     try:
         for make in (PosthornSystem, ClassicSystem):
@@ -266,10 +304,14 @@ def main():
                 if row.key in only:
                     note(f"round {round_number + 1} of {arguments.rounds}: {row.title}")
                     run(row, systems)
+            if "g" in only:
+                note(f"round {round_number + 1} of {arguments.rounds}: slow clients")
+                slow_clients_rows(slow_speed, slow_memory, systems[0], slow, 4_000 // scale)
     finally:
         for system in systems:
             system.stop()
     print_table([(row, aim) for row, aim, _ in rows])
+    print_slow_clients(slow, slow_speed, slow_memory)
     return 0
 
 

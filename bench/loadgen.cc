@@ -7,6 +7,7 @@
 //   loadgen fetch --port P --user U --password W --what envelope|body
 //   loadgen fill  --port P --user U --password W --messages N --size S
 //   loadgen idle  --port P --connections C --users a@x,b@x --password W
+//   loadgen slow  --port P --connections C --recipients a@x,b@x
 //   loadgen latency --port SMTP --imap-port P --user U --password W --mode idle|poll --messages N
 
 #include <arpa/inet.h>
@@ -353,6 +354,43 @@ int RunFill(const Options& options) {
   return 0;
 }
 
+// Clients in the middle of a message, of which a line comes every second.
+int RunSlow(const Options& options) {
+  const std::vector<std::string> recipients = options.List("recipients");
+  const std::string line = std::string(70, 'x') + "\r\n";
+  std::string start = "Subject: slow\r\n\r\n";
+  while (start.size() < 4096) start += line;
+  std::vector<std::unique_ptr<Connection>> connections;
+  for (int i = 0; i < options.Number("connections"); ++i) {
+    connections.push_back(std::make_unique<Connection>(options.Number("port")));
+    Connection& connection = *connections.back();
+    connection.Reply();
+    const std::string& recipient = recipients[static_cast<std::size_t>(i) % recipients.size()];
+    for (const std::string& command : {std::string("EHLO slow.example"),
+                                       std::string("MAIL FROM:<slow@outside.example>"),
+                                       "RCPT TO:<" + recipient + ">", std::string("DATA")}) {
+      connection.Write(command + "\r\n");
+      const int code = connection.Reply();
+      if (code != 250 && code != 354) Die(command + ": " + std::to_string(code));
+    }
+    connection.Write(start);
+  }
+  std::atomic<bool> done{false};
+  std::thread trickle([&] {
+    while (!done) {
+      const Clock::time_point next = Clock::now() + std::chrono::seconds(1);
+      for (const auto& connection : connections) connection->Write(line);
+      std::this_thread::sleep_until(next);
+    }
+  });
+  std::printf("ready\n");
+  std::fflush(stdout);
+  std::getchar();  // as RunIdle
+  done = true;
+  trickle.join();
+  return 0;
+}
+
 int RunIdle(const Options& options) {
   const std::vector<std::string> users = options.List("users");
   std::vector<std::unique_ptr<Connection>> connections;
@@ -427,6 +465,7 @@ int main(int argc, char** argv) {
   if (mode == "fetch") return RunFetch(options);
   if (mode == "fill") return RunFill(options);
   if (mode == "idle") return RunIdle(options);
+  if (mode == "slow") return RunSlow(options);
   if (mode == "latency") return RunLatency(options);
   Die("unknown mode " + mode);
 }

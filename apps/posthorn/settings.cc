@@ -43,6 +43,10 @@ absl::StatusOr<config::v1::Config> LoadSettings(const Invocation& invocation) {
   MakeAbsolute(config->mutable_runtime_dir());
   MakeAbsolute(config->mutable_tls()->mutable_certificate_file());
   MakeAbsolute(config->mutable_tls()->mutable_key_file());
+  for (config::v1::Certificate& certificate : *config->mutable_tls()->mutable_certificates()) {
+    MakeAbsolute(certificate.mutable_certificate_file());
+    MakeAbsolute(certificate.mutable_key_file());
+  }
   MakeAbsolute(config->mutable_rpc()->mutable_token_file());
   MakeAbsolute(config->mutable_rpc()->mutable_certificate_file());
   MakeAbsolute(config->mutable_rpc()->mutable_key_file());

@@ -126,6 +126,8 @@ bool IsListed(Failure failure) {
     case Failure::kDnsTemporary: case Failure::kDnsNoSuchDomain: case Failure::kNullMx:
     case Failure::kConnectFailed: case Failure::kRemoteTemporary: case Failure::kRemotePermanent:
     case Failure::kExpired: case Failure::kTlsFailed: case Failure::kCancelled:
+    case Failure::kNonAsciiAddress: case Failure::kTlsRequired: case Failure::kPipelining:
+    case Failure::kRateLimited: case Failure::kTooManyUnknownRecipients:
       return true;
   }
   return false;

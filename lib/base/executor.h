@@ -55,6 +55,16 @@ class SleepFor {
   absl::Duration delay_;
 };
 
+// co_await YieldNow(): everything else that is due on this executor has its turn first.
+class YieldNow {
+ public:
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) const {
+    Executor::Current()->Post([handle] { handle.resume(); });
+  }
+  void await_resume() const noexcept {}
+};
+
 // co_await SwitchTo(executor): continues on `executor`.
 class SwitchTo {
  public:

@@ -128,6 +128,17 @@ constexpr FailureRow kFailures[] = {
      Code::kUnavailable, "TLS negotiation failed"},
     {Failure::kCancelled, "cancelled", true, 550, "5.0.0", "CANNOT", "SYS/PERM", Code::kCancelled,
      "Cancelled by the operator"},
+
+    {Failure::kNonAsciiAddress, "non_ascii_address", true, 553, "5.6.7", "CANNOT", "SYS/PERM",
+     Code::kInvalidArgument, "Internationalised address without SMTPUTF8"},
+    {Failure::kTlsRequired, "tls_required", true, 530, "5.7.0", "PRIVACYREQUIRED", "AUTH",
+     Code::kFailedPrecondition, "Must issue a STARTTLS command first"},
+    {Failure::kPipelining, "pipelining", true, 554, "5.5.0", "CLIENTBUG", "",
+     Code::kFailedPrecondition, "Sent before its turn, closing connection"},
+    {Failure::kRateLimited, "rate_limited", false, 450, "4.7.1", "LIMIT", "SYS/TEMP",
+     Code::kResourceExhausted, "Too much at once from your address, try again later"},
+    {Failure::kTooManyUnknownRecipients, "too_many_unknown_recipients", false, 421, "4.7.0",
+     "LIMIT", "SYS/TEMP", Code::kResourceExhausted, "Too many unknown recipients"},
 };
 
 }  // namespace

@@ -78,6 +78,13 @@ enum class Failure : int {
   kExpired = 86,
   kTlsFailed = 87,
   kCancelled = 88,
+
+  // SMTP sessions
+  kNonAsciiAddress = 100,
+  kTlsRequired = 101,
+  kPipelining = 102,
+  kRateLimited = 103,
+  kTooManyUnknownRecipients = 104,
 };
 
 // One row a failure: how each protocol says it.

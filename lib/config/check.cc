@@ -73,6 +73,14 @@ class Checker {
   absl::Status status_;
 };
 
+void CheckNetworks(Checker& checker, const std::string& key,
+                   const google::protobuf::RepeatedPtrField<std::string>& networks) {
+  for (int n = 0; n < networks.size(); ++n) {
+    checker.Require(IsNetwork(networks[n]), absl::StrCat(key, "[", n, "]"),
+                    absl::StrCat("must be a network, as in 10.0.0.0/8, not \"", networks[n], "\""));
+  }
+}
+
 template <typename Listeners>
 void CheckListeners(Checker& checker, const std::string& list, const Listeners& listeners,
                     const Roles& roles) {
@@ -94,6 +102,8 @@ void CheckListeners(Checker& checker, const std::string& list, const Listeners& 
                       absl::StrCat("must be network=tenant, as in 10.0.0.0/8=acme, not \"", entry,
                                    "\""));
     }
+    CheckNetworks(checker, key + ".proxy_networks", listener.proxy_networks());
+    CheckNetworks(checker, key + ".xclient_networks", listener.xclient_networks());
   }
 }
 
@@ -132,6 +142,13 @@ absl::Status Check(const v1::Config& config,
   checker.Require(!config.data_dir().empty(), "data_dir", "must be a path");
   CheckPair(checker, "tls.certificate_file", config.tls().certificate_file(), "tls.key_file",
             config.tls().key_file());
+  for (int i = 0; i < config.tls().certificates_size(); ++i) {
+    const std::string key = absl::StrCat("tls.certificates[", i, "]");
+    const v1::Certificate& certificate = config.tls().certificates(i);
+    checker.Require(!certificate.certificate_file().empty(), key + ".certificate_file",
+                    "must be a path");
+    checker.Require(!certificate.key_file().empty(), key + ".key_file", "must be a path");
+  }
   CheckPair(checker, "rpc.certificate_file", config.rpc().certificate_file(), "rpc.key_file",
             config.rpc().key_file());
   checker.Require(config.rpc().ca_file().empty() || !config.rpc().certificate_file().empty(),

@@ -94,6 +94,18 @@ std::vector<BadFile> BadFiles() {
        "gateway:\n  pop3_listeners:\n    - {role: pop3, address: localhost}\n",
        "posthorn.yaml:3: gateway.pop3_listeners[0].address: must be an IP address, not "
        "\"localhost\""},
+      {"ProxyNetworkThatIsNone",
+       "gateway:\n  smtp_listeners:\n    - role: mx\n      proxy_networks: [10.0.0.0/33]\n",
+       "posthorn.yaml:4: gateway.smtp_listeners[0].proxy_networks[0]: must be a network, as in "
+       "10.0.0.0/8, not \"10.0.0.0/33\""},
+      {"XclientNetworkThatIsNone",
+       "gateway:\n  smtp_listeners:\n    - role: mx\n      xclient_networks: [\"\"]\n",
+       "posthorn.yaml:4: gateway.smtp_listeners[0].xclient_networks[0]: must be a network, as in "
+       "10.0.0.0/8, not \"\""},
+      {"UnknownTlsPolicy",
+       "gateway:\n  smtp_listeners:\n    - role: mx\n      tls: maybe\n",
+       "posthorn.yaml:4: gateway.smtp_listeners[0].tls: must be one of offered, required, off, not "
+       "\"maybe\""},
       {"TrustedNetworkWithoutTenant",
        "gateway:\n  smtp_listeners:\n    - role: mx\n      trusted_networks: [10.0.0.0/8]\n",
        "posthorn.yaml:4: gateway.smtp_listeners[0].trusted_networks[0]: must be network=tenant, "

@@ -39,7 +39,10 @@ class AddressParser {
   AddressParser(std::string_view value, std::size_t limit) : lexer_(value), limit_(limit) {}
 
   AddressList Parse() {
-    if (!lexer_.SkipBlanks()) return {};
+    if (!lexer_.SkipBlanks()) {
+      doubtful_ = true;
+      return {};
+    }
     while (!lexer_.at_end() && !full()) {
       if (!ParseGroup()) ParseMailbox();
       if (!lexer_.Consume(',')) break;
@@ -51,10 +54,17 @@ class AddressParser {
     return std::move(list_);
   }
 
+  // After Parse: was everything read, as the grammar of RFC 5322 section 3.4 has it?
+  bool exact() const { return !doubtful_ && lexer_.at_end(); }
+
  private:
   bool full() const { return list_.size() >= limit_; }
 
   void AddMailbox(Address address) {
+    const auto is_text = [](const std::optional<std::string>& part) {
+      return part.has_value() && !part->empty();
+    };
+    if (!is_text(address.mailbox) || !is_text(address.host) || address.route) doubtful_ = true;
     if (!address.mailbox) address.mailbox = kMissingMailbox;
     if (!address.host) address.host = kMissingDomain;
     list_.push_back(std::move(address));
@@ -80,7 +90,9 @@ class AddressParser {
         if (!lexer_.SkipBlanks()) break;
       }
       after_comma_ = false;
-      if (lexer_.Consume(';')) lexer_.SkipBlanks();
+      if (!lexer_.Consume(';') || !lexer_.SkipBlanks()) doubtful_ = true;
+    } else {
+      doubtful_ = true;
     }
     list_.push_back(Address());
     return true;
@@ -94,7 +106,10 @@ class AddressParser {
     if (!has_phrase) lexer_.Rewind(start);
     if (lexer_.Peek() == '<') {
       if (!phrase.empty()) address.name = Collapse(phrase);
-      if (!ParseAngle(&address)) address.host = kSyntaxError;
+      if (!ParseAngle(&address)) {
+        address.host = kSyntaxError;
+        doubtful_ = true;
+      }
     } else {
       lexer_.Rewind(start);
       ParseAddrSpec(start, has_phrase ? &phrase : nullptr, &address);
@@ -184,6 +199,7 @@ class AddressParser {
   Lexer lexer_;
   const std::size_t limit_;
   bool after_comma_ = false;
+  bool doubtful_ = false;
   AddressList list_;
 };
 
@@ -191,6 +207,14 @@ class AddressParser {
 
 AddressList ParseAddressList(std::string_view value, std::size_t limit) {
   return AddressParser(value, limit).Parse();
+}
+
+std::optional<AddressList> ParseMailboxList(std::string_view value, std::size_t limit) {
+  AddressParser parser(value, 3 * limit + 1);  // a group has two entries of its own
+  AddressList list = parser.Parse();
+  std::erase_if(list, [](const Address& a) { return a.IsGroupStart() || a.IsGroupEnd(); });
+  if (!parser.exact() || list.size() > limit) return std::nullopt;
+  return list;
 }
 
 }  // namespace posthorn::mime

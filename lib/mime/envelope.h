@@ -63,6 +63,11 @@ AddressList ParseAddressList(std::string_view value, std::size_t limit = 10000);
 inline constexpr std::size_t kMaxReferencesOctets = 4096;
 std::string ShortReferences(std::string_view value);
 
+// The mailboxes of such a value, those of groups included, without the groups; nullopt if any of it
+// cannot be read as RFC 5322 section 3.4 says, or if there are more than `limit`. For where another
+// reader must not find other addresses than this one.
+std::optional<AddressList> ParseMailboxList(std::string_view value, std::size_t limit);
+
 // A compact form for storage; starts with a version octet.
 inline constexpr std::uint8_t kEnvelopeVersion = 2;
 std::string SerialiseEnvelope(const Envelope& envelope);

@@ -7,6 +7,7 @@
 
 #include "lib/base/executor.h"
 #include "lib/base/failure.h"
+#include "lib/net/proxy_protocol.h"
 
 namespace posthorn::net {
 namespace {
@@ -111,6 +112,32 @@ class MemoryStream final : public Stream {
     co_return status;
   }
 
+  Task<absl::Status> AcceptProxyHeader(absl::Duration timeout) override {
+    ProxyHeaderReader reader;
+    while (reader.state() == ProxyHeaderReader::State::kNeedMore) {
+      absl::StatusOr<std::string> bytes = co_await ReadSome(timeout);
+      if (!bytes.ok()) co_return bytes.status();
+      if (bytes->empty()) co_return absl::UnavailableError("closed");
+      const std::size_t used = reader.Feed(*bytes);
+      if (used == bytes->size()) continue;
+      Direction::Item rest;
+      rest.bytes = bytes->substr(used);
+      in_->items.push_front(std::move(rest));
+    }
+    if (reader.state() == ProxyHeaderReader::State::kInvalid) {
+      co_return MakeFailure(Failure::kBadSequence, "no PROXY protocol header");
+    }
+    if (reader.has_addresses()) {
+      peer_ = reader.source();
+      local_ = reader.destination();
+    }
+    co_return absl::OkStatus();
+  }
+
+  bool HasInput() override {
+    return !tls_.active && !in_->items.empty() && !in_->items.front().handshake;
+  }
+
   const TlsInfo& tls() const override { return tls_; }
   std::vector<TlsBinding> TlsBindings() const override {
     if (!tls_.active) return {};
@@ -162,8 +189,8 @@ class MemoryStream final : public Stream {
   const std::shared_ptr<Direction> in_;
   const std::shared_ptr<Direction> out_;
   const std::shared_ptr<bool> closed_ = std::make_shared<bool>(false);
-  const PeerAddress peer_;
-  const PeerAddress local_;
+  PeerAddress peer_;
+  PeerAddress local_;
   TlsInfo tls_;
 };
 

@@ -30,7 +30,7 @@ SocketPair MakeSocketPair(EventLoop& loop) {
   return RunOn(loop, Wrap(loop, fds[0], fds[1]));
 }
 
-TestCertificate::TestCertificate() {
+TestCertificate::TestCertificate(std::string names_in) : names(std::move(names_in)) {
   std::string path = testing::TempDir() + "/certificate-XXXXXX";
   EXPECT_NE(mkdtemp(path.data()), nullptr);
   directory = path;
@@ -56,7 +56,7 @@ void TestCertificate::Renew() {
   X509_set_issuer_name(certificate, name);
   for (const auto& [nid, value] :
        {std::pair(NID_basic_constraints, "critical,CA:TRUE"),
-        std::pair(NID_subject_alt_name, "DNS:mx.example,DNS:localhost,IP:127.0.0.1")}) {
+        std::pair(NID_subject_alt_name, names.c_str())}) {
     X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
     X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);

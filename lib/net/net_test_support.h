@@ -45,11 +45,13 @@ struct SocketPair {
 };
 SocketPair MakeSocketPair(EventLoop& loop);
 
-// A self-signed certificate for localhost and mx.example, in files of their own.
+// A self-signed certificate in files of its own.
 struct TestCertificate {
-  TestCertificate();
+  // `names`: subjectAltName as OpenSSL's configuration writes it.
+  explicit TestCertificate(std::string names = "DNS:mx.example,DNS:localhost,IP:127.0.0.1");
   ~TestCertificate();
   void Renew();  // another one in the same files
+  const std::string names;
   std::string directory;
   std::string certificate_file;
   std::string key_file;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/base/failure.h"
+#include "lib/net/proxy_protocol.h"
 #include "lib/net/socket.h"
 #include "lib/net/tls_internal.h"
 
@@ -113,6 +114,42 @@ class SocketStream final : public Stream {
   std::vector<TlsBinding> TlsBindings() const override {
     return tls_ == nullptr ? std::vector<TlsBinding>() : tls_->Bindings();
   }
+
+  Task<absl::Status> AcceptProxyHeader(absl::Duration timeout) override {
+    const std::shared_ptr<Socket> socket = socket_;
+    const auto deadline = Socket::DeadlineAfter(timeout);
+    ProxyHeaderReader reader;
+    while (reader.state() == ProxyHeaderReader::State::kNeedMore) {
+      if (socket->closed()) co_return ConnectionError(ECONNABORTED);
+      char* const buffer = ReadBuffer();
+      // Looked at first, because only what belongs to the header may be taken.
+      const Socket::Result result = socket->Peek(buffer, ProxyHeaderReader::kMaxOctets);
+      if (result.closed) co_return ConnectionError(ECONNRESET);
+      if (result.error != 0) co_return ConnectionError(result.error);
+      if (result.octets > 0) {
+        const std::size_t used = reader.Feed(std::string_view(buffer, result.octets));
+        socket->Receive(buffer, used);
+        continue;
+      }
+      const Socket::Wake wake = co_await socket->Wait(Socket::Side::kRead, deadline);
+      if (wake == Socket::Wake::kTimeout) co_return MakeFailure(Failure::kTimeout);
+    }
+    if (reader.state() == ProxyHeaderReader::State::kInvalid) {
+      co_return MakeFailure(Failure::kBadSequence, "no PROXY protocol header");
+    }
+    if (reader.has_addresses()) {
+      peer_ = reader.source();
+      local_ = reader.destination();
+    }
+    co_return absl::OkStatus();
+  }
+
+  bool HasInput() override {
+    if (tls_ != nullptr || socket_->closed()) return false;
+    char octet = 0;
+    return socket_->Peek(&octet, 1).octets > 0;
+  }
+
   const TlsInfo& tls() const override { return tls_info_; }
   const PeerAddress& peer() const override { return peer_; }
   const PeerAddress& local() const override { return local_; }
@@ -205,8 +242,8 @@ class SocketStream final : public Stream {
   }
 
   const std::shared_ptr<Socket> socket_;
-  const PeerAddress peer_;
-  const PeerAddress local_;
+  PeerAddress peer_;
+  PeerAddress local_;
   std::unique_ptr<TlsSession> tls_;
   TlsInfo tls_info_;
   bool writing_records_ = false;

@@ -19,6 +19,11 @@ class StagingArea {
   static absl::StatusOr<std::unique_ptr<StagingArea>> Open(std::string directory,
                                                            std::uint64_t max_octets);
   std::uint64_t used_octets() const { return used_.load(); }
+  // May change at any time: a hint for who could ask for less or later.
+  std::uint64_t free_octets() const {
+    const std::uint64_t used = used_.load();
+    return used < max_octets_ ? max_octets_ - used : 0;
+  }
 
  private:
   friend class StagedBody;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/task.h"
+#include "lib/net/peer_address.h"
 
 namespace posthorn::net {
 
@@ -30,16 +31,8 @@ struct TlsBinding {
 struct TlsInfo {
   bool active = false;
   std::string version;      // "TLSv1.3"
-  std::string cipher;       // "TLS_AES_256_GCM_SHA384"
+  std::string cipher;       // registered name: "TLS_AES_256_GCM_SHA384"
   std::string server_name;  // SNI, server side only
-};
-
-struct PeerAddress {
-  std::string ip;  // "192.0.2.1", "2001:db8::1"; empty: unix socket or memory
-  int port = 0;
-  bool IsLoopback() const;
-  // "192.0.2.1:2525", "[2001:db8::1]:2525", "unix".
-  std::string ToString() const;
 };
 
 // A bidirectional byte stream: TCP, unix socket, either with TLS, or memory (for tests). Belongs
@@ -65,6 +58,14 @@ class Stream {
   // `server_name` is sent as SNI; whether the certificate is checked is the context's.
   virtual Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
                                             absl::Duration timeout) = 0;
+
+  // Reads a PROXY protocol header (proxy_protocol.h) and nothing beyond it, before anything else is
+  // read or TLS begins; from then on peer() and local() are what it says. For connections from
+  // trusted balancers only. kBadSequence if what came is no such header: close the connection.
+  virtual Task<absl::Status> AcceptProxyHeader(absl::Duration timeout) = 0;
+
+  // The peer has sent clear text that nobody has read yet. Does not wait; false under TLS.
+  virtual bool HasInput() = 0;
 
   virtual const TlsInfo& tls() const = 0;
   // Server side: what the connection can be bound by, computed anew at each call. tls-exporter needs

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/net/socket.h"
@@ -19,19 +20,31 @@
 
 namespace posthorn::net {
 
+// What was read from the files at one time. Immutable once built.
+struct TlsMaterial {
+  using Context = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+
+  // By server name in lower case; nullptr: none has it.
+  SSL_CTX* Find(std::string name) const;
+
+  Context first{nullptr, SSL_CTX_free};
+  std::vector<Context> others;
+  absl::flat_hash_map<std::string, SSL_CTX*> by_name;  // to `others`
+};
+
 struct TlsContext::Impl {
   // What new handshakes use; old connections keep theirs.
-  std::shared_ptr<SSL_CTX> Current() const {
+  std::shared_ptr<const TlsMaterial> Current() const {
     const std::lock_guard<std::mutex> lock(mutex);
-    return context;
+    return material;
   }
 
   bool server = false;
-  std::string certificate_file;
-  std::string key_file;
+  CertificateFiles first;
+  std::vector<CertificateFiles> others;
   std::string ca_file;
   mutable std::mutex mutex;
-  std::shared_ptr<SSL_CTX> context;  // guarded by mutex
+  std::shared_ptr<const TlsMaterial> material;  // guarded by mutex
 };
 
 // The TLS state of one connection, on top of a socket. Reads records straight from the socket;
@@ -68,9 +81,9 @@ class TlsSession {
 
  private:
   friend struct TlsBio;
-  TlsSession(std::shared_ptr<SSL_CTX> context, std::shared_ptr<Socket> socket);
+  TlsSession(std::shared_ptr<const TlsMaterial> material, std::shared_ptr<Socket> socket);
 
-  const std::shared_ptr<SSL_CTX> context_;
+  const std::shared_ptr<const TlsMaterial> material_;
   const std::shared_ptr<Socket> socket_;
   SSL* ssl_ = nullptr;
   std::string output_;

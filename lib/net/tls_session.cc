@@ -90,8 +90,10 @@ bool IsIpAddress(const std::string& name) {
 
 }  // namespace
 
-TlsSession::TlsSession(std::shared_ptr<SSL_CTX> context, std::shared_ptr<Socket> socket)
-    : context_(std::move(context)), socket_(std::move(socket)), ssl_(SSL_new(context_.get())) {
+TlsSession::TlsSession(std::shared_ptr<const TlsMaterial> material, std::shared_ptr<Socket> socket)
+    : material_(std::move(material)),
+      socket_(std::move(socket)),
+      ssl_(SSL_new(material_->first.get())) {
   BIO* bio = BIO_new(TlsBio::Method());
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
@@ -184,7 +186,10 @@ TlsInfo TlsSession::info() const {
   TlsInfo info;
   info.active = true;
   info.version = SSL_get_version(ssl_);
-  info.cipher = SSL_get_cipher_name(ssl_);
+  // The registered name, as protocols write it; OpenSSL's own differs before TLS 1.3.
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_);
+  const char* standard_name = cipher != nullptr ? SSL_CIPHER_standard_name(cipher) : nullptr;
+  info.cipher = standard_name != nullptr ? standard_name : SSL_get_cipher_name(ssl_);
   if (SSL_is_server(ssl_) == 1) {
     const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
     if (name != nullptr) info.server_name = name;

@@ -42,7 +42,7 @@ Task<void> WriteInBackground(Stream& stream, std::string bytes, std::promise<abs
 class TlsTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto server = TlsContext::Server(certificate_.certificate_file, certificate_.key_file);
+    auto server = TlsContext::Server({certificate_.certificate_file, certificate_.key_file});
     ASSERT_TRUE(server.ok()) << server.status();
     server_context_ = *std::move(server);
     pair_ = MakeSocketPair(loop_);
@@ -96,7 +96,7 @@ TEST_F(TlsTest, BothSidesShakeHandsAndExchangeLargeData) {
   EXPECT_EQ(bindings[1].type, "tls-server-end-point");
   EXPECT_EQ(bindings[1].data.size(), 32u);
   EXPECT_EQ(pair_.server->tls().server_name, "mx.example");
-  EXPECT_FALSE(pair_.client->tls().cipher.empty());
+  EXPECT_THAT(pair_.client->tls().cipher, HasSubstr("TLS_"));
 
   std::string bytes(5'000'000, 'x');
   for (std::size_t i = 0; i < bytes.size(); i += 89) bytes[i] = static_cast<char>(i);
@@ -190,8 +190,53 @@ TEST_F(TlsTest, ReloadChangesWhatNewHandshakesUse) {
   EXPECT_TRUE(Handshake(certificate_.certificate_file, "mx.example").client.ok());
 }
 
+// A client that verifies one authority gets through only with that certificate.
+TEST_F(TlsTest, TheNameThatIsAskedForChoosesTheCertificate) {
+  TestCertificate named("DNS:a.example,DNS:B.example");
+  const TestCertificate wildcard("DNS:*.c.example,DNS:a.example");
+  const TestCertificate listed("DNS:ignored.example,DNS:d.example");
+  const auto files = [](const TestCertificate& certificate, std::vector<std::string> names = {}) {
+    return CertificateFiles(certificate.certificate_file, certificate.key_file, std::move(names));
+  };
+  auto server = TlsContext::Server(
+      files(certificate_), {files(named), files(wildcard), files(listed, {"d.example"})});
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_context_ = *std::move(server);
+  const auto shakes = [&](const TestCertificate& authority, const std::string& name) {
+    TearDown();
+    pair_ = MakeSocketPair(loop_);
+    return Handshake(authority.certificate_file, name).client.ok();
+  };
+  EXPECT_TRUE(shakes(certificate_, "mx.example"));
+  EXPECT_TRUE(shakes(certificate_, "127.0.0.1"));
+  EXPECT_TRUE(shakes(named, "a.example"));
+  EXPECT_TRUE(shakes(named, "A.Example"));
+  EXPECT_TRUE(shakes(named, "b.example"));
+  EXPECT_TRUE(shakes(wildcard, "x.c.example"));
+  EXPECT_TRUE(shakes(listed, "d.example"));
+  EXPECT_FALSE(shakes(wildcard, "a.example"));        // the first that has the name
+  EXPECT_FALSE(shakes(wildcard, "x.y.c.example"));    // one label, no more
+  EXPECT_FALSE(shakes(listed, "ignored.example"));
+  // Who asks for a name that nobody has may still take what there is.
+  TearDown();
+  pair_ = MakeSocketPair(loop_);
+  EXPECT_TRUE(Handshake("", "unknown.example").client.ok());
+  EXPECT_EQ(pair_.server->tls().server_name, "unknown.example");
+
+  named.Renew();
+  EXPECT_FALSE(shakes(named, "a.example"));
+  ASSERT_TRUE(server_context_->Reload().ok());
+  EXPECT_TRUE(shakes(named, "a.example"));
+  // One broken file keeps all that was there.
+  std::ofstream(listed.certificate_file) << "broken";
+  certificate_.Renew();
+  EXPECT_FALSE(server_context_->Reload().ok());
+  EXPECT_TRUE(shakes(named, "a.example"));
+  EXPECT_FALSE(shakes(certificate_, "mx.example"));
+}
+
 TEST(TlsContextTest, AMissingFileIsNamed) {
-  const auto context = TlsContext::Server("/nonexistent/certificate.pem", "/nonexistent/key.pem");
+  const auto context = TlsContext::Server({"/nonexistent/certificate.pem", "/nonexistent/key.pem"});
   ASSERT_FALSE(context.ok());
   EXPECT_THAT(std::string(context.status().message()), HasSubstr("/nonexistent/certificate.pem"));
 }

@@ -12,6 +12,12 @@
 //   quoted-pairSMTP = %d92 %d32-126 ; qtextSMTP = %d32-33 / %d35-91 / %d93-126
 //   Domain         = sub-domain *( "." sub-domain )
 //   address-literal = "[" ( IPv4 / "IPv6:" IPv6 / tag ":" 1*dcontent ) "]"
+// RFC 6531 section 3.3: atext, qtextSMTP and sub-domain (U-label) =/ UTF8-non-ascii
+// Lenient, from RFC 5322 sections 3.2.2 and 4.4:
+//   Mailbox        = *CFWS word *( "." word ) *CFWS "@" *CFWS Domain *CFWS
+//   word           = Atom / Quoted-string
+//   CFWS           = SP / comment ; comment = "(" *( ctext / quoted-pair / comment ) ")"
+// Without angle brackets spaces end the address, so that only comments may stand between.
 #include "lib/smtp/address.h"
 
 #include <arpa/inet.h>
@@ -19,6 +25,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/international.h"
 
 namespace posthorn::smtp {
 namespace {
@@ -29,12 +36,16 @@ constexpr std::size_t kMaxLocalPart = 64;
 constexpr std::size_t kMaxDomain = 255;
 constexpr std::size_t kMaxLabel = 63;
 constexpr std::size_t kMaxMailbox = 512;
+constexpr int kMaxCommentDepth = 8;
 
 absl::Status Bad(std::string_view text) { return MakeFailure(Failure::kBadAddress, text); }
 
+// Octets above 127 are UTF-8; the mailbox as a whole is checked for that.
+bool IsNonAscii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
+
 bool IsAtext(char c) {
-  return absl::ascii_isalnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) !=
-                                       std::string_view::npos;
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || IsNonAscii(c) ||
+         std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
 }
 
 bool IsDotString(std::string_view text) {
@@ -52,7 +63,7 @@ bool IsDotString(std::string_view text) {
   return !after_dot;
 }
 
-bool IsDomainName(std::string_view text) {
+bool IsAsciiDomainName(std::string_view text) {
   if (text.empty() || text.size() > kMaxDomain) return false;
   std::size_t label = 0;
   char last = '.';
@@ -68,6 +79,13 @@ bool IsDomainName(std::string_view text) {
     last = c;
   }
   return label > 0 && last != '-';
+}
+
+// U-labels have the limits of the A-labels they stand for (RFC 5890 section 2.3.2.1).
+bool IsDomainName(std::string_view text) {
+  if (IsAscii(text)) return IsAsciiDomainName(text);
+  const absl::StatusOr<std::string> ascii = DomainToAscii(text);
+  return ascii.ok() && IsAsciiDomainName(*ascii);
 }
 
 bool IsLiteral(std::string_view text) {
@@ -88,7 +106,7 @@ absl::StatusOr<std::string> ConsumeQuoted(std::string_view& input) {
       if (++i == input.size()) return Bad("Unterminated quoted local part");
     }
     const unsigned char c = static_cast<unsigned char>(input[i]);
-    if (c < 32 || c > 126) return Bad("Character not allowed in a quoted local part");
+    if (c < 32 || c == 127) return Bad("Character not allowed in a quoted local part");
     content += input[i];
   }
   if (i >= input.size()) return Bad("Unterminated quoted local part");
@@ -97,16 +115,67 @@ absl::StatusOr<std::string> ConsumeQuoted(std::string_view& input) {
   return content;
 }
 
+// Removes a comment, with those inside it, from the front of `input`, which begins with "(".
+absl::Status SkipComment(std::string_view& input) {
+  int depth = 0;
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    if (input[i] == '\\') {
+      ++i;
+    } else if (input[i] == '(') {
+      if (++depth > kMaxCommentDepth) return Bad("Comments nested too deeply");
+    } else if (input[i] == ')' && --depth == 0) {
+      input.remove_prefix(i + 1);
+      return absl::OkStatus();
+    }
+  }
+  return Bad("Unterminated comment");
+}
+
+// Where the parts of an address may stand apart.
+struct Gaps {
+  bool comments;
+  bool spaces;
+};
+
+absl::Status SkipGap(std::string_view& input, Gaps gaps) {
+  while (!input.empty()) {
+    if (gaps.spaces && (input.front() == ' ' || input.front() == '\t')) {
+      input.remove_prefix(1);
+    } else if (gaps.comments && input.front() == '(') {
+      if (const absl::Status s = SkipComment(input); !s.ok()) return s;
+    } else {
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ConsumeLocalPart(std::string_view& input, PathSyntax syntax) {
-  if (!input.empty() && input.front() == '"') return ConsumeQuoted(input);
-  std::size_t end = 0;
-  while (end < input.size() && (IsAtext(input[end]) || input[end] == '.')) ++end;
-  const std::string_view text = input.substr(0, end);
-  if (text.empty()) return Bad("Missing or malformed local part");
-  // Misplaced dots are in use at some providers; written out they are quoted, which is the same.
-  if (syntax == PathSyntax::kStrict && !IsDotString(text)) return Bad("Malformed local part");
-  input.remove_prefix(end);
-  return std::string(text);
+  const bool strict = syntax == PathSyntax::kStrict;
+  std::string local_part;
+  bool any_quoted = false;
+  for (;;) {
+    if (!input.empty() && input.front() == '"') {
+      // One quoted string, or (lenient) one of several words.
+      if (!local_part.empty() && (strict || local_part.back() != '.')) {
+        return Bad("Malformed local part");
+      }
+      absl::StatusOr<std::string> quoted = ConsumeQuoted(input);
+      if (!quoted.ok()) return quoted.status();
+      local_part += *quoted;
+      any_quoted = true;
+      if (strict || input.empty() || input.front() != '.') return local_part;
+    }
+    std::size_t end = 0;
+    while (end < input.size() && (IsAtext(input[end]) || input[end] == '.')) ++end;
+    const std::string_view text = input.substr(0, end);
+    if (text.empty() && !any_quoted) return Bad("Missing or malformed local part");
+    // Misplaced dots are in use at some providers; written out they are quoted, which is the same.
+    if (strict && !IsDotString(text)) return Bad("Malformed local part");
+    local_part += text;
+    input.remove_prefix(end);
+    if (strict || input.empty() || input.front() != '"') return local_part;
+  }
 }
 
 absl::StatusOr<std::string> ConsumeDomain(std::string_view& input) {
@@ -116,8 +185,9 @@ absl::StatusOr<std::string> ConsumeDomain(std::string_view& input) {
     if (end == std::string_view::npos) return Bad("Unterminated address literal");
     ++end;
   } else {
-    while (end < input.size() && (absl::ascii_isalnum(input[end]) || input[end] == '-' ||
-                                  input[end] == '_' || input[end] == '.')) {
+    while (end < input.size() &&
+           (absl::ascii_isalnum(static_cast<unsigned char>(input[end])) || input[end] == '-' ||
+            input[end] == '_' || input[end] == '.' || IsNonAscii(input[end]))) {
       ++end;
     }
   }
@@ -143,14 +213,16 @@ absl::Status SkipSourceRoute(std::string_view& input) {
   }
 }
 
-absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax syntax,
+absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax syntax, Gaps gaps,
                                        bool bare_postmaster) {
   const std::size_t before = input.size();
+  if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   absl::StatusOr<std::string> local_part = ConsumeLocalPart(input, syntax);
   if (!local_part.ok()) return local_part.status();
   if (syntax == PathSyntax::kStrict && local_part->size() > kMaxLocalPart) {
     return Bad("Local part too long");
   }
+  if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   if (input.empty() || input.front() != '@') {
     if (bare_postmaster && absl::EqualsIgnoreCase(*local_part, "postmaster")) {
       return Mailbox(*std::move(local_part), "");
@@ -160,9 +232,12 @@ absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax synta
                    : "Malformed address");
   }
   input.remove_prefix(1);
+  if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   absl::StatusOr<std::string> domain = ConsumeDomain(input);
   if (!domain.ok()) return domain.status();
+  if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   if (before - input.size() > kMaxMailbox) return Bad("Address too long");
+  if (!IsUtf8(*local_part)) return Bad("Address is not UTF-8");
   return Mailbox(*std::move(local_part), *std::move(domain));
 }
 
@@ -176,7 +251,9 @@ absl::StatusOr<Mailbox> ConsumePath(std::string_view& input, PathSyntax syntax, 
     return Mailbox();
   }
   if (const absl::Status s = SkipSourceRoute(input); !s.ok()) return s;
-  absl::StatusOr<Mailbox> mailbox = ConsumeMailbox(input, syntax, !reverse);
+  const bool lenient = syntax == PathSyntax::kLenient;
+  absl::StatusOr<Mailbox> mailbox =
+      ConsumeMailbox(input, syntax, Gaps{lenient, lenient && brackets}, !reverse);
   if (!mailbox.ok()) return mailbox;
   if (brackets) {
     if (input.empty() || input.front() != '>') return Bad("Malformed address");
@@ -208,6 +285,8 @@ std::string Mailbox::ToString() const {
   return out;
 }
 
+bool Mailbox::IsInternational() const { return !IsAscii(local_part) || !IsAscii(domain); }
+
 absl::StatusOr<Mailbox> ConsumeReversePath(std::string_view& input, PathSyntax syntax) {
   return ConsumePath(input, syntax, true);
 }
@@ -217,7 +296,8 @@ absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax s
 }
 
 absl::StatusOr<Mailbox> ParseMailbox(std::string_view text) {
-  absl::StatusOr<Mailbox> mailbox = ConsumeMailbox(text, PathSyntax::kLenient, false);
+  absl::StatusOr<Mailbox> mailbox =
+      ConsumeMailbox(text, PathSyntax::kLenient, Gaps{false, false}, false);
   if (mailbox.ok() && !text.empty()) return Bad("Malformed address");
   return mailbox;
 }

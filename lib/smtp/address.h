@@ -10,8 +10,9 @@
 
 namespace posthorn::smtp {
 
-// A mailbox name (RFC 5321 section 4.1.2). The local part is kept without its quoting, so that
-// `"alice"@example.test` and `alice@example.test` are the same mailbox.
+// A mailbox name (RFC 5321 section 4.1.2, RFC 6531 section 3.3). The local part is kept without its
+// quoting, so that `"alice"@example.test` and `alice@example.test` are the same mailbox; both parts
+// may hold UTF-8, and keep their case.
 struct Mailbox {
   Mailbox() = default;
   Mailbox(std::string local_part_in, std::string domain_in)
@@ -21,6 +22,10 @@ struct Mailbox {
   bool IsNull() const { return local_part.empty() && domain.empty(); }
   // addr-spec, quoted where it must be; empty for the null path.
   std::string ToString() const;
+  // Needs SMTPUTF8 (RFC 6531 section 3.4).
+  bool IsInternational() const;
+  // The domain is an address literal (RFC 5321 section 4.1.3).
+  bool HasLiteral() const { return domain.starts_with('['); }
 
   friend bool operator==(const Mailbox&, const Mailbox&) = default;
 
@@ -29,8 +34,10 @@ struct Mailbox {
 };
 
 enum class PathSyntax {
-  kLenient,  // people and old clients: a space after the colon, no angle brackets
-  kStrict,   // RFC 5321 section 3.3 to the letter
+  // People and old clients: a space after the colon, no angle brackets, comments and spaces between
+  // the parts (RFC 5322 section 3.2.2), quoted and plain words in one local part (section 4.4).
+  kLenient,
+  kStrict,  // RFC 5321 section 3.3 to the letter
 };
 
 // Reads a path from the front of `input` and removes it. Source routes are read and ignored
@@ -44,7 +51,8 @@ absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax s
 // A whole addr-spec, as an API gives it. Errors: kBadAddress.
 absl::StatusOr<Mailbox> ParseMailbox(std::string_view text);
 
-// Is this a domain name or an address literal? Underscores pass: names in use have them.
+// Is this a domain name, of A- or U-labels, or an address literal? Underscores pass: names in use
+// have them.
 bool IsDomainOrLiteral(std::string_view text);
 
 }  // namespace posthorn::smtp

@@ -65,7 +65,25 @@ TEST(AddressTest, ReadsForwardPaths) {
       {"long local part", "<" + std::string(65, 'x') + "@b.example>",
        std::string(65, 'x') + "@b.example", "ERR"},
       {"very long", "<" + std::string(600, 'x') + "@b.example>", "ERR", "ERR"},
-      {"8-bit", "<\xc3\xa4@b.example>", "ERR", "ERR"},
+      {"UTF-8 local part", "<\xc3\xa4@b.example>", "\xc3\xa4@b.example", "\xc3\xa4@b.example"},
+      {"UTF-8 quoted", "<\"\xc3\xa4 b\"@b.example>", "\"\xc3\xa4 b\"@b.example",
+       "\"\xc3\xa4 b\"@b.example"},
+      {"U-label", "<a@b\xc3\xbc" "cher.example>", "a@b\xc3\xbc" "cher.example",
+       "a@b\xc3\xbc" "cher.example"},
+      {"no UTF-8", "<\xe4@b.example>", "ERR", "ERR"},
+      {"no UTF-8 in the domain", "<a@\xe4.example>", "ERR", "ERR"},
+      {"no letter in the domain", "<a@\xe2\x80\x8b.example>", "ERR", "ERR"},
+      {"comment before", "<(c)a@b.example>", "a@b.example", "ERR"},
+      {"comments everywhere", "<(c) a (\\)(x) y) @ (z) b.example (w)>", "a@b.example", "ERR"},
+      {"comments without brackets", "(c)a(d)@(e)b.example(f) SIZE=1", "a@b.example", "ERR",
+       " SIZE=1"},
+      {"spaces without brackets", "a @b.example", "ERR", "ERR"},
+      {"open comment", "<(c a@b.example>", "ERR", "ERR"},
+      {"comments too deep", "<((((((((((x))))))))))a@b.example>", "ERR", "ERR"},
+      {"words", "<a.\"b c\".d@b.example>", "\"a.b c.d\"@b.example", "ERR"},
+      {"words, quoted first", "<\"a\".b@b.example>", "a.b@b.example", "ERR"},
+      {"quotes side by side", "<\"a\"\"b\"@b.example>", "ERR", "ERR"},
+      {"quote within an atom", "<a\"b\"@b.example>", "ERR", "ERR"},
       {"control", std::string("<\"a\0b\"@b.example>", 17), "ERR", "ERR"},
       {"space inside", "<a b@c.example>", "ERR", "ERR"},
       {"unclosed", "<a@b.example", "ERR", "ERR"},
@@ -95,6 +113,14 @@ TEST(AddressTest, ReadsTheNullReversePath) {
   EXPECT_TRUE(path->IsNull());
   EXPECT_EQ(path->ToString(), "");
   EXPECT_EQ(input, " SIZE=5");
+}
+
+TEST(AddressTest, SaysWhatNeedsMoreThanAscii) {
+  EXPECT_FALSE(Mailbox("a", "b.example").IsInternational());
+  EXPECT_TRUE(Mailbox("\xc3\xa4", "b.example").IsInternational());
+  EXPECT_TRUE(Mailbox("a", "b\xc3\xbc.example").IsInternational());
+  EXPECT_TRUE(Mailbox("a", "[192.0.2.1]").HasLiteral());
+  EXPECT_FALSE(Mailbox("[a", "b.example").HasLiteral());
 }
 
 TEST(AddressTest, ReversePathNeedsADomain) {

@@ -5,6 +5,7 @@
 //   data = "DATA"  rset = "RSET"  quit = "QUIT"  noop = "NOOP" [ SP String ]
 //   vrfy = "VRFY" SP String   expn = "EXPN" SP String   help = "HELP" [ SP String ]
 // RFC 3207: "STARTTLS"       RFC 4954: "AUTH" SP mechanism [SP initial-response]
+// RFC 3030: "BDAT" SP 1*DIGIT [ SP "LAST" ]
 #include "lib/smtp/command.h"
 
 #include <algorithm>
@@ -12,8 +13,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "lib/base/failure.h"
 #include "lib/smtp/parameters.h"
+#include "lib/smtp/xclient.h"
 
 namespace posthorn::smtp {
 namespace {
@@ -24,6 +27,7 @@ constexpr std::size_t kMaxMechanism = 20;  // RFC 4422 section 3.1
 struct Arguments {
   std::string_view text;  // without leading and trailing spaces
   PathSyntax syntax;
+  ExtensionSet offered;
 };
 
 using Parser = absl::StatusOr<Command> (*)(const Arguments&);
@@ -79,7 +83,10 @@ absl::StatusOr<Command> ParseMail(const Arguments& arguments) {
   const absl::StatusOr<std::vector<Parameter>> parameters = ParseParameters(text);
   if (!parameters.ok()) return parameters.status();
   MailCommand mail(*std::move(from));
-  if (const absl::Status s = ApplyMailParameters(*parameters, mail); !s.ok()) return s;
+  if (const absl::Status s = ApplyMailParameters(*parameters, arguments.offered, mail); !s.ok()) {
+    return s;
+  }
+  if (mail.from.IsInternational() && !mail.smtputf8) return MakeFailure(Failure::kNonAsciiAddress);
   return Command(std::move(mail));
 }
 
@@ -90,8 +97,11 @@ absl::StatusOr<Command> ParseRcpt(const Arguments& arguments) {
   if (!to.ok()) return to.status();
   const absl::StatusOr<std::vector<Parameter>> parameters = ParseParameters(text);
   if (!parameters.ok()) return parameters.status();
-  if (!parameters->empty()) return MakeFailure(Failure::kParameterNotImplemented);
-  return Command(RcptCommand(*std::move(to)));
+  RcptCommand rcpt(*std::move(to));
+  if (const absl::Status s = ApplyRcptParameters(*parameters, arguments.offered, rcpt); !s.ok()) {
+    return s;
+  }
+  return Command(std::move(rcpt));
 }
 
 template <typename PlainCommand>
@@ -136,10 +146,38 @@ absl::StatusOr<Command> ParseAuth(const Arguments& arguments) {
       std::move(initial_response)));
 }
 
+absl::StatusOr<Command> ParseHelp(const Arguments& arguments) {
+  return Command(HelpCommand(absl::AsciiStrToUpper(
+      absl::string_view(arguments.text.data(), arguments.text.size()))));
+}
+
+absl::StatusOr<Command> ParseBdat(const Arguments& arguments) {
+  const std::string_view text = arguments.text;
+  const std::string_view digits = text.substr(0, text.find(' '));
+  std::string_view rest = text.substr(digits.size());
+  SkipSpaces(rest);
+  const bool last = absl::EqualsIgnoreCase(absl::string_view(rest.data(), rest.size()), "LAST");
+  std::uint64_t octets = 0;
+  if (digits.empty() || digits.size() > 20 ||
+      !std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) ||
+      !absl::SimpleAtoi(absl::string_view(digits.data(), digits.size()), &octets) ||
+      (!rest.empty() && !last)) {
+    return Usage("Syntax: BDAT octets [LAST]");
+  }
+  return Command(BdatCommand(octets, last));
+}
+
+absl::StatusOr<Command> ParseXclientCommand(const Arguments& arguments) {
+  absl::StatusOr<XclientCommand> xclient = ParseXclient(arguments.text);
+  if (!xclient.ok()) return xclient.status();
+  return Command(*std::move(xclient));
+}
+
 constexpr Verb kVerbs[] = {
     {"MAIL", ParseMail},
     {"RCPT", ParseRcpt},
     {"DATA", ParseNoArguments<DataCommand>},
+    {"BDAT", ParseBdat},
     {"EHLO", ParseHello<EhloCommand>},
     {"HELO", ParseHello<HeloCommand>},
     {"LHLO", ParseHello<LhloCommand>},
@@ -148,10 +186,11 @@ constexpr Verb kVerbs[] = {
     {"NOOP", ParseAnyArguments<NoopCommand>},
     {"STARTTLS", ParseNoArguments<StartTlsCommand>},
     {"AUTH", ParseAuth},
-    {"HELP", ParseAnyArguments<HelpCommand>},
+    {"HELP", ParseHelp},
     {"VRFY", ParseVrfy},
     {"EXPN", ParseAnyArguments<ExpnCommand>},
     {"VERB", ParseAnyArguments<VerbCommand>},
+    {"XCLIENT", ParseXclientCommand},
     {"ETRN", ParseAnyArguments<UnimplementedCommand>},
     {"TURN", ParseAnyArguments<UnimplementedCommand>},
     {"SEND", ParseAnyArguments<UnimplementedCommand>},
@@ -161,7 +200,8 @@ constexpr Verb kVerbs[] = {
 
 }  // namespace
 
-absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax) {
+absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax,
+                                     ExtensionSet offered) {
   const bool control = std::any_of(line.begin(), line.end(),
                                    [](char c) { return (c >= 0 && c < 32 && c != '\t') || c == 127; });
   if (control) return Usage("Control character in command");
@@ -173,7 +213,7 @@ absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax) {
                                absl::string_view(verb.name.data(), verb.name.size()))) {
       std::string_view rest = line.substr(name.size());
       SkipSpaces(rest);
-      return verb.parse(Arguments{rest, syntax});
+      return verb.parse(Arguments{rest, syntax, offered});
     }
   }
   return Command(UnknownCommand());

@@ -1,30 +1,15 @@
 #include "lib/smtp/data_decoder.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "lib/smtp/international.h"
 
 namespace posthorn::smtp {
-namespace {
-
-bool HasEightBit(std::string_view bytes) {
-  std::size_t i = 0;
-  for (; i + 8 <= bytes.size(); i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes.data() + i, 8);
-    if ((word & 0x8080808080808080ULL) != 0) return true;
-  }
-  for (; i < bytes.size(); ++i) {
-    if ((static_cast<unsigned char>(bytes[i]) & 0x80) != 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 void DataDecoder::Append(std::string_view bytes, std::string& out) {
   octets_ += bytes.size();
   line_ += bytes.size();
-  if (!eight_bit_) eight_bit_ = HasEightBit(bytes);
+  if (!eight_bit_) eight_bit_ = !IsAscii(bytes);
   if (!discard_) out.append(bytes);
 }
 
@@ -34,39 +19,56 @@ void DataDecoder::EndLine() {
   state_ = State::kLineStart;
 }
 
+void DataDecoder::AppendBare(std::string_view bytes, std::string& out) {
+  bare_newline_ = true;
+  if (policy_ == BareNewlines::kKeep) return Append(bytes, out);
+  while (!bytes.empty()) {
+    const std::size_t newline = bytes.find_first_of("\r\n");
+    Append(bytes.substr(0, newline), out);
+    if (newline == std::string_view::npos) return;
+    longest_line_ = std::max(longest_line_, line_);
+    Append("\r\n", out);
+    line_ = 0;
+    bytes.remove_prefix(newline + 1);
+  }
+}
+
 std::size_t DataDecoder::DecodeInLine(std::string_view input, std::string& out) {
   const std::size_t newline = input.find('\n');
-  const std::string_view line = input.substr(0, newline);
-  const std::size_t cr = line.find('\r');
-  if (newline == std::string_view::npos) {
-    if (cr != std::string_view::npos && cr + 1 == line.size()) {
-      // The CR itself is appended with what follows it.
-      Append(line.substr(0, cr), out);
-      longest_line_ = std::max(longest_line_, line_);
-      state_ = State::kCr;
-      return input.size();
-    }
-    if (cr != std::string_view::npos) bare_newline_ = true;
-    Append(line, out);
-    longest_line_ = std::max(longest_line_, line_);
-    // A CR that ends the input may begin a CRLF even if another came before.
-    if (!line.empty() && line.back() == '\r') {
-      octets_ -= 1;
-      line_ -= 1;
-      if (!discard_) out.pop_back();
-      state_ = State::kCr;
-    }
-    return input.size();
-  }
-  Append(input.substr(0, newline + 1), out);
-  if (cr != std::string_view::npos && cr + 1 == line.size()) {
+  std::string_view text = input.substr(0, newline);
+  const std::size_t cr = text.find('\r');
+  if (newline != std::string_view::npos && cr != std::string_view::npos && cr + 1 == newline) {
+    Append(input.substr(0, newline + 1), out);
     EndLine();
     return newline + 1;
   }
-  bare_newline_ = true;
-  // "\r...\r\n": the first CR was bare, yet the line ends properly.
-  if (!line.empty() && line.back() == '\r') EndLine();
+  // A CR at the end belongs to what follows it, even if another came before.
+  const bool ends_in_cr = !text.empty() && text.back() == '\r';
+  if (ends_in_cr) text.remove_suffix(1);
+  if (text.find('\r') != std::string_view::npos) {
+    AppendBare(text, out);
+  } else {
+    Append(text, out);
+  }
+  longest_line_ = std::max(longest_line_, line_);
+  if (newline == std::string_view::npos) {
+    if (ends_in_cr) state_ = State::kCr;
+    return input.size();
+  }
+  if (ends_in_cr) {
+    Append("\r\n", out);
+    EndLine();
+  } else {
+    AppendBare("\n", out);  // and no new line as far as dots go
+  }
   return newline + 1;
+}
+
+void DataDecoder::Finish(std::string& out) {
+  if (state_ != State::kCr) return;
+  AppendBare("\r", out);
+  longest_line_ = std::max(longest_line_, line_);
+  state_ = State::kLine;
 }
 
 std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
@@ -75,20 +77,23 @@ std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
     const char c = input[used];
     switch (state_) {
       case State::kLineStart:
-        state_ = c == '.' ? State::kDot : State::kLine;
-        if (c == '.') ++used;
+        if (c == '.' && framing_ == DataFraming::kDots) {
+          state_ = State::kDot;
+          ++used;
+        } else {
+          state_ = State::kLine;
+        }
         break;
       case State::kLine:
         used += DecodeInLine(input.substr(used), out);
         break;
       case State::kCr:
-        Append("\r", out);
         if (c == '\n') {
-          Append("\n", out);
+          Append("\r\n", out);
           EndLine();
           ++used;
         } else {
-          bare_newline_ = true;
+          AppendBare("\r", out);
           state_ = State::kLine;
         }
         break;
@@ -101,8 +106,7 @@ std::size_t DataDecoder::Decode(std::string_view input, std::string& out) {
           state_ = State::kDone;
           ++used;
         } else {
-          Append("\r", out);
-          bare_newline_ = true;
+          AppendBare("\r", out);
           state_ = State::kLine;
         }
         break;

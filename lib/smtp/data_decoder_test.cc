@@ -17,8 +17,9 @@ struct Decoded {
   std::uint64_t longest_line = 0;
 };
 
-Decoded Decode(const std::string& wire, std::size_t chunk, bool discard = false) {
-  DataDecoder decoder;
+Decoded Decode(const std::string& wire, std::size_t chunk, bool discard = false,
+               BareNewlines policy = BareNewlines::kKeep) {
+  DataDecoder decoder(policy);
   if (discard) decoder.DiscardOutput();
   Decoded result;
   std::size_t at = 0;
@@ -89,6 +90,106 @@ TEST(DataDecoderTest, DecodesAtEveryChunkSize) {
       EXPECT_EQ(discarded.message, "") << row.name << " by " << chunk;
       EXPECT_EQ(discarded.octets, row.message.size()) << row.name << " by " << chunk;
       EXPECT_EQ(discarded.rest, row.rest) << row.name << " by " << chunk;
+    }
+  }
+}
+
+// Every bare CR and LF of a message as CRLF.
+std::string Normalized(const std::string& message) {
+  std::string out;
+  for (std::size_t i = 0; i < message.size(); ++i) {
+    if (message[i] != '\r' && message[i] != '\n') {
+      out += message[i];
+      continue;
+    }
+    out += "\r\n";
+    if (message[i] == '\r' && i + 1 < message.size() && message[i + 1] == '\n') ++i;
+  }
+  return out;
+}
+
+// The end of the data is found where it was without normalising; only the octets differ.
+TEST(DataDecoderTest, NormalizesAtEveryChunkSize) {
+  for (const Row& row : kRows) {
+    const std::string expected = Normalized(row.message);
+    for (std::size_t chunk = 1; chunk <= row.wire.size(); ++chunk) {
+      const Decoded got = Decode(row.wire, chunk, false, BareNewlines::kNormalize);
+      EXPECT_EQ(got.message, expected) << row.name << " by " << chunk;
+      EXPECT_EQ(got.done, row.done) << row.name << " by " << chunk;
+      EXPECT_EQ(got.bare, row.bare) << row.name << " by " << chunk;
+      EXPECT_EQ(got.rest, row.rest) << row.name << " by " << chunk;
+      EXPECT_EQ(got.octets, expected.size()) << row.name << " by " << chunk;
+    }
+  }
+}
+
+// Over all short sequences of what is dangerous: no bare newline comes out, nothing ends early.
+TEST(DataDecoderTest, NormalizesEveryShortSequence) {
+  const std::string pieces[] = {".", "\r", "\n", "a", "\r\n"};
+  for (int n = 0; n < 5 * 5 * 5 * 5 * 5 * 5; ++n) {
+    std::string wire = "x";
+    for (int i = 0, rest = n; i < 6; ++i, rest /= 5) wire += pieces[rest % 5];
+    wire += "\r\n.\r\n";
+    const Decoded kept = Decode(wire, wire.size());
+    for (const std::size_t chunk : {std::size_t{1}, std::size_t{2}, std::size_t{3}, wire.size()}) {
+      const Decoded got = Decode(wire, chunk, false, BareNewlines::kNormalize);
+      ASSERT_EQ(got.message, Normalized(kept.message)) << n << " by " << chunk;
+      ASSERT_EQ(got.done, kept.done) << n;
+      ASSERT_EQ(got.rest, kept.rest) << n;
+    }
+  }
+}
+
+TEST(DataDecoderTest, MeasuresNormalizedLines) {
+  const std::string wire = std::string(50, 'x') + "\n" + std::string(70, 'y') + "\r" +
+                           std::string(60, 'z') + "\r\n.\r\n";
+  for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, wire.size()}) {
+    EXPECT_EQ(Decode(wire, chunk, false, BareNewlines::kNormalize).longest_line, 70u) << chunk;
+  }
+}
+
+// RFC 3030: chunks are the message as it is.
+TEST(DataDecoderTest, TakesCountedOctetsAtEveryChunkSize) {
+  struct CountedRow {
+    const char* name;
+    std::string message;
+    bool bare_newline;
+    bool eight_bit;
+    std::uint64_t longest_line;
+  };
+  const CountedRow rows[] = {
+      {"empty", "", false, false, 0},
+      {"lines", "ab\r\nabcd\r\n\r\n", false, false, 4},
+      {"no end of line", "abc", false, false, 3},
+      {"dots are nothing", ".\r\n..\r\n.\r\n", false, false, 2},
+      {"bare LF", "ab\ncd\r\n", true, false, 5},
+      {"bare CR", "ab\rcd\r\n", true, false, 5},
+      {"CR at the end", "ab\r", true, false, 3},
+      {"CR CR LF", "a\r\r\n", true, false, 2},
+      {"LF CR", "\n\r", true, false, 2},
+      {"8-bit", "\xc3\xa4\r\n", false, true, 2},
+      {"NUL", std::string("a\0b\r\n", 5), false, false, 3},
+  };
+  for (const CountedRow& row : rows) {
+    for (std::size_t chunk = 1; chunk <= row.message.size() + 1; ++chunk) {
+      DataDecoder kept(BareNewlines::kKeep, DataFraming::kCounted);
+      DataDecoder normalizing(BareNewlines::kNormalize, DataFraming::kCounted);
+      std::string out;
+      std::string normalized;
+      for (std::size_t i = 0; i < row.message.size(); i += chunk) {
+        const std::string piece = row.message.substr(i, chunk);
+        EXPECT_EQ(kept.Decode(piece, out), piece.size()) << row.name << " by " << chunk;
+        EXPECT_EQ(normalizing.Decode(piece, normalized), piece.size()) << row.name;
+      }
+      kept.Finish(out);
+      normalizing.Finish(normalized);
+      EXPECT_EQ(out, row.message) << row.name << " by " << chunk;
+      EXPECT_FALSE(kept.done()) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.bare_newline(), row.bare_newline) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.eight_bit(), row.eight_bit) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.longest_line(), row.longest_line) << row.name << " by " << chunk;
+      EXPECT_EQ(kept.octets(), row.message.size()) << row.name << " by " << chunk;
+      EXPECT_EQ(normalized, Normalized(row.message)) << row.name << " by " << chunk;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "lib/smtp/international.h"
 
 namespace posthorn::smtp {
 namespace {
@@ -36,6 +37,7 @@ void HeaderScan::Feed(std::string_view bytes) {
   while (!done_ && !bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const std::string_view piece = bytes.substr(0, newline);
+    if (!eight_bit_) eight_bit_ = !IsAscii(piece);
     const std::size_t room = kMaxLine - line_.size();
     if (piece.size() > room) overlong_ = true;
     line_.append(piece.substr(0, room));
@@ -46,8 +48,21 @@ void HeaderScan::Feed(std::string_view bytes) {
 }
 
 void HeaderScan::Finish() {
-  if (!done_ && !line_.empty()) EndLine();
-  done_ = true;
+  if (done_) return;
+  if (!line_.empty()) EndLine();
+  line_ = "\r";
+  EndLine();
+}
+
+void HeaderScan::ContinueValue(std::string_view line) {
+  if (overlong_ || value_->size() + line.size() > kMaxLine) {
+    value_->clear();
+    value_ = nullptr;
+    return;
+  }
+  const std::string_view more = Trim(line);
+  if (!value_->empty() && !more.empty()) *value_ += ' ';
+  value_->append(more);
 }
 
 void HeaderScan::EndLine() {
@@ -56,27 +71,22 @@ void HeaderScan::EndLine() {
   if (line.empty() || line == "\r") {
     done_ = true;
   } else if (IsSpace(line.front())) {
-    if (in_message_id_) {
-      if (overlong_ || message_id_.size() + line.size() > kMaxLine) {
-        message_id_.clear();
-        in_message_id_ = false;
-      } else {
-        const std::string_view more = Trim(line);
-        if (!message_id_.empty() && !more.empty()) message_id_ += ' ';
-        message_id_ += more;
-      }
-    }
+    if (value_ != nullptr) ContinueValue(line);
   } else {
-    in_message_id_ = false;
+    value_ = nullptr;
     if (IsField(line, "Received", value)) {
       ++received_;
     } else if (!message_id_seen_ && IsField(line, "Message-ID", value)) {
       message_id_seen_ = true;
-      if (!overlong_) {
-        message_id_ = Trim(value);
-        in_message_id_ = true;
-      }
+      value_ = &message_id_;
+    } else if (delivered_to_.size() < kMaxDeliveredTo && IsField(line, "Delivered-To", value)) {
+      value_ = &delivered_to_.emplace_back();
     }
+    if (value_ != nullptr) ContinueValue(value);
+  }
+  if (done_) {
+    value_ = nullptr;
+    for (std::string& address : delivered_to_) absl::AsciiStrToLower(&address);
   }
   line_.clear();
   overlong_ = false;

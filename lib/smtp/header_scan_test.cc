@@ -12,6 +12,7 @@ struct Row {
   std::string message;
   int received;
   std::string message_id;
+  std::string delivered_to = "";
 };
 
 TEST(HeaderScanTest, FindsWhatAcceptingNeeds) {
@@ -30,6 +31,9 @@ TEST(HeaderScanTest, FindsWhatAcceptingNeeds) {
        ""},
       {"long line before", "X: " + std::string(5000, 'a') + "\r\nMessage-ID: <1@x>\r\n\r\n", 0,
        "<1@x>"},
+      {"delivered to", "Delivered-To: a@b\r\nDELIVERED-TO :  C@D \r\n\r\nDelivered-To: e@f\r\n", 0,
+       "", "a@b c@d "},
+      {"delivered to, folded", "Delivered-To:\r\n a@b\r\nX: y\r\n z\r\n", 0, "", "a@b "},
       {"empty", "", 0, ""},
       {"blank first", "\r\nMessage-ID: <1@x>\r\n", 0, ""},
   };
@@ -43,8 +47,18 @@ TEST(HeaderScanTest, FindsWhatAcceptingNeeds) {
       scan.Finish();
       EXPECT_EQ(scan.received_headers(), row.received) << row.name << " by " << chunk;
       EXPECT_EQ(scan.message_id(), row.message_id) << row.name << " by " << chunk;
+      std::string delivered_to;
+      for (const std::string& address : scan.delivered_to()) delivered_to += address + " ";
+      EXPECT_EQ(delivered_to, row.delivered_to) << row.name << " by " << chunk;
     }
   }
+}
+
+TEST(HeaderScanTest, KeepsNoMoreThanItsLimit) {
+  HeaderScan scan;
+  for (int i = 0; i < 1000; ++i) scan.Feed("Delivered-To: a@b\r\n");
+  scan.Finish();
+  EXPECT_EQ(scan.delivered_to().size(), HeaderScan::kMaxDeliveredTo);
 }
 
 }  // namespace

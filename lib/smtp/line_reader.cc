@@ -41,13 +41,11 @@ LineReader::Result LineReader::Next() {
   return {Outcome::kLine, line};
 }
 
-std::string LineReader::TakeRest() {
-  std::string rest = begin_ == 0 ? std::move(buffer_) : buffer_.substr(begin_);
-  Discard();
-  return rest;
+void LineReader::Consume(std::size_t octets) {
+  begin_ += octets;
+  scanned_ = begin_;
+  if (begin_ == buffer_.size()) Discard();
 }
-
-bool LineReader::HasLine() const { return buffer_.find('\n', scanned_) != std::string::npos; }
 
 void LineReader::Discard() {
   buffer_.clear();

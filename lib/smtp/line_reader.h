@@ -16,7 +16,8 @@ inline constexpr std::size_t kMaxAuthLine = 12288;
 // Cuts a byte stream into command lines. The limit holds while bytes arrive: of a line that is too
 // long nothing is kept, and it is reported once, when its end has come. A line ends in CRLF or,
 // from people and scripts, in LF alone; that is harmless here because message data goes through
-// DataDecoder, which knows only CRLF.
+// DataDecoder, which knows only CRLF. What is no line (message data, chunks) is taken by Peek and
+// Consume.
 class LineReader {
  public:
   enum class Outcome { kNeedMore, kLine, kTooLong };
@@ -33,10 +34,10 @@ class LineReader {
   void Feed(std::string bytes);
   Result Next();
 
-  // What was fed and not read as lines: the beginning of message data.
-  std::string TakeRest();
-  // True if a whole line is waiting.
-  bool HasLine() const;
+  // What was fed and not read yet; valid until the next call of Feed, Consume or Discard.
+  std::string_view Peek() const { return std::string_view(buffer_).substr(begin_); }
+  // `octets` of it have been read otherwise; at most all.
+  void Consume(std::size_t octets);
   bool empty() const { return begin_ == buffer_.size(); }
   // Forgets everything: nothing received in clear text survives STARTTLS (RFC 3207 section 4.2).
   void Discard();

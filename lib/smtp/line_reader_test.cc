@@ -59,14 +59,18 @@ TEST(LineReaderTest, KeepsNothingOfALineTooLong) {
   }
 }
 
-TEST(LineReaderTest, HandsOverTheRest) {
+TEST(LineReaderTest, HandsOverWhatIsNoLine) {
   LineReader reader;
-  reader.Feed("DATA\r\nSubject: x\r\n");
-  EXPECT_TRUE(reader.HasLine());
-  EXPECT_EQ(reader.Next().line, "DATA");
-  EXPECT_EQ(reader.TakeRest(), "Subject: x\r\n");
+  reader.Feed("BDAT 3\r\na\ncNOOP\r\nQU");
+  EXPECT_EQ(reader.Next().line, "BDAT 3");
+  EXPECT_EQ(reader.Peek(), "a\ncNOOP\r\nQU");
+  reader.Consume(3);
+  EXPECT_EQ(reader.Next().line, "NOOP");
+  EXPECT_EQ(reader.Next().outcome, LineReader::Outcome::kNeedMore);
+  EXPECT_EQ(reader.Peek(), "QU");
+  reader.Consume(2);
   EXPECT_TRUE(reader.empty());
-  EXPECT_FALSE(reader.HasLine());
+  EXPECT_EQ(reader.Peek(), "");
 }
 
 TEST(LineReaderTest, DiscardForgetsEverything) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/smtp/command.h"
+#include "lib/smtp/extensions.h"
 
 namespace posthorn::smtp {
 
@@ -18,16 +19,20 @@ struct Parameter {
       : keyword(std::move(keyword_in)), has_value(has_value_in), value(std::move(value_in)) {}
   std::string keyword;  // upper case
   bool has_value;
-  std::string value;
+  std::string value;  // may hold UTF-8
 };
 
 // What follows a path: nothing, or a space and parameters. kBadParameter if it is malformed or
 // names a keyword twice.
 absl::StatusOr<std::vector<Parameter>> ParseParameters(std::string_view text);
 
-// SIZE (RFC 1870), BODY (RFC 6152) and AUTH (RFC 4954 section 5, checked and ignored).
-// kParameterNotImplemented for any other, kBadParameter for a value out of range.
-absl::Status ApplyMailParameters(const std::vector<Parameter>& parameters, MailCommand& mail);
+// The parameters of MAIL and of RCPT, each by its own grammar. kParameterNotImplemented for one
+// that is unknown or belongs to an extension that is not `offered`; kBadParameter for a value that
+// is malformed or out of range, and for parameters that exclude each other.
+absl::Status ApplyMailParameters(const std::vector<Parameter>& parameters, ExtensionSet offered,
+                                 MailCommand& mail);
+absl::Status ApplyRcptParameters(const std::vector<Parameter>& parameters, ExtensionSet offered,
+                                 RcptCommand& rcpt);
 
 }  // namespace posthorn::smtp
 

@@ -5,7 +5,19 @@
 
 namespace posthorn::smtp {
 
-// docs/protocols/smtp-replies.md: what each failure says in SMTP, from lib/base/failure.cc.
+// What a refusing reply code means, and what the two sides of it should do.
+struct CodeAdvice {
+  int code;
+  const char* meaning;
+  const char* for_sender;
+  const char* for_operator;  // of this server
+};
+
+// nullptr: nothing is said about this code.
+const CodeAdvice* AdviceFor(int code);
+
+// docs/protocols/smtp-replies.md: the reply codes, and the failures in lib/base/failure.cc that each
+// stands for.
 std::string RepliesDocument();
 
 }  // namespace posthorn::smtp

@@ -16,6 +16,11 @@ Reply ReplyFor(const absl::Status& status) {
   return Reply(row.smtp_code, row.enhanced, std::string(PeerText(status)));
 }
 
+Reply ThenClose(Reply reply) {
+  reply.closes = true;
+  return reply;
+}
+
 void AppendReply(const Reply& reply, std::string& out) {
   std::string_view rest = reply.text;
   const std::string code = std::to_string(reply.code);

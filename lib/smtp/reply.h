@@ -18,13 +18,17 @@ struct Reply {
       : code(code_in), enhanced(enhanced_in), text(std::move(text_in)) {}
 
   bool IsPositive() const { return code < 400; }
-  // 221 and 421: the connection ends after it.
-  bool Closes() const { return code == 221 || code == 421; }
+  // The connection ends after it: 221, 421, and what ThenClose made.
+  bool Closes() const { return closes || code == 221 || code == 421; }
 
   int code = 0;
   std::string enhanced;
   std::string text;
+  bool closes = false;
 };
+
+// The same reply, after which the connection ends.
+Reply ThenClose(Reply reply);
 
 // The reply a failed operation has: the row of its Failure in lib/base/failure.cc.
 Reply ReplyFor(const absl::Status& status);

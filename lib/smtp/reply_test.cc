@@ -30,6 +30,15 @@ TEST(ReplyTest, TextCannotBreakTheDialogue) {
   EXPECT_EQ(line.substr(510), "\r\n");
 }
 
+TEST(ReplyTest, KnowsWhatEndsTheConnection) {
+  EXPECT_TRUE(Reply(221, "2.0.0", "Bye").Closes());
+  EXPECT_TRUE(Reply(421, "4.3.2", "Shutting down").Closes());
+  const Reply refused(554, "5.5.0", "No");
+  EXPECT_FALSE(refused.Closes());
+  EXPECT_TRUE(ThenClose(refused).Closes());
+  EXPECT_EQ(Wire(ThenClose(refused)), Wire(refused));
+}
+
 TEST(ReplyTest, EveryFailureHasAnSmtpReply) {
   const FailureTable table = AllFailures();
   for (std::size_t i = 0; i < table.size; ++i) {

@@ -114,7 +114,7 @@ TEST_F(DeliveryServerTest, EncryptsWithARealHandshake) {
                                      key, " -out ", certificate, " >/dev/null 2>&1")
                             .c_str()),
             0);
-  const auto tls = net::TlsContext::Server(certificate, key);
+  const auto tls = net::TlsContext::Server({certificate, key});
   ASSERT_TRUE(tls.ok()) << tls.status();
   sink_.sink.tls = tls->get();
   Start();

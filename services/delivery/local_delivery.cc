@@ -1,9 +1,12 @@
 #include "services/delivery/local_delivery.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/header_scan.h"
 
 namespace posthorn::delivery {
 namespace {
@@ -11,6 +14,8 @@ namespace {
 constexpr absl::Duration kDomainFresh = absl::Seconds(30);
 constexpr absl::Duration kDomainUsable = absl::Hours(1);
 constexpr std::size_t kMaxDomains = 10000;
+// How far Delivered-To is looked for in a body that is streamed.
+constexpr std::uint64_t kHeaderOctets = 128 * 1024;
 
 // RFC 5321 section 4.4: the final delivery system names the reverse-path, and RFC 9228 the address
 // that the message was delivered to.
@@ -39,6 +44,13 @@ bool MeansNoSuchAccount(const absl::Status& status) {
   return failure == Failure::kNoSuchRecipient || failure == Failure::kNotFound;
 }
 
+// Postfix's local(8) and Dovecot ask the same: a message that names a mailbox in Delivered-To has
+// been there, and comes back.
+bool HasBeenIn(const std::vector<std::string>& delivered_to, const std::string& address) {
+  return !delivered_to.empty() && std::find(delivered_to.begin(), delivered_to.end(),
+                                            absl::AsciiStrToLower(address)) != delivered_to.end();
+}
+
 // Of several answers for one address the one that has to be acted on: what can be tried again
 // first, then what failed for good.
 RecipientResult Worst(RecipientResult a, RecipientResult b) {
@@ -54,6 +66,14 @@ Task<LocalResult> LocalDelivery::Deliver(const Job& job) {
   LocalResult result;
   result.results.resize(job.recipients.size());
   Bodies bodies;
+  const absl::StatusOr<std::vector<std::string>> delivered_to = co_await DeliveredTo(job);
+  if (!delivered_to.ok()) {
+    for (RecipientResult& slot : result.results) {
+      slot = ResultOf(delivered_to.status());
+      slot.outcome = Outcome::kDeferred;
+    }
+    co_return result;
+  }
   std::vector<MailboxRecipient> known;
   std::vector<std::size_t> known_index;
   std::vector<std::size_t> unknown;
@@ -61,6 +81,10 @@ Task<LocalResult> LocalDelivery::Deliver(const Job& job) {
     const JobRecipient& recipient = job.recipients[i];
     if (!recipient.account) {
       unknown.push_back(i);
+      continue;
+    }
+    if (HasBeenIn(*delivered_to, recipient.address)) {
+      result.results[i] = ResultOf(MakeFailure(Failure::kMailLoop));
       continue;
     }
     MailboxRecipient mailbox;
@@ -83,14 +107,41 @@ Task<LocalResult> LocalDelivery::Deliver(const Job& job) {
       }
     }
   }
-  for (const std::size_t i : unknown) co_await DeliverResolved(job, i, bodies, result);
+  for (const std::size_t i : unknown) {
+    co_await DeliverResolved(job, i, *delivered_to, bodies, result);
+  }
   co_return result;
 }
 
-Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index, Bodies& bodies,
-                                          LocalResult& result) {
+Task<absl::StatusOr<std::vector<std::string>>> LocalDelivery::DeliveredTo(const Job& job) {
+  smtp::HeaderScan scan;
+  scan.Feed(job.prefix);
+  if (!job.stored_body.has_value()) {
+    scan.Feed(job.inline_body);
+  } else {
+    const std::unique_ptr<BodyReader> reader =
+        queue_.ReadBody(job.key.tenant, *job.stored_body, kHeaderOctets);
+    while (!scan.done()) {
+      const absl::StatusOr<std::string> piece = co_await reader->Next();
+      if (!piece.ok()) co_return piece.status();
+      if (piece->empty()) break;
+      scan.Feed(*piece);
+    }
+  }
+  scan.Finish();
+  co_return scan.delivered_to();
+}
+
+// `job`, `delivered_to`, `bodies` and `result` belong to Deliver, which awaits this.
+Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
+                                          const std::vector<std::string>& delivered_to,
+                                          Bodies& bodies, LocalResult& result) {
   const JobRecipient& recipient = job.recipients[index];
   RecipientResult& slot = result.results[index];
+  if (HasBeenIn(delivered_to, recipient.address)) {
+    slot = ResultOf(MakeFailure(Failure::kMailLoop));
+    co_return;
+  }
   const absl::StatusOr<Resolution> resolved = co_await directory_.Resolve(recipient.address);
   if (!resolved.ok()) {
     slot = ResultOf(resolved.status());
@@ -110,8 +161,11 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index, Bod
   }
   std::vector<MailboxRecipient> accounts;
   OutboundMessage forward;
+  bool looped = false;
   for (const ResolvedTarget& target : resolved->targets) {
-    if (target.account) {
+    if (target.account && HasBeenIn(delivered_to, target.address)) {
+      looped = true;
+    } else if (target.account) {
       MailboxRecipient mailbox;
       mailbox.account = target.account;
       mailbox.address = target.address;
@@ -124,7 +178,7 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index, Bod
       forward.recipients.push_back(std::move(out));
     }
   }
-  slot = Stored();
+  slot = looped ? ResultOf(MakeFailure(Failure::kMailLoop)) : Stored();
   const std::vector<absl::Status> stored =
       co_await Store(job, resolved->tenant, std::move(accounts), bodies);
   for (const absl::Status& status : stored) {

@@ -43,9 +43,12 @@ class LocalDelivery {
     bool ours = false;
     absl::Time at;
   };
+  // The mailboxes that the job's message has been in, in lower case (its Delivered-To fields).
+  Task<absl::StatusOr<std::vector<std::string>>> DeliveredTo(const Job& job);
   Task<std::vector<absl::Status>> Store(const Job& job, TenantId tenant,
                                         std::vector<MailboxRecipient> recipients, Bodies& bodies);
-  Task<void> DeliverResolved(const Job& job, std::size_t index, Bodies& bodies,
+  Task<void> DeliverResolved(const Job& job, std::size_t index,
+                             const std::vector<std::string>& delivered_to, Bodies& bodies,
                              LocalResult& result);
 
   MailboxPort& mailbox_;

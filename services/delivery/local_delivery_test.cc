@@ -80,6 +80,44 @@ TEST_F(LocalDeliveryTest, ABodyThatEndsEarlyIsNotDelivered) {
   EXPECT_TRUE(mailbox_.deliveries.empty());
 }
 
+// What names a mailbox in Delivered-To has been in it.
+TEST_F(LocalDeliveryTest, ALoopBouncesForThatMailboxAlone) {
+  Job job = MakeJob();
+  const std::string message = "Delivered-To: A@example.test\r\nDelivered-To: c@example.test\r\n\r\n";
+  Add(job, "a@example.test", AccountId(10));
+  Add(job, "b@example.test", AccountId(11));
+  Add(job, "all@example.test", AccountId());
+  directory_.AddAccount("all@example.test", TenantId(1), AccountId(12));
+  directory_.addresses["all@example.test"].targets[0].address = "c@example.test";
+  for (const bool stored : {false, true}) {
+    mailbox_.deliveries.clear();
+    job.inline_body = stored ? "" : message;
+    if (stored) {
+      job.stored_body.emplace();
+      job.stored_body->sha256 = "x";
+      job.stored_body->size = message.size();
+      queue_.bodies["x"] = message;
+    }
+    const LocalResult result = Deliver(job);
+    for (const std::size_t looped : {0, 2}) {
+      EXPECT_EQ(result.results[looped].outcome, Outcome::kBounced);
+      EXPECT_EQ(result.results[looped].enhanced, "5.4.6");
+    }
+    EXPECT_EQ(result.results[1].outcome, Outcome::kDelivered);
+    ASSERT_EQ(mailbox_.deliveries.size(), 1u);
+    EXPECT_EQ(mailbox_.deliveries[0].recipients.size(), 1u);
+  }
+}
+
+TEST_F(LocalDeliveryTest, AForwardDoesNotReturnToItsAlias) {
+  Job job = MakeJob();
+  job.prefix = "Delivered-To: all@example.test\r\n" + job.prefix;
+  Add(job, "all@example.test", AccountId());
+  directory_.AddAccount("all@example.test", TenantId(1), AccountId(12));
+  EXPECT_EQ(Deliver(job).results[0].enhanced, "5.4.6");
+  EXPECT_TRUE(mailbox_.deliveries.empty());
+}
+
 TEST_F(LocalDeliveryTest, EachRecipientHasItsOwnResult) {
   Job job = MakeJob();
   Add(job, "a@example.test", AccountId(10));

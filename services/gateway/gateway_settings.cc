@@ -43,7 +43,32 @@ absl::StatusOr<std::vector<Options>> TwoRoles(
   return result;
 }
 
+// The configuration allows no other values.
+FromPolicy FromPolicyOf(const std::string& name) {
+  return name == "rewrite" ? FromPolicy::kRewrite : FromPolicy::kReject;
+}
+
+absl::StatusOr<std::vector<net::IpNetwork>> Networks(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, const char* section, int index,
+    const char* field) {
+  std::vector<net::IpNetwork> networks;
+  for (const std::string& text : texts) {
+    absl::StatusOr<net::IpNetwork> network = net::IpNetwork::Parse(text);
+    if (!network.ok()) {
+      return KeyError(section, index, field,
+                      absl::StrCat("network \"", text, "\": ", network.status().message()));
+    }
+    networks.push_back(*std::move(network));
+  }
+  return networks;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<net::IpNetwork>> ProxyNetworksFrom(const Listener& listener,
+                                                              const char* section, int index) {
+  return Networks(listener.proxy_networks(), section, index, "proxy_networks");
+}
 
 SmtpLimits SmtpLimitsFrom(const Limits& limits) {
   SmtpLimits result;
@@ -54,6 +79,14 @@ SmtpLimits SmtpLimitsFrom(const Limits& limits) {
   result.errors = limits.smtp_errors();
   result.command_timeout = absl::Seconds(limits.smtp_command_timeout_seconds());
   result.data_timeout = absl::Seconds(limits.smtp_data_timeout_seconds());
+  result.data_total_timeout = absl::Seconds(limits.smtp_data_total_seconds());
+  result.min_data_octets_per_second = limits.smtp_min_data_octets_per_second();
+  result.messages_at_once = limits.smtp_messages();
+  result.unknown_recipients_at_once = limits.smtp_unknown_recipients_at_once();
+  result.unknown_recipient_delay =
+      absl::Milliseconds(limits.smtp_unknown_recipient_delay_milliseconds());
+  result.unknown_recipients = limits.smtp_unknown_recipients();
+  result.max_hold = absl::Seconds(limits.smtp_hold_seconds());
   return result;
 }
 
@@ -74,8 +107,10 @@ Pop3Limits Pop3LimitsFrom(const Limits& limits) {
   return result;
 }
 
-SendLimits SendLimitsFrom(const Limits& limits) {
+SendLimits SendLimitsFrom(const config::v1::Gateway& gateway) {
+  const Limits& limits = gateway.limits();
   SendLimits result;
+  result.from_policy = FromPolicyOf(gateway.api_from_policy());
   result.message_octets = static_cast<std::uint64_t>(limits.message_octets());
   result.line_octets = static_cast<std::size_t>(limits.line_octets());
   result.recipients = static_cast<std::size_t>(limits.recipients());
@@ -122,6 +157,19 @@ std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authenticatio
   return issuers;
 }
 
+std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls) {
+  std::vector<net::CertificateFiles> result;
+  if (!tls.certificate_file().empty()) {
+    result.emplace_back(tls.certificate_file(), tls.key_file());
+  }
+  for (const config::v1::Certificate& certificate : tls.certificates()) {
+    result.emplace_back(
+        certificate.certificate_file(), certificate.key_file(),
+        std::vector<std::string>(certificate.names().begin(), certificate.names().end()));
+  }
+  return result;
+}
+
 absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config& config) {
   constexpr char kSection[] = "smtp_listeners";
   std::vector<SmtpListenerOptions> result;
@@ -130,13 +178,17 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
     const Listener& listener = listeners[i];
     const absl::StatusOr<SmtpRole> role = ParseSmtpRole(listener.role());
     if (!role.ok()) return KeyError(kSection, i, "role", role.status().message());
-    if (*role == SmtpRole::kSubmissions && config.tls().certificate_file().empty()) {
+    if (*role == SmtpRole::kSubmissions && CertificatesFrom(config.tls()).empty()) {
       return NeedsCertificate(kSection, i, listener.role());
     }
     SmtpListenerOptions options;
     options.role = *role;
     options.strict_paths = listener.strict_paths();
     options.allow_plaintext_auth_on_loopback = listener.allow_plaintext_auth_on_loopback();
+    options.from_policy = FromPolicyOf(listener.from_policy());
+    if (listener.bare_newlines() == "normalize") {
+      options.bare_newlines = smtp::BareNewlines::kNormalize;
+    }
     for (const std::string& text : listener.trusted_networks()) {
       absl::StatusOr<TrustedNetwork> network = TrustedNetwork::Parse(text);
       if (!network.ok()) {
@@ -144,6 +196,23 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
       }
       options.trusted_networks.push_back(*std::move(network));
     }
+    absl::StatusOr<std::vector<net::IpNetwork>> xclient = Networks(
+        listener.xclient_networks(), kSection, i, "xclient_networks");
+    if (!xclient.ok()) return xclient.status();
+    options.xclient_networks = *std::move(xclient);
+    const absl::StatusOr<SmtpTls> tls =
+        listener.tls().empty() ? SmtpTls::kOffered : ParseSmtpTls(listener.tls());
+    if (!tls.ok()) return KeyError(kSection, i, "tls", tls.status().message());
+    if (*tls == SmtpTls::kRequired && config.tls().certificate_file().empty()) {
+      return KeyError(kSection, i, "tls", "required needs tls.certificate_file");
+    }
+    options.tls = *tls;
+    options.hostname = listener.hostname();
+    options.message_octets = listener.message_octets();
+    options.messages_per_minute = listener.messages_per_minute();
+    options.commands_per_minute = listener.commands_per_minute();
+    options.domain_literals = listener.domain_literals();
+    options.greeting_delay = absl::Milliseconds(listener.greeting_delay_milliseconds());
     result.push_back(std::move(options));
   }
   return result;
@@ -151,12 +220,12 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
 
 absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(const Config& config) {
   return TwoRoles<ImapListenerOptions>(config.gateway().imap_listeners(), "imap_listeners", "imap",
-                                       "imaps", !config.tls().certificate_file().empty());
+                                       "imaps", !CertificatesFrom(config.tls()).empty());
 }
 
 absl::StatusOr<std::vector<Pop3ListenerOptions>> Pop3ListenersFrom(const Config& config) {
   return TwoRoles<Pop3ListenerOptions>(config.gateway().pop3_listeners(), "pop3_listeners", "pop3",
-                                       "pop3s", !config.tls().certificate_file().empty());
+                                       "pop3s", !CertificatesFrom(config.tls()).empty());
 }
 
 }  // namespace posthorn::gateway

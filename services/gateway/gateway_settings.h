@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/net/ip_network.h"
+#include "lib/net/tls.h"
 #include "posthorn/config/v1/config.pb.h"
 #include "services/gateway/api/send_handler.h"
 #include "services/gateway/imap/server.h"
@@ -20,11 +22,18 @@ namespace posthorn::gateway {
 SmtpLimits SmtpLimitsFrom(const config::v1::Limits& limits);
 ImapLimits ImapLimitsFrom(const config::v1::Limits& limits);
 Pop3Limits Pop3LimitsFrom(const config::v1::Limits& limits);
-SendLimits SendLimitsFrom(const config::v1::Limits& limits);
+SendLimits SendLimitsFrom(const config::v1::Gateway& gateway);
 
 // Errors name the key: a malformed network.
 absl::StatusOr<LoginGuardOptions> LoginGuardOptionsFrom(const config::v1::Authentication& settings);
 std::vector<TokenIssuerOptions> TokenIssuersFrom(const config::v1::Authentication& settings);
+
+// The one for everybody first; empty: there is none.
+std::vector<net::CertificateFiles> CertificatesFrom(const config::v1::Tls& tls);
+
+// The balancers of a listener; errors name the key.
+absl::StatusOr<std::vector<net::IpNetwork>> ProxyNetworksFrom(const config::v1::Listener& listener,
+                                                              const char* section, int index);
 
 // One element a listener, in order. Errors name the key: an unknown role, a malformed network, TLS
 // from the first octet without a certificate.

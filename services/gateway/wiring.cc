@@ -33,6 +33,7 @@
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/login_guard.h"
+#include "services/gateway/session/proxy_header.h"
 #include "services/gateway/session/session_registry.h"
 #include "services/gateway/session/token_issuers.h"
 #include "services/gateway/smtp/server.h"
@@ -48,8 +49,14 @@ constexpr absl::Duration kCutOffLimit = absl::Seconds(5);
 // One connection, from accept to close.
 template <typename Server, typename Options>
 Task<void> ServeRegistered(SessionRegistry& registry, Server& server, const Options& options,
+                           const std::vector<net::IpNetwork>& proxies,
                            std::unique_ptr<net::Stream> stream) {
   const SessionRegistry::Entry entry(registry, stream.get());
+  const bool known = co_await TakeProxyHeader(*stream, proxies);
+  if (!known) {
+    stream.reset();  // before its entry
+    co_return;
+  }
   co_await server.Serve(std::move(stream), options);
 }
 
@@ -59,6 +66,20 @@ void Retire(std::unique_ptr<net::LoopPool> loops) {
   static auto* const retired = new std::vector<std::unique_ptr<net::LoopPool>>();
   loops->Stop();
   retired->push_back(std::move(loops));
+}
+
+// The balancers of each listener of a section.
+using ProxyNetworks = std::vector<std::vector<net::IpNetwork>>;
+
+absl::Status ReadProxies(const google::protobuf::RepeatedPtrField<config::v1::Listener>& listeners,
+                         const char* section, ProxyNetworks& result) {
+  for (int i = 0; i < listeners.size(); ++i) {
+    absl::StatusOr<std::vector<net::IpNetwork>> networks =
+        ProxyNetworksFrom(listeners[i], section, i);
+    if (!networks.ok()) return networks.status();
+    result.push_back(*std::move(networks));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Prefix(const char* key, const absl::Status& status) {
@@ -78,7 +99,7 @@ struct GatewayServer::Impl {
   void Listen(const Config& config, BoundSockets sockets);
   template <typename Server, typename Options>
   void ListenOn(net::BoundSocket socket, Server& server, const Options& options,
-                ListeningAddress address);
+                const std::vector<net::IpNetwork>& proxies, ListeningAddress address);
   void ShutDown(absl::Duration limit);
 
   std::unique_ptr<net::LoopPool> loops;
@@ -106,6 +127,9 @@ struct GatewayServer::Impl {
   std::vector<SmtpListenerOptions> smtp_options;
   std::vector<ImapListenerOptions> imap_options;
   std::vector<Pop3ListenerOptions> pop3_options;
+  ProxyNetworks smtp_proxies;
+  ProxyNetworks imap_proxies;
+  ProxyNetworks pop3_proxies;
   std::unique_ptr<SmtpServer> smtp;
   std::unique_ptr<ImapServer> imap;
   std::unique_ptr<Pop3Server> pop3;
@@ -120,9 +144,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   const config::v1::Limits& limits = gateway.limits();
   dependencies = std::move(given);
 
-  if (!config.tls().certificate_file().empty()) {
+  if (std::vector<net::CertificateFiles> files = CertificatesFrom(config.tls()); !files.empty()) {
+    net::CertificateFiles first = std::move(files.front());
+    files.erase(files.begin());
     absl::StatusOr<std::unique_ptr<net::TlsContext>> context =
-        net::TlsContext::Server(config.tls().certificate_file(), config.tls().key_file());
+        net::TlsContext::Server(std::move(first), std::move(files));
     if (!context.ok()) return Prefix("tls", context.status());
     tls = *std::move(context);
   }
@@ -135,6 +161,15 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   absl::StatusOr<std::vector<Pop3ListenerOptions>> pop3_listeners = Pop3ListenersFrom(config);
   if (!pop3_listeners.ok()) return pop3_listeners.status();
   pop3_options = *std::move(pop3_listeners);
+
+  absl::Status proxies = ReadProxies(gateway.smtp_listeners(), "smtp_listeners", smtp_proxies);
+  if (proxies.ok()) {
+    proxies = ReadProxies(gateway.imap_listeners(), "imap_listeners", imap_proxies);
+  }
+  if (proxies.ok()) {
+    proxies = ReadProxies(gateway.pop3_listeners(), "pop3_listeners", pop3_proxies);
+  }
+  if (!proxies.ok()) return proxies;
 
   absl::StatusOr<std::unique_ptr<net::StagingArea>> area = net::StagingArea::Open(
       gateway.staging_dir(), static_cast<std::uint64_t>(gateway.staging_max_octets()));
@@ -168,6 +203,8 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_smtp.tls = tls.get();
   for_smtp.connections = connections.get();
   for_smtp.hostname = config.hostname();
+  // What the queue and the delivery honour is added here, and offered from then on.
+  for_smtp.queue_extensions = smtp::ExtensionSet{};
   smtp = std::make_unique<SmtpServer>(std::move(for_smtp), SmtpLimitsFrom(limits));
 
   ImapDependencies for_imap;
@@ -187,7 +224,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   pop3 = std::make_unique<Pop3Server>(for_pop3, Pop3LimitsFrom(limits));
 
   send = std::make_unique<SendHandler>(*directory, *acceptor, *staging, clock,
-                                       SendLimitsFrom(limits));
+                                       SendLimitsFrom(gateway), config.hostname());
   return absl::OkStatus();
 }
 
@@ -240,13 +277,15 @@ absl::Status GatewayServer::Impl::StartApi(const Config& config, net::BoundSocke
 
 template <typename Server, typename Options>
 void GatewayServer::Impl::ListenOn(net::BoundSocket socket, Server& server, const Options& options,
+                                   const std::vector<net::IpNetwork>& proxies,
                                    ListeningAddress address) {
   address.address = socket.local().ip;
   address.port = socket.local().port;
   addresses.push_back(std::move(address));
   listeners.push_back(std::make_unique<net::Listener>(
-      std::move(socket), *loops, [this, &server, &options](std::unique_ptr<net::Stream> stream) {
-        return ServeRegistered(sessions, server, options, std::move(stream));
+      std::move(socket), *loops,
+      [this, &server, &options, &proxies](std::unique_ptr<net::Stream> stream) {
+        return ServeRegistered(sessions, server, options, proxies, std::move(stream));
       }));
 }
 
@@ -259,15 +298,15 @@ void GatewayServer::Impl::Listen(const Config& config, BoundSockets sockets) {
     return result;
   };
   for (std::size_t i = 0; i < sockets.smtp.size(); ++i) {
-    ListenOn(std::move(sockets.smtp[i]), *smtp, smtp_options[i],
+    ListenOn(std::move(sockets.smtp[i]), *smtp, smtp_options[i], smtp_proxies[i],
              address("smtp_listeners", i, gateway.smtp_listeners(static_cast<int>(i)).role()));
   }
   for (std::size_t i = 0; i < sockets.imap.size(); ++i) {
-    ListenOn(std::move(sockets.imap[i]), *imap, imap_options[i],
+    ListenOn(std::move(sockets.imap[i]), *imap, imap_options[i], imap_proxies[i],
              address("imap_listeners", i, gateway.imap_listeners(static_cast<int>(i)).role()));
   }
   for (std::size_t i = 0; i < sockets.pop3.size(); ++i) {
-    ListenOn(std::move(sockets.pop3[i]), *pop3, pop3_options[i],
+    ListenOn(std::move(sockets.pop3[i]), *pop3, pop3_options[i], pop3_proxies[i],
              address("pop3_listeners", i, gateway.pop3_listeners(static_cast<int>(i)).role()));
   }
 }

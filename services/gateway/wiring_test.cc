@@ -158,6 +158,18 @@ TEST_F(WiringTest, WhatIsWrongInTheConfigurationIsNamed) {
   EXPECT_THAT(std::string(Start().status().message()),
               HasSubstr("gateway.smtp_listeners[0].role"));
   config_.mutable_gateway()->mutable_smtp_listeners(0)->set_role("mx");
+  config_.mutable_gateway()->mutable_smtp_listeners(0)->add_xclient_networks("x");
+  EXPECT_THAT(std::string(Start().status().message()),
+              HasSubstr("gateway.smtp_listeners[0].xclient_networks: network \"x\""));
+  config_.mutable_gateway()->mutable_smtp_listeners(0)->clear_xclient_networks();
+  config_.mutable_gateway()->mutable_smtp_listeners(0)->set_tls("required");
+  EXPECT_THAT(std::string(Start().status().message()),
+              HasSubstr("gateway.smtp_listeners[0].tls: required needs"));
+  config_.mutable_gateway()->mutable_smtp_listeners(0)->clear_tls();
+  config_.mutable_gateway()->mutable_imap_listeners(0)->add_proxy_networks("10.0.0.0/33");
+  EXPECT_THAT(std::string(Start().status().message()),
+              HasSubstr("gateway.imap_listeners[0].proxy_networks"));
+  config_.mutable_gateway()->mutable_imap_listeners(0)->clear_proxy_networks();
   config_.mutable_gateway()->mutable_pop3_listeners(0)->set_role("imap");
   EXPECT_THAT(std::string(Start().status().message()),
               HasSubstr("gateway.pop3_listeners[0].role"));

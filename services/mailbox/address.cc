@@ -4,7 +4,9 @@
 
 #include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
+#include "lib/mime/case_fold.h"
 #include "lib/postgres/text.h"
+#include "lib/smtp/international.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -37,8 +39,9 @@ bool Unquote(std::string_view text, std::string& content) {
   return true;
 }
 
-std::string Lower(std::string_view text) {
-  return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
+// Empty, which no local part is, if it is not UTF-8.
+std::string Fold(std::string_view text) {
+  return mime::LowerCaseNfc(text).value_or(std::string());
 }
 
 }  // namespace
@@ -50,7 +53,9 @@ std::string DirectoryAddress::WithoutTag() const {
 }
 
 absl::StatusOr<std::string> ParseDomainName(std::string_view name) {
-  const std::string domain = Lower(name);
+  const absl::StatusOr<std::string> ascii = smtp::DomainToAscii(name);
+  if (!ascii.ok()) return ascii.status();
+  const std::string& domain = *ascii;
   const bool well_formed =
       !domain.empty() && domain.size() <= kMaxDomain && domain.front() != '.' &&
       domain.back() != '.' && domain.find("..") == std::string::npos &&
@@ -74,9 +79,9 @@ absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address)
   result.domain = *std::move(domain);
   std::string content;
   if (IsDotAtom(local)) {
-    result.local = Lower(local);
+    result.local = Fold(local);
   } else if (Unquote(local, content)) {
-    result.local = IsDotAtom(content) ? Lower(content) : Lower(local);
+    result.local = IsDotAtom(content) ? Fold(content) : Fold(local);
   } else {
     return MakeFailure(Failure::kBadAddress);
   }

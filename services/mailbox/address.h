@@ -8,8 +8,9 @@
 
 namespace posthorn::mailbox {
 
-// An addr-spec as the directory compares it: both parts in lower case (ASCII), a quoted local part
-// without its quotes where it needs none.
+// An addr-spec as the directory compares it: both parts in lower case, the local part in NFC, the
+// domain in A-labels, so that every spelling of an internationalised address is the same one; a
+// quoted local part without its quotes where it needs none.
 struct DirectoryAddress {
   std::string local;
   std::string domain;
@@ -21,7 +22,8 @@ struct DirectoryAddress {
 // kBadAddress.
 absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address);
 
-// Letters, digits, hyphens and dots as in DNS, lower case, at least one dot; kBadAddress.
+// The name as in DNS: A-labels of letters, digits and hyphens, in lower case. U-labels are taken
+// too (RFC 5890). kBadAddress.
 absl::StatusOr<std::string> ParseDomainName(std::string_view name);
 
 }  // namespace posthorn::mailbox

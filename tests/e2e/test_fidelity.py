@@ -1,6 +1,7 @@
 """Bytes are preserved: what was transmitted is what IMAP, POP3 and the remote server give, after
 the trace headers that Posthorn prepends."""
 
+import re
 import socket
 import unittest
 
@@ -38,6 +39,31 @@ def by_smtp(platform, role, sender, recipient, message, login=None):
         client.close()
 
 
+ADDED = (b"date:", b"from:", b"message-id:", b"sender:")
+REMOVED = (b"bcc:", b"resent-bcc:") + ADDED
+
+
+def only_the_header_was_edited(sent, got):
+    """True if `got` is `sent` with nothing but whole fields taken out or put in, as submission
+    may: in the header, by name."""
+    sent, got = sent.split(b"\r\n"), got.split(b"\r\n")
+    i = j = 0
+    while i < len(sent) and sent[i]:
+        if j < len(got) and sent[i] == got[j]:
+            i, j = i + 1, j + 1
+        elif j < len(got) and got[j].lower().startswith(ADDED):
+            j += 1
+        elif sent[i].lower().replace(b" ", b"").startswith(REMOVED):
+            i += 1
+            while i < len(sent) and sent[i].startswith((b" ", b"\t")):
+                i += 1
+        else:
+            return False
+    while j < len(got) and got[j].lower().startswith(ADDED):
+        j += 1
+    return sent[i:] == got[j:]
+
+
 class FidelityTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -45,7 +71,11 @@ class FidelityTest(unittest.TestCase):
         cls.dns = DnsServer(["sink.example. IN MX 10 mx.sink.example.",
                              "mx.sink.example. IN A 127.0.0.1"]).start()
         cls.platform = ServePlatform(
-            dns=cls.dns, config={"delivery": {"smtp_port": cls.sink.port}}).start()
+            dns=cls.dns, config={"delivery": {"smtp_port": cls.sink.port}},
+            trusted_networks=["127.0.0.0/8=demo"])
+        for listener in cls.platform.config["gateway"]["smtp_listeners"]:
+            listener["from_policy"] = "rewrite"
+        cls.platform.start()
         cls.transmittable = [(name, raw) for name, raw in corpus.messages()
                              if corpus.fits_smtp(raw)]
 
@@ -117,16 +147,28 @@ class FidelityTest(unittest.TestCase):
                               data[0][0] + b" ".join(d for d in data[1:] if d))
         client.logout()
 
-    def test_submission_to_the_remote_server(self):
+    def at_the_sink(self, name, *arguments, **options):
+        before = len(self.sink.messages)
+        by_smtp(self.platform, *arguments, **options)
+        wait_until(lambda: len(self.sink.messages) > before, 30, f"{name} at the sink")
+        return self.sink.messages[-1].data
+
+    def test_a_trusted_network_to_the_remote_server(self):
         for name, raw in self.transmittable:
             with self.subTest(name):
-                before = len(self.sink.messages)
-                by_smtp(self.platform, "submission", "alice@example.test",
-                        "someone@sink.example", transmitted(raw), login="alice@example.test")
-                wait_until(lambda: len(self.sink.messages) > before, 30, f"{name} at the sink")
-                got = self.sink.messages[-1].data
+                got = self.at_the_sink(name, "mx", "x@elsewhere.example", "someone@sink.example",
+                                       transmitted(raw))
                 self.assertTrue(got.endswith(transmitted(raw)))
                 self.assertRegex(got[:len(got) - len(transmitted(raw))].decode(), "^Received: ")
+
+    def test_submission_edits_the_header_and_nothing_else(self):
+        for name, raw in self.transmittable:
+            with self.subTest(name):
+                got = self.at_the_sink(name, "submission", "alice@example.test",
+                                       "someone@sink.example", transmitted(raw),
+                                       login="alice@example.test")
+                received = re.match(rb"Received: .*\r\n(?:[ \t].*\r\n)*", got)
+                self.assertTrue(only_the_header_was_edited(transmitted(raw), got[received.end():]))
 
 
 def append_raw(client, mailbox, raw):

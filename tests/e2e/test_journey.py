@@ -201,7 +201,8 @@ class Journey:
 
     def test_a_large_message_arrives_whole_in_both_directions(self):
         body = ("0123456789abcdef" * 4 + "\r\n") * 40_000  # about 2.6 MB
-        raw = test_message(f"large {self.platform.kind}", body=body)
+        raw = test_message(f"large {self.platform.kind}", body=body,
+                           message_id=f"<large.{self.platform.kind}@example.test>")
         self.platform.submit("alice@example.test", ["bob@example.test", "carol@example.net"], raw)
         needle = f"Subject: large {self.platform.kind}".encode()
         found = wait_until(lambda: [m for m in self.platform.messages("bob@example.test")
@@ -243,7 +244,7 @@ class TwoPlatformsTest(unittest.TestCase):
             for platform, other, here, there in ((first, second, "one", "two"),
                                                  (second, first, "two", "one")):
                 platform.submit(f"user@{here}.example", [f"user@{there}.example"],
-                                test_message(f"from {here}"))
+                                test_message(f"from {here}", sender=f"user@{here}.example"))
                 messages = wait_for_messages(other, f"user@{there}.example", 1)
                 self.assertIn(f"Subject: from {here}".encode(), messages[-1])
         finally:

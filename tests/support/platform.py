@@ -62,7 +62,9 @@ class GatewayPorts:
         self.api = free_port()
         self.http = free_port()
 
-    def config(self, plaintext_auth=True, strict_paths=False, trusted_networks=()):
+    def config(self, plaintext_auth=True, strict_paths=False, trusted_networks=(),
+               listener_options=None):
+        """`listener_options`: more keys of a listener, by role."""
         gateway = {"api_address": "127.0.0.1", "api_port": self.api, "api_tls": False}
         for section, role in _LISTENERS:
             gateway.setdefault(section, []).append({
@@ -70,7 +72,8 @@ class GatewayPorts:
                 "allow_plaintext_auth_on_loopback": plaintext_auth,
                 **({"strict_paths": True} if strict_paths and section == "smtp_listeners" else {}),
                 **({"trusted_networks": list(trusted_networks)}
-                   if trusted_networks and role == "mx" else {})})
+                   if trusted_networks and role == "mx" else {}),
+                **(listener_options or {}).get(role, {})})
         return gateway
 
 
@@ -101,8 +104,11 @@ class _Clients:
                                        timeout=60)
         else:
             client = imaplib.IMAP4("127.0.0.1", ports["imap"], timeout=60)
-        if login:
+        if login and login.isascii():
             client.login(login, self.passwords[login])
+        elif login:  # imaplib's LOGIN has no way to say it
+            client.authenticate("PLAIN",
+                                lambda _: f"\0{login}\0{self.passwords[login]}".encode())
         return client
 
     def pop3(self, login=None, replica=0, tls=False):

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/international.h"
 #include "lib/telemetry/log.h"
 #include "lib/telemetry/metrics.h"
 #include "services/gateway/accept/resend_key.h"
@@ -48,6 +50,13 @@ struct Metrics {
     return *metrics;
   }
 };
+
+// Has this mailbox had the message before? Postfix's local(8) and Dovecot ask the same.
+bool HasBeenIn(const AcceptRequest& request, const std::string& address) {
+  return !request.delivered_to.empty() &&
+         std::find(request.delivered_to.begin(), request.delivered_to.end(),
+                   absl::AsciiStrToLower(address)) != request.delivered_to.end();
+}
 
 }  // namespace
 
@@ -81,13 +90,19 @@ Task<void> CommitAcceptor::DeliverDirectly(const AcceptRequest& request,
   for (const std::size_t index : group.recipients) {
     const AcceptRecipient& recipient = request.recipients[index];
     const Target& target = recipient.targets.front();
+    if (HasBeenIn(request, target.address)) {
+      result.recipients[index] = MakeFailure(Failure::kMailLoop);
+      continue;
+    }
     if (!position.emplace(target.account, message.recipients.size()).second) continue;
     message.recipients.emplace_back(
         target.account, recipient.address,
         DeliveryHeaders(request.reverse_path, target.address) + received);
   }
+  if (message.recipients.empty()) co_return;
   const std::vector<absl::Status> statuses = co_await delivery_.Deliver(std::move(message));
   for (const std::size_t index : group.recipients) {
+    if (!result.recipients[index].ok()) continue;  // a loop
     const std::size_t at = position[request.recipients[index].targets.front().account];
     result.recipients[index] =
         at < statuses.size() ? statuses[at] : MakeFailure(Failure::kUnavailable);
@@ -127,8 +142,15 @@ Task<void> CommitAcceptor::Enqueue(const AcceptRequest& request, const std::stri
       // A mailbox counts once, whatever the address that led to it.
       if (!seen.emplace(target.account, target.account ? "" : target.address).second) continue;
       message.recipients.emplace_back(target.address, recipient.address, target.account);
+      message.recipients.back().options = recipient.options;
     }
   }
+  message.options = request.options;
+  // RFC 6531 section 3.4: also for what an alias made of an ASCII address.
+  for (const OutboundRecipient& recipient : message.recipients) {
+    if (!smtp::IsAscii(recipient.address)) message.options.smtputf8 = true;
+  }
+  if (!smtp::IsAscii(request.reverse_path)) message.options.smtputf8 = true;
   std::vector<std::string> addresses;
   for (const OutboundRecipient& recipient : message.recipients) {
     addresses.push_back(recipient.address);
@@ -151,8 +173,12 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
   result.id = request.id;
   result.recipients.resize(request.recipients.size());
 
-  absl::StatusOr<std::string> key =
-      co_await ResendKey(request.reverse_path, request.message_id_header, request.body);
+  absl::StatusOr<std::string> key = std::string();
+  if (request.resend_key.has_value()) {
+    key = *request.resend_key;
+  } else {
+    key = co_await ResendKey(request.reverse_path, request.message_id_header, request.body);
+  }
   if (!key.ok()) {
     for (absl::Status& status : result.recipients) status = MakeFailure(Failure::kUnavailable);
     log::Error("accept", "staged body unreadable",
@@ -171,7 +197,10 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
                               [&](const Group& g) { return g.tenant == recipient.tenant; });
     if (group == groups.end()) group = groups.emplace(groups.end(), recipient.tenant);
     group->recipients.push_back(i);
-    if (recipient.targets.size() != 1 || !recipient.targets.front().account) group->direct = false;
+    if (recipient.targets.size() != 1 || !recipient.targets.front().account ||
+        recipient.options.NeedsQueue() || request.options.NeedsQueue()) {
+      group->direct = false;
+    }
   }
   bool any_taken = false;  // stored, or on its way to the queue
   for (Group& group : groups) {

@@ -1,5 +1,7 @@
 #include "services/gateway/accept/commit_acceptor.h"
 
+#include <functional>
+
 #include "gtest/gtest.h"
 #include "lib/base/failure.h"
 #include "lib/base/manual_executor.h"
@@ -71,6 +73,48 @@ TEST_F(CommitAcceptorTest, DeliversMailboxesDirectly) {
             "Received: from client ([192.0.2.1])\r\n\tby mx.example (Posthorn) with ESMTP id " +
                 id.ToString() +
                 "\r\n\tfor <alice@example.test>;\r\n\tMon, 02 Jan 2006 15:04:05 +0000\r\n");
+}
+
+// A message that names the mailbox in Delivered-To has been in it.
+TEST_F(CommitAcceptorTest, RefusesWhatComesBack) {
+  AcceptRequest request = Request({Mailbox(kTenant, kAlice, "Alice@example.test")});
+  request.delivered_to = {"bob@example.test", "alice@example.test"};
+  const AcceptResult result = Accept(std::move(request));
+  EXPECT_EQ(FailureOf(result.Overall()), Failure::kMailLoop);
+  EXPECT_TRUE(delivery_.messages.empty());
+  EXPECT_TRUE(spool_.messages.empty());
+}
+
+// Where others take the message, the queue tells the sender of the one that does not.
+TEST_F(CommitAcceptorTest, ALoopIsNotTheOthers) {
+  for (const bool each : {false, true}) {
+    delivery_.messages.clear();
+    spool_.messages.clear();
+    AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test"),
+                                     Mailbox(kTenant, kBob, "bob@example.test")});
+    request.delivered_to = {"alice@example.test"};
+    request.answers_per_recipient = each;
+    const AcceptResult result = Accept(std::move(request));
+    EXPECT_TRUE(result.recipients[1].ok());
+    ASSERT_EQ(delivery_.messages.size(), 1u);
+    ASSERT_EQ(delivery_.messages[0].recipients.size(), 1u);
+    EXPECT_EQ(delivery_.messages[0].recipients[0].account, kBob);
+    if (each) {
+      EXPECT_EQ(FailureOf(result.recipients[0]), Failure::kMailLoop);
+      EXPECT_TRUE(spool_.messages.empty());
+    } else {
+      EXPECT_TRUE(result.recipients[0].ok());
+      ASSERT_EQ(spool_.messages.size(), 1u);
+      EXPECT_EQ(spool_.messages[0].recipients.size(), 1u);
+    }
+  }
+}
+
+TEST_F(CommitAcceptorTest, TheResendKeyIsOfTheMessageAsReceived) {
+  AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test")});
+  request.resend_key = std::string(32, 'k');
+  Accept(std::move(request));
+  EXPECT_EQ(delivery_.messages[0].resend_key, std::string(32, 'k'));
 }
 
 TEST_F(CommitAcceptorTest, RecipientsDoNotLearnOfEachOther) {
@@ -225,6 +269,65 @@ TEST_F(CommitAcceptorTest, IdempotencyKeysOfTwoSendersAreTwoKeysInAThirdTenant) 
   EXPECT_NE(spool_.messages[0].idempotency_key, "k");
   EXPECT_NE(spool_.messages[0].idempotency_key, spool_.messages[1].idempotency_key);
   EXPECT_LE(spool_.messages[0].idempotency_key.size(), 128u);
+}
+
+// Also where every recipient is a mailbox here: only the queue holds, watches a deadline, insists
+// on TLS and tells of success.
+TEST_F(CommitAcceptorTest, WhatOnlyTheQueueCanDoGoesThere) {
+  struct Row {
+    const char* name;
+    std::function<void(AcceptRequest&)> ask;
+    bool queue;
+  };
+  const Row rows[] = {
+      {"hold", [](AcceptRequest& r) { r.options.hold_until = r.received_at; }, true},
+      {"deliver by", [](AcceptRequest& r) { r.options.deliver_by.emplace(); }, true},
+      {"require tls", [](AcceptRequest& r) { r.options.require_tls = true; }, true},
+      {"success", [](AcceptRequest& r) { r.recipients[1].options.notify.success = true; }, true},
+      {"failure", [](AcceptRequest& r) { r.recipients[1].options.notify.failure = true; }, false},
+      {"never", [](AcceptRequest& r) { r.recipients[1].options.notify.never = true; }, false},
+      {"priority", [](AcceptRequest& r) { r.options.priority = 3; }, false},
+      {"ret", [](AcceptRequest& r) { r.options.ret = smtp::DsnReturn::kFull; }, false},
+  };
+  for (const Row& row : rows) {
+    spool_.messages.clear();
+    delivery_.messages.clear();
+    AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test"),
+                                     Mailbox(kTenant, kBob, "bob@example.test")});
+    row.ask(request);
+    EXPECT_TRUE(Accept(std::move(request)).Overall().ok()) << row.name;
+    EXPECT_EQ(spool_.messages.size(), row.queue ? 1u : 0u) << row.name;
+    EXPECT_EQ(delivery_.messages.size(), row.queue ? 0u : 1u) << row.name;
+  }
+}
+
+TEST_F(CommitAcceptorTest, OptionsTravelToTheQueue) {
+  AcceptRequest request =
+      Request({Remote(kTenant, "x@remote.example"), Mailbox(kTenant, kBob, "bob@example.test")});
+  request.options.envelope_id = "id";
+  request.options.priority = -3;
+  request.recipients[1].options.notify.never = true;
+  request.recipients[1].options.original_recipient = "rfc822;b@example.net";
+  Accept(std::move(request));
+  const OutboundMessage& message = spool_.messages.at(0);
+  EXPECT_EQ(message.options.envelope_id, "id");
+  EXPECT_EQ(message.options.priority, -3);
+  EXPECT_FALSE(message.options.smtputf8);
+  EXPECT_FALSE(message.recipients.at(0).options.notify.IsGiven());
+  EXPECT_TRUE(message.recipients.at(1).options.notify.never);
+  EXPECT_EQ(message.recipients.at(1).options.original_recipient, "rfc822;b@example.net");
+}
+
+// RFC 6531: by what is sent, whoever asked: an alias may lead from ASCII to UTF-8.
+TEST_F(CommitAcceptorTest, KnowsWhatNeedsSmtpUtf8) {
+  std::vector<Target> target;
+  target.emplace_back(AccountId(), "\xc3\xa4@remote.example");
+  Accept(Request({AcceptRecipient("info@example.test", kTenant, target)}));
+  EXPECT_TRUE(spool_.messages.at(0).options.smtputf8);
+  AcceptRequest request = Request({Remote(kTenant, "x@remote.example")});
+  request.reverse_path = "\xc3\xa4@c.example";
+  Accept(std::move(request));
+  EXPECT_TRUE(spool_.messages.at(1).options.smtputf8);
 }
 
 TEST_F(CommitAcceptorTest, WithoutMessageIdThereIsNoResendKey) {

@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_ACCEPT_MESSAGE_ACCEPTOR_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "lib/base/task.h"
 #include "lib/net/staged_body.h"
 #include "services/gateway/clients/directory.h"
+#include "services/gateway/clients/envelope_options.h"
 
 namespace posthorn::gateway {
 
@@ -25,14 +27,16 @@ struct AcceptRecipient {
   // that may relay (of the login, key or trusted network).
   TenantId tenant;
   std::vector<Target> targets;  // at least one; a remote recipient is its own target
+  RecipientOptions options;
 };
 
-// What the Received header tells (RFC 5321 section 4.4).
+// What the Received header tells (RFC 5321 section 4.4, RFC 8314 section 4.3).
 struct TraceInfo {
   std::string helo;         // as the client gave it; empty: none (API)
+  std::string client_name;  // host name, where a trusted client told it; empty: unknown
   std::string client_ip;    // empty: unix socket
-  std::string protocol;     // "ESMTPS", "LMTP", "ESMTPSA", "HTTP" ... (RFC 3848)
-  std::string tls;          // "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none
+  std::string protocol;     // "ESMTPS", "LMTP", "UTF8SMTPSA", "HTTP" ... (RFC 3848, 6531)
+  std::string tls;          // "TLS_AES_256_GCM_SHA384 (TLSv1.3)"; empty: none
 };
 
 struct AcceptRequest {
@@ -44,7 +48,14 @@ struct AcceptRequest {
   TraceInfo trace;
   absl::Time received_at;
   bool body_is_8bit = false;
+  // `options.smtputf8` need only tell of the header: addresses are looked at here.
+  EnvelopeOptions options;
   std::string message_id_header;  // value of Message-ID; empty: no resend detection
+  // Of the message as it was received, where `body` is not that any more. None: of `body`.
+  std::optional<std::string> resend_key;
+  // The values of Delivered-To in the body, in lower case: a recipient's mailbox that is among them
+  // has had the message before (kMailLoop).
+  std::vector<std::string> delivered_to;
   // Of an API send; the message then always goes to the queue. Keys of different senders are
   // different keys, also where their messages meet in a third tenant's envelope.
   std::string idempotency_key;
@@ -74,7 +85,8 @@ struct AcceptResult {
 //
 // A tenant's recipients that are each exactly one local mailbox are delivered at once; those that
 // fail for a temporary reason, or whose outcome is in doubt, go to the queue under the same id (a
-// delivery is idempotent by id). Everything else is the queue's from the start. Concurrent calls
+// delivery is idempotent by id). Everything else is the queue's from the start, and so is what only
+// the queue can do: holding, a deadline, REQUIRETLS, telling of success. Concurrent calls
 // are sent together. Thread-safe; a call continues on its own executor and always ends: every RPC
 // has a deadline.
 class MessageAcceptor {

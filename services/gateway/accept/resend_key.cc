@@ -36,15 +36,6 @@ class Sha256 {
   EVP_MD_CTX* context_;
 };
 
-// Lets other coroutines of the executor run.
-struct Yield {
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> handle) const {
-    Executor::Current()->Post([handle] { handle.resume(); });
-  }
-  void await_resume() const noexcept {}
-};
-
 }  // namespace
 
 Task<absl::StatusOr<std::string>> ResendKey(std::string reverse_path, std::string message_id,
@@ -64,7 +55,7 @@ Task<absl::StatusOr<std::string>> ResendKey(std::string reverse_path, std::strin
     if (piece->empty()) co_return absl::DataLossError("staged body is shorter than its size");
     hash.Update(*piece);
     offset += piece->size();
-    co_await Yield();
+    co_await YieldNow();
   }
   co_return hash.Finish();
 }

@@ -20,7 +20,8 @@ std::string FromClause(const TraceInfo& trace) {
     absl::StrAppend(&clause, trace.helo);
   } else {
     const std::string literal = AddressLiteral(trace.client_ip);
-    absl::StrAppend(&clause, trace.helo.empty() ? literal : trace.helo, " (", literal, ")");
+    absl::StrAppend(&clause, trace.helo.empty() ? literal : trace.helo, " (",
+                    trace.client_name, trace.client_name.empty() ? "" : " ", literal, ")");
   }
   return clause + "\r\n\t";
 }
@@ -35,10 +36,10 @@ std::string ReceivedHeader(const TraceInfo& trace, std::string_view hostname, co
                            std::string_view only_recipient, absl::Time received_at) {
   std::string header = absl::StrCat("Received: ", FromClause(trace), "by ", ToAbsl(hostname),
                                     " (Posthorn) with ", trace.protocol, " id ", id.ToString());
-  if (!trace.tls.empty()) absl::StrAppend(&header, "\r\n\t(", trace.tls, ")");
   if (!only_recipient.empty()) {
     absl::StrAppend(&header, "\r\n\tfor <", ToAbsl(only_recipient), ">");
   }
+  if (!trace.tls.empty()) absl::StrAppend(&header, "\r\n\ttls ", trace.tls);
   absl::StrAppend(&header, ";\r\n\t", FormatMailDate(received_at), "\r\n");
   return header;
 }

@@ -24,11 +24,18 @@ TEST(TraceHeaderTest, FormatsReceived) {
             "\tby mx.example (Posthorn) with ESMTP id 01890000-0000-7000-8000-000000000001\r\n"
             "\tfor <a@b.example>;\r\n"
             "\tMon, 02 Jan 2006 15:04:05 +0000\r\n");
-  EXPECT_EQ(ReceivedHeader(Trace("c", "2001:db8::1", "ESMTPSA", "TLSv1.3 X"), "mx.example", id, "",
-                           kTime),
+  EXPECT_EQ(ReceivedHeader(Trace("c", "2001:db8::1", "ESMTPSA", "X (TLSv1.3)"), "mx.example", id,
+                           "a@b.example", kTime),
             "Received: from c ([IPv6:2001:db8::1])\r\n"
             "\tby mx.example (Posthorn) with ESMTPSA id 01890000-0000-7000-8000-000000000001\r\n"
-            "\t(TLSv1.3 X);\r\n"
+            "\tfor <a@b.example>\r\n"
+            "\ttls X (TLSv1.3);\r\n"
+            "\tMon, 02 Jan 2006 15:04:05 +0000\r\n");
+  TraceInfo named = Trace("c", "192.0.2.1", "ESMTP", "");
+  named.client_name = "host.example";
+  EXPECT_EQ(ReceivedHeader(named, "mx.example", id, "", kTime),
+            "Received: from c (host.example [192.0.2.1])\r\n"
+            "\tby mx.example (Posthorn) with ESMTP id 01890000-0000-7000-8000-000000000001;\r\n"
             "\tMon, 02 Jan 2006 15:04:05 +0000\r\n");
   EXPECT_EQ(ReceivedHeader(Trace("", "", "HTTP", ""), "mx.example", id, "", kTime),
             "Received: by mx.example (Posthorn) with HTTP id 01890000-0000-7000-8000-000000000001;"

@@ -69,7 +69,8 @@ class ApiServerTest : public testing::Test {
     directory_.AddAccount("alice@example.test", "x", AccountId(11));
     directory_.AddKey("key", ApiKey(TenantId(1), KeyId(5)));
     handler_ =
-        std::make_unique<SendHandler>(directory_, acceptor_, *staging_, clock_, SendLimits());
+        std::make_unique<SendHandler>(directory_, acceptor_, *staging_, clock_, SendLimits(),
+                                      "mx.example");
     auto inner = rpc::Server::Start({&inner_admin_, &inner_queue_}, rpc::ServerOptions());
     ASSERT_TRUE(inner.ok()) << inner.status();
     inner_ = *std::move(inner);

@@ -129,14 +129,17 @@ Task<absl::StatusOr<SendOutcome>> SendHandler::Send(SendInput input) {
     co_return MakeFailure(Failure::kLineTooLong);
   }
   smtp::HeaderScan headers;
+  auto submission = std::make_unique<mime::SubmissionHeader>();
   auto body = std::make_shared<net::StagedBody>(staging_);
   for (std::size_t at = 0; at < input.message.size(); at += kPieceOctets) {
     const std::string_view piece = input.message.substr(at, kPieceOctets);
-    if (!headers.done()) headers.Feed(piece);
+    headers.Feed(piece);
+    submission->Feed(piece);
     status = body->Append(piece);
     if (!status.ok()) co_return status;
   }
   headers.Finish();
+  submission->Finish();
   if (headers.received_headers() > limits_.received_headers) {
     co_return MakeFailure(Failure::kMailLoop);
   }
@@ -156,8 +159,16 @@ Task<absl::StatusOr<SendOutcome>> SendHandler::Send(SendInput input) {
   request.trace.protocol = input.tls ? "HTTPS" : "HTTP";
   request.body_is_8bit = findings.eight_bit;
   request.message_id_header = headers.message_id();
+  request.delivered_to = headers.delivered_to();
   request.idempotency_key = std::move(input.idempotency_key);
   const std::size_t recipients = request.recipients.size();
+  Submitter submitter(Submitter::Kind::kKey, key->tenant, AccountId(), "");
+  status = co_await submission_.Apply(std::move(submitter), limits_.from_policy,
+                                      std::move(submission), request);
+  if (!status.ok()) {
+    Refused().Increment();
+    co_return status;
+  }
   const AcceptResult result = co_await acceptor_.Accept(std::move(request));
   status = result.Overall();
   if (!status.ok()) {

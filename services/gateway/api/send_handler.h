@@ -13,6 +13,7 @@
 #include "lib/base/task.h"
 #include "lib/net/staged_body.h"
 #include "services/gateway/accept/message_acceptor.h"
+#include "services/gateway/accept/submission.h"
 #include "services/gateway/clients/directory.h"
 
 namespace posthorn::gateway {
@@ -22,6 +23,7 @@ struct SendLimits {
   std::size_t line_octets = 0;  // 0: none
   std::size_t recipients = 1000;
   int received_headers = 100;
+  FromPolicy from_policy = FromPolicy::kReject;
 };
 
 // What an application asks to send.
@@ -48,12 +50,13 @@ struct SendOutcome {
 class SendHandler {
  public:
   SendHandler(Directory& directory, MessageAcceptor& acceptor, net::StagingArea& staging,
-              const Clock& clock, SendLimits limits)
+              const Clock& clock, SendLimits limits, std::string hostname)
       : directory_(directory),
         acceptor_(acceptor),
         staging_(staging),
         clock_(clock),
-        limits_(limits) {}
+        limits_(limits),
+        submission_(directory, staging, std::move(hostname)) {}
 
   // OK: committed. Failures as posthorn.send.v1 lists them.
   Task<absl::StatusOr<SendOutcome>> Send(SendInput input);
@@ -66,6 +69,7 @@ class SendHandler {
   net::StagingArea& staging_;
   const Clock& clock_;
   const SendLimits limits_;
+  SubmissionPolicy submission_;
 };
 
 }  // namespace posthorn::gateway

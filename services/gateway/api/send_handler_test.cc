@@ -17,7 +17,9 @@
 namespace posthorn::gateway {
 namespace {
 
-constexpr char kMessage[] = "Subject: hi\r\nMessage-ID: <1@app>\r\n\r\nHello\r\n";
+constexpr char kMessage[] =
+    "Subject: hi\r\nMessage-ID: <1@app>\r\nDate: Mon, 02 Jan 2006 15:04:05 +0000\r\n"
+    "From: app@example.test\r\n\r\nHello\r\n";
 
 class SendHandlerTest : public testing::Test {
  protected:
@@ -37,7 +39,8 @@ class SendHandlerTest : public testing::Test {
     directory_.AddKey("key", ApiKey(TenantId(1), KeyId(5)));
     limits_.message_octets = 1000000;
     limits_.recipients = 3;
-    handler_ = std::make_unique<SendHandler>(directory_, acceptor_, *staging_, clock_, limits_);
+    handler_ = std::make_unique<SendHandler>(directory_, acceptor_, *staging_, clock_, limits_,
+                                             "mx.example");
   }
   void TearDown() override { std::filesystem::remove_all(directory_path_); }
 
@@ -170,13 +173,37 @@ TEST_F(SendHandlerTest, HoldsTheLimits) {
 }
 
 TEST_F(SendHandlerTest, LargeBodiesArriveWhole) {
-  std::string message = "Subject: large\r\n\r\n";
+  std::string message =
+      "Message-ID: <2@app>\r\nDate: Mon, 02 Jan 2006 15:04:05 +0000\r\n"
+      "From: Application <info@example.test>\r\n\r\n";
   while (message.size() < 500000) message += "line \xc3\xa4 after line\r\n";
   SendInput input = Input();
   input.message = message;
   ASSERT_TRUE(Send(std::move(input)).ok());
   EXPECT_TRUE(acceptor_.messages[0].body == message);
   EXPECT_TRUE(acceptor_.messages[0].request.body_is_8bit);
+}
+
+TEST_F(SendHandlerTest, CompletesTheHeader) {
+  SendInput input = Input();
+  input.message = "Subject: x\r\nBcc: a@b\r\n\r\nHello\r\n";
+  const auto outcome = Send(std::move(input));
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(acceptor_.messages[0].body,
+            "Subject: x\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\nFrom: app@example.test\r\n"
+            "Message-ID: <" + outcome->id.ToString() + "@mx.example>\r\n\r\nHello\r\n");
+}
+
+TEST_F(SendHandlerTest, FromMustBeInADomainOfTheTenant) {
+  SendInput input = Input();
+  input.message = "From: eve@other.test\r\n\r\nx\r\n";
+  ExpectRefused(input, Failure::kSenderNotAllowed);
+  limits_.from_policy = FromPolicy::kRewrite;
+  handler_ = std::make_unique<SendHandler>(directory_, acceptor_, *staging_, clock_, limits_,
+                                           "mx.example");
+  ASSERT_TRUE(Send(std::move(input)).ok());
+  EXPECT_NE(acceptor_.messages[0].body.find("\r\nSender: app@example.test\r\n"),
+            std::string::npos);
 }
 
 TEST_F(SendHandlerTest, TheAcceptorsAnswerIsTheAnswer) {

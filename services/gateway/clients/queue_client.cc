@@ -16,6 +16,32 @@ namespace {
 namespace pb = posthorn::queue::v1;
 using Batch = Coalescer<pb::OutboundMessage, pb::EnqueueResult>;
 
+// Sets only what was asked for.
+void Convert(EnvelopeOptions in, pb::EnvelopeOptions& out) {
+  out.set_envelope_id(std::move(in.envelope_id));
+  if (in.ret == smtp::DsnReturn::kFull) out.set_ret(pb::EnvelopeOptions::RET_FULL);
+  if (in.ret == smtp::DsnReturn::kHeaders) out.set_ret(pb::EnvelopeOptions::RET_HEADERS);
+  out.set_require_tls(in.require_tls);
+  if (in.hold_until.has_value()) *out.mutable_hold_until() = ToProtoTime(*in.hold_until);
+  out.set_priority(in.priority);
+  if (in.deliver_by.has_value()) {
+    pb::DeliverBy& by = *out.mutable_deliver_by();
+    *by.mutable_by() = ToProtoTime(in.deliver_by->by);
+    by.set_mode(in.deliver_by->notify ? pb::DeliverBy::MODE_NOTIFY : pb::DeliverBy::MODE_RETURN);
+    by.set_trace(in.deliver_by->trace);
+  }
+  out.set_smtputf8(in.smtputf8);
+  out.set_body_is_binary(in.body_is_binary);
+}
+
+void Convert(RecipientOptions in, pb::RecipientOptions& out) {
+  out.set_original_recipient(std::move(in.original_recipient));
+  if (in.notify.never) out.add_notify(pb::RecipientOptions::NOTIFY_NEVER);
+  if (in.notify.success) out.add_notify(pb::RecipientOptions::NOTIFY_SUCCESS);
+  if (in.notify.failure) out.add_notify(pb::RecipientOptions::NOTIFY_FAILURE);
+  if (in.notify.delay) out.add_notify(pb::RecipientOptions::NOTIFY_DELAY);
+}
+
 class QueueClient final : public Spool {
  public:
   QueueClient(const std::shared_ptr<grpc::Channel>& channel, RpcSettings settings)
@@ -48,12 +74,17 @@ class QueueClient final : public Spool {
     out.set_local_resend_key(std::move(message.local_resend_key));
     out.set_idempotency_key(std::move(message.idempotency_key));
     out.set_body_is_8bit(message.body_is_8bit);
+    Convert(std::move(message.options), *out.mutable_options());
     for (OutboundRecipient& recipient : message.recipients) {
       pb::OutboundRecipient& to = *out.add_recipients();
-      octets += recipient.address.size() + recipient.original_address.size() + 16;
+      octets += recipient.address.size() + recipient.original_address.size() +
+                recipient.options.original_recipient.size() + 16;
       to.set_address(std::move(recipient.address));
       to.set_original_address(std::move(recipient.original_address));
       to.set_account_id(recipient.account.value());
+      if (recipient.options.notify.IsGiven() || !recipient.options.original_recipient.empty()) {
+        Convert(std::move(recipient.options), *to.mutable_options());
+      }
     }
     const absl::StatusOr<pb::EnqueueResult> result =
         co_await batch_.Submit(std::move(out), octets);

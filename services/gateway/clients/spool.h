@@ -11,6 +11,7 @@
 #include "lib/base/ids.h"
 #include "lib/base/task.h"
 #include "lib/net/staged_body.h"
+#include "services/gateway/clients/envelope_options.h"
 
 namespace posthorn::gateway {
 
@@ -22,6 +23,7 @@ struct OutboundRecipient {
   std::string address;           // addr-spec to send to
   std::string original_address;  // as the sender gave it, for DSNs
   AccountId account;             // set: a mailbox of this platform
+  RecipientOptions options;
 };
 
 // One message of one tenant, for the queue.
@@ -38,6 +40,7 @@ struct OutboundMessage {
   std::string local_resend_key;  // what LocalDelivery would get
   std::string idempotency_key;
   bool body_is_8bit = false;
+  EnvelopeOptions options;
 };
 
 struct Enqueued {

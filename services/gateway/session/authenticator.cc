@@ -62,7 +62,7 @@ std::vector<std::string_view> Authenticator::Offered(const net::Stream& stream) 
 Task<absl::StatusOr<Login>> Authenticator::Guarded(const AuthenticationPeer& peer,
                                                    std::string name,
                                                    Task<absl::StatusOr<Login>> check) {
-  const std::string ip = peer.stream.peer().ip;
+  const std::string ip = peer.client_ip;
   LoginGuard::Attempt attempt = co_await guard_.Begin(name, ip);
   absl::StatusOr<Login> login = MakeFailure(Failure::kAuthenticationFailed);
   if (!attempt.locked_out) login = co_await std::move(check);
@@ -90,7 +90,7 @@ Task<absl::StatusOr<Login>> Authenticator::Guarded(const AuthenticationPeer& pee
 
 Task<absl::StatusOr<Login>> Authenticator::CheckPassword(AuthenticationPeer peer, std::string name,
                                                          std::string password) {
-  Credentials credentials(name, std::move(password), peer.stream.peer().ip, peer.service);
+  Credentials credentials(name, std::move(password), peer.client_ip, peer.service);
   Task<absl::StatusOr<Login>> check = directory_.Authenticate(std::move(credentials));
   absl::StatusOr<Login> login = co_await Guarded(peer, std::move(name), std::move(check));
   co_return login;
@@ -204,7 +204,7 @@ Task<absl::StatusOr<sasl::Answer>> Authenticator::Exchange::CheckProof(sasl::Nee
 
 Task<absl::StatusOr<Login>> Authenticator::Exchange::ProofLogin(sasl::NeedProofCheck need) {
   ScramProof proof(std::move(need.name), std::move(need.auth_message), std::move(need.proof),
-                   peer_.stream.peer().ip, peer_.service);
+                   peer_.client_ip, peer_.service);
   absl::StatusOr<ScramLogin> login =
       co_await authenticator_.directory_.AuthenticateScram(std::move(proof));
   if (!login.ok()) co_return login.status();
@@ -227,7 +227,7 @@ Task<absl::StatusOr<sasl::Answer>> Authenticator::Exchange::CheckToken(sasl::Nee
 Task<absl::StatusOr<Login>> Authenticator::Exchange::TokenLogin(
     absl::StatusOr<std::string> account) {
   if (!account.ok()) co_return account.status();
-  Credentials credentials(*std::move(account), "", peer_.stream.peer().ip, peer_.service);
+  Credentials credentials(*std::move(account), "", peer_.client_ip, peer_.service);
   co_return co_await authenticator_.directory_.AuthenticateIdentity(std::move(credentials));
 }
 

@@ -22,8 +22,13 @@ namespace posthorn::gateway {
 // Who asks, and over what.
 struct AuthenticationPeer {
   AuthenticationPeer(const net::Stream& stream_in, std::string service_in)
-      : stream(stream_in), service(std::move(service_in)) {}
+      : AuthenticationPeer(stream_in, stream_in.peer().ip, std::move(service_in)) {}
+  // For a client behind a proxy that told who it is.
+  AuthenticationPeer(const net::Stream& stream_in, std::string client_ip_in,
+                     std::string service_in)
+      : stream(stream_in), client_ip(std::move(client_ip_in)), service(std::move(service_in)) {}
   const net::Stream& stream;
+  std::string client_ip;
   std::string service;  // "smtp", "imap", "pop3"
 };
 

@@ -39,7 +39,7 @@ Task<smtp::Reply> HandleAuth(smtp::AuthCommand command, SmtpContext& context) {
   if (!context.AuthenticationIsSafe()) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kEncryptionRequired));
   }
-  AuthenticationPeer peer(context.stream, "smtp");
+  AuthenticationPeer peer(context.stream, context.client().ip, "smtp");
   context.auth = Authenticator::Exchange::Make(*context.deps.authenticator, std::move(peer),
                                                command.mechanism);
   if (context.auth == nullptr) {

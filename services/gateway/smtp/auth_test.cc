@@ -34,6 +34,10 @@ TEST_F(SmtpAuthTest, OffersAndTakesAuthOnlyUnderTls) {
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
     S: 250-STARTTLS
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=
     S: 538 5.7.11 *
@@ -51,6 +55,10 @@ TEST_F(SmtpAuthTest, OffersAndTakesAuthOnlyUnderTls) {
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
     S: 250-AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: STARTTLS
     S: 503 5.5.1 TLS is already active
@@ -68,7 +76,7 @@ TEST_F(SmtpAuthTest, OffersAndTakesAuthOnlyUnderTls) {
     S: 250 2.0.0 *
   )");
   EXPECT_EQ(acceptor_.messages.at(0).request.trace.protocol, "ESMTPSA");
-  EXPECT_EQ(acceptor_.messages.at(0).request.trace.tls, "TLSv1.3 TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(acceptor_.messages.at(0).request.trace.tls, "TLS_AES_256_GCM_SHA384 (TLSv1.3)");
 }
 
 TEST_F(SmtpAuthTest, PlainWithAnEmptyChallenge) {
@@ -210,18 +218,23 @@ TEST_F(SmtpAuthTest, SubmissionsBeginsWithTls) {
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
     S: 250-AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
   )");
 }
 
-// What arrives with STARTTLS in clear text is never executed under TLS.
+// What arrives after STARTTLS in clear text is never executed under TLS.
 TEST_F(SmtpAuthTest, StartTlsDiscardsWhatCameBefore) {
   options_.role = SmtpRole::kMx;
   Connect();
   Greet();
   Play(R"(
-    c: STARTTLS\r\nMAIL FROM:<evil@b.example>\r\nRCPT TO:<alice@example.test>\r\nNOOP\r\nQU
+    C: STARTTLS
     S: 220 2.0.0 Ready to start TLS
+    c: MAIL FROM:<evil@b.example>\r\nRCPT TO:<alice@example.test>\r\nNOOP\r\nQU
     TLS
     C: EHLO c
     S: 250-mx.example greets c
@@ -229,6 +242,10 @@ TEST_F(SmtpAuthTest, StartTlsDiscardsWhatCameBefore) {
     S: 250-SIZE *
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: RCPT TO:<alice@example.test>
     S: 503 5.5.1 Send MAIL first
@@ -246,6 +263,10 @@ TEST_F(SmtpAuthTest, WithoutCertificateThereIsNoStartTls) {
     S: 250-SIZE *
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: STARTTLS
     S: 502 5.5.1 *

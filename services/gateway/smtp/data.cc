@@ -29,20 +29,23 @@ metrics::Counter& Refused(bool permanent) {
   return permanent ? refused : deferred;
 }
 
-// RFC 3848 and RFC 2033: what stands after "with" in Received.
-std::string ProtocolName(const SmtpContext& context) {
+// RFC 3848, RFC 2033 and RFC 6531 section 4.3: what stands after "with" in Received.
+std::string ProtocolName(const SmtpContext& context, bool smtputf8) {
   if (!context.esmtp) return "SMTP";
-  return absl::StrCat(context.IsLmtp() ? "LMTP" : "ESMTP", context.stream.tls().active ? "S" : "",
+  const char* const name = context.IsLmtp() ? (smtputf8 ? "UTF8LMTP" : "LMTP")
+                                            : (smtputf8 ? "UTF8SMTP" : "ESMTP");
+  return absl::StrCat(name, context.stream.tls().active ? "S" : "",
                       context.login.has_value() ? "A" : "");
 }
 
-TraceInfo Trace(const SmtpContext& context) {
+TraceInfo Trace(const SmtpContext& context, bool smtputf8) {
   TraceInfo trace;
   trace.helo = context.helo;
-  trace.client_ip = context.stream.peer().ip;
-  trace.protocol = ProtocolName(context);
+  trace.client_ip = context.client().ip;
+  trace.client_name = context.client_name;
+  trace.protocol = ProtocolName(context, smtputf8);
   const net::TlsInfo& tls = context.stream.tls();
-  if (tls.active) trace.tls = absl::StrCat(tls.version, " ", tls.cipher);
+  if (tls.active) trace.tls = absl::StrCat(tls.cipher, " (", tls.version, ")");
   return trace;
 }
 
@@ -55,7 +58,7 @@ void LogResult(const SmtpContext& context, const AcceptRequest& request, std::ui
                {"from", request.reverse_path},
                {"recipients", recipients},
                {"octets", octets},
-               {"client", context.stream.peer().ip}});
+               {"client", context.client().ip}});
   } else {
     Refused(IsPermanent(status)).Increment();
     log::Warn("smtp", "not accepted",
@@ -63,7 +66,7 @@ void LogResult(const SmtpContext& context, const AcceptRequest& request, std::ui
                {"from", request.reverse_path},
                {"recipients", recipients},
                {"octets", octets},
-               {"client", context.stream.peer().ip},
+               {"client", context.client().ip},
                {"error", status}});
   }
 }
@@ -83,10 +86,45 @@ std::vector<smtp::Reply> RepliesFor(bool lmtp, const std::vector<absl::Status>& 
   return replies;
 }
 
+// What a submission server does for its own users. `request` belongs to the caller.
+Task<absl::Status> Complete(SmtpContext& context,
+                            std::unique_ptr<const mime::SubmissionHeader> header,
+                            AcceptRequest& request) {
+  Submitter submitter;
+  if (context.login.has_value()) {
+    submitter.tenant = context.login->tenant;
+    submitter.account = context.login->account;
+    submitter.address = context.login->address;
+  } else {
+    const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
+    if (!tenant.ok()) co_return tenant.status();
+    submitter.kind = Submitter::Kind::kTrustedNetwork;
+    submitter.tenant = *tenant;
+  }
+  SubmissionPolicy policy(*context.deps.directory, *context.deps.staging, context.deps.hostname);
+  co_return co_await policy.Apply(std::move(submitter), context.options.from_policy,
+                                  std::move(header), request);
+}
+
 }  // namespace
 
+absl::Status BeginMessage(DataFormat format, SmtpContext& context) {
+  std::optional<ReceiveSlots::Slot> slot = context.shared.receiving.Acquire();
+  if (!slot.has_value()) return MakeFailure(Failure::kOverloaded);
+  context.data = std::make_unique<DataReceiver>(*context.deps.staging, context.limits,
+                                                context.options, format,
+                                                context.deps.clock->Now(), *std::move(slot));
+  return absl::OkStatus();
+}
+
 Task<smtp::Reply> HandleData(smtp::DataCommand, SmtpContext& context) {
-  context.data = std::make_unique<DataReceiver>(*context.deps.staging, context.limits);
+  // RFC 3030 section 3: DATA cannot carry it.
+  if (context.transaction->options.body_is_binary) {
+    co_return smtp::ReplyFor(
+        MakeFailure(Failure::kBadSequence, "BODY=BINARYMIME needs BDAT"));
+  }
+  const absl::Status begun = BeginMessage(DataFormat::kDots, context);
+  if (!begun.ok()) co_return smtp::ReplyFor(begun);
   context.input = SmtpInput::kData;
   co_return smtp::Reply(354, "", "End data with <CR><LF>.<CR><LF>");
 }
@@ -109,11 +147,21 @@ Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context) {
   }
   request.recipients = std::move(transaction.recipients);
   request.body = data->TakeBody();
-  request.trace = Trace(context);
+  request.trace = Trace(context, transaction.smtputf8);
   request.body_is_8bit = data->eight_bit();
+  request.options = std::move(transaction.options);
+  request.options.smtputf8 = transaction.smtputf8 && data->eight_bit_header();
   request.message_id_header = data->message_id();
+  request.delivered_to = data->delivered_to();
   request.answers_per_recipient = context.IsLmtp();
   const std::uint64_t octets = request.body->size();
+  if (context.IsSubmission()) {
+    const absl::Status allowed = co_await Complete(context, data->TakeSubmission(), request);
+    if (!allowed.ok()) {
+      LogResult(context, request, octets, recipients, allowed);
+      co_return RepliesFor(false, {}, allowed, "");
+    }
+  }
 
   AcceptRequest for_log;
   for_log.id = request.id;

@@ -74,6 +74,16 @@ TEST_F(SmtpDataTest, KeepsLargeMessages) {
   EXPECT_EQ(acceptor_.messages.at(0).body, message);
 }
 
+// Nothing is lost: the client keeps the message and comes again.
+TEST_F(SmtpDataTest, AFullStagingAreaIsTemporary) {
+  staging_ = net::StagingArea::Open(testing::TempDir() + "/smtp_staging_full", 200000).value();
+  const std::string large(300000, 'x');
+  EXPECT_EQ(AnswerTo(large + "\r\n.\r\n", 65536), "452 4.3.1 Insufficient system storage\r\n");
+  EXPECT_TRUE(acceptor_.messages.empty());
+  EXPECT_EQ(staging_->used_octets(), 0u);
+  EXPECT_EQ(AnswerTo("small enough\r\n.\r\n", 65536).substr(0, 4), "250 ");
+}
+
 TEST_F(SmtpDataTest, TakesAnEmptyMessage) {
   EXPECT_EQ(AnswerTo(".\r\n", 1).substr(0, 4), "250 ");
   EXPECT_EQ(acceptor_.messages.at(0).body, "");
@@ -140,6 +150,10 @@ TEST_F(SmtpDataTest, LmtpAnswersForEachRecipient) {
     S: 250-8BITMIME
     S: 250-ENHANCEDSTATUSCODES
     S: 250-STARTTLS
+    S: 250-SMTPUTF8
+    S: 250-CHUNKING
+    S: 250-BINARYMIME
+    S: 250-LIMITS RCPTMAX=1000
     S: 250 HELP
     C: MAIL FROM:<a@b.example>
     S: 250 2.1.0 Sender ok

@@ -19,9 +19,13 @@ Task<smtp::Reply> HandleHello(smtp::EhloCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleHello(smtp::LhloCommand command, SmtpContext& context);
 // RFC 5321 section 3.1; never with an enhanced code (RFC 2034 section 4).
 smtp::Reply Greeting(const SmtpContext& context);
+// What EHLO would list now.
+smtp::ExtensionSet OfferedExtensions(const SmtpContext& context);
 
 // mail.cc
 Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context);
+// Address literals by the listener's policy (RFC 5321 section 4.1.3): kBadAddress.
+absl::Status CheckLiteral(const smtp::Mailbox& mailbox, const SmtpContext& context);
 
 // rcpt.cc
 Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context);
@@ -29,8 +33,23 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context);
 // not relay. An error is temporary.
 Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context);
 
+// unknown_recipient.cc
+// Refuses a recipient that does not exist: who asks for many waits, and is sent away in the end.
+Task<smtp::Reply> RefuseUnknownRecipient(SmtpContext& context);
+
+// bdat.cc
+// The reply comes with FinishChunk, when the chunk's octets have been read.
+Task<smtp::Reply> HandleBdat(smtp::BdatCommand command, SmtpContext& context);
+// The same for a command that is refused: its octets are dropped, then the client reads `refusal`.
+smtp::Reply RefuseBdat(const smtp::BdatCommand& command, smtp::Reply refusal,
+                       SmtpContext& context);
+// After the last octet of a chunk: one reply; after the last chunk as FinishData.
+Task<std::vector<smtp::Reply>> FinishChunk(SmtpContext& context);
+
 // data.cc
 Task<smtp::Reply> HandleData(smtp::DataCommand command, SmtpContext& context);
+// Makes context.data for a message that begins; kOverloaded when too many are received at once.
+absl::Status BeginMessage(DataFormat format, SmtpContext& context);
 // After the final dot: one reply, for LMTP one a recipient (RFC 2033 section 4.2).
 Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context);
 
@@ -43,6 +62,9 @@ Task<smtp::Reply> HandleAuthResponse(std::string line, SmtpContext& context);
 Task<smtp::Reply> HandleStartTls(smtp::StartTlsCommand command, SmtpContext& context);
 // After the handshake nothing that the client said before counts (RFC 3207 section 4.2).
 void ForgetClient(SmtpContext& context);
+
+// xclient.cc
+Task<smtp::Reply> HandleXclient(smtp::XclientCommand command, SmtpContext& context);
 
 // misc.cc
 Task<smtp::Reply> HandleRset(smtp::RsetCommand command, SmtpContext& context);

@@ -2,6 +2,8 @@
 // other only through a login or a trusted network. The whole local part belongs to the directory,
 // so "u%remote", "remote!u" and a quoted "u@remote" are names that do not exist here, and source
 // routes are ignored: <@local:u@remote> is u@remote (RFC 5321 appendix C).
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/telemetry/log.h"
 #include "services/gateway/smtp/handlers.h"
@@ -12,7 +14,11 @@ namespace {
 // A tenant's network may send for anybody outside, but not for another tenant of this platform.
 Task<absl::Status> CheckTrustedSender(SmtpContext& context, TenantId tenant) {
   SmtpTransaction& transaction = *context.transaction;
-  if (transaction.sender_checked || transaction.reverse_path.empty()) co_return absl::OkStatus();
+  // An address literal is nobody's domain.
+  if (transaction.sender_checked || transaction.reverse_path.empty() ||
+      transaction.reverse_path.back() == ']') {
+    co_return absl::OkStatus();
+  }
   const absl::StatusOr<Resolution> sender =
       co_await context.deps.directory->Resolve(transaction.reverse_path);
   if (!sender.ok()) co_return sender.status();
@@ -24,7 +30,7 @@ Task<absl::Status> CheckTrustedSender(SmtpContext& context, TenantId tenant) {
   co_return absl::OkStatus();
 }
 
-Task<smtp::Reply> AddRemote(std::string address, SmtpContext& context) {
+Task<smtp::Reply> AddRemote(std::string address, RecipientOptions options, SmtpContext& context) {
   const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
   if (!tenant.ok()) co_return smtp::ReplyFor(tenant.status());
   if (!*tenant) co_return smtp::ReplyFor(MakeFailure(Failure::kRelayDenied));
@@ -35,7 +41,16 @@ Task<smtp::Reply> AddRemote(std::string address, SmtpContext& context) {
   std::vector<Target> targets;
   targets.emplace_back(AccountId(), address);
   context.transaction->recipients.emplace_back(std::move(address), *tenant, std::move(targets));
+  context.transaction->recipients.back().options = std::move(options);
   co_return smtp::Reply(250, "2.1.5", "Recipient ok, will relay");
+}
+
+// Is `domain` the literal of the address that the client is connected to?
+bool IsThisHost(const std::string& domain, const SmtpContext& context) {
+  const std::string& ip = context.stream.local().ip;
+  const bool six = ip.find(':') != std::string::npos;
+  return !ip.empty() &&
+         absl::EqualsIgnoreCase(domain, absl::StrCat("[", six ? "IPv6:" : "", ip, "]"));
 }
 
 }  // namespace
@@ -62,9 +77,25 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
   if (transaction.recipients.size() >= static_cast<std::size_t>(context.limits.recipients)) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kTooManyRecipients));
   }
-  // RFC 5321 section 4.5.1: "postmaster" alone is the postmaster here.
-  if (command.to.domain.empty()) command.to.domain = context.deps.hostname;
+  // RFC 6531 section 3.4: what the transaction did not announce may not come.
+  if (command.NeedsSmtpUtf8() && !transaction.smtputf8) {
+    co_return smtp::ReplyFor(MakeFailure(Failure::kNonAsciiAddress));
+  }
+  if (const absl::Status s = CheckLiteral(command.to, context); !s.ok()) {
+    co_return smtp::ReplyFor(s);
+  }
+  // RFC 5321 section 4.5.1: "postmaster" alone is the postmaster here, and so is who is at this
+  // address.
+  if (command.to.domain.empty() || IsThisHost(command.to.domain, context)) {
+    command.to.domain = context.deps.hostname;
+  }
+  RecipientOptions options;
+  options.notify = command.notify;
+  options.original_recipient = std::move(command.original_recipient);
   std::string address = command.to.ToString();
+  if (command.to.HasLiteral()) {
+    co_return co_await AddRemote(std::move(address), std::move(options), context);
+  }
   absl::StatusOr<Resolution> resolution = co_await context.deps.directory->Resolve(address);
   if (!resolution.ok()) co_return smtp::ReplyFor(resolution.status());
   switch (resolution->kind) {
@@ -72,15 +103,16 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
       if (resolution->targets.empty()) break;
       transaction.recipients.emplace_back(std::move(address), resolution->tenant,
                                           std::move(resolution->targets));
+      transaction.recipients.back().options = std::move(options);
       co_return smtp::Reply(250, "2.1.5", "Recipient ok");
     case AddressKind::kRemote:
-      co_return co_await AddRemote(std::move(address), context);
+      co_return co_await AddRemote(std::move(address), std::move(options), context);
     case AddressKind::kDisabled:
       co_return smtp::ReplyFor(MakeFailure(Failure::kAccountDisabled));
     case AddressKind::kNoSuchRecipient:
       break;
   }
-  co_return smtp::ReplyFor(MakeFailure(Failure::kNoSuchRecipient));
+  co_return co_await RefuseUnknownRecipient(context);
 }
 
 }  // namespace posthorn::gateway

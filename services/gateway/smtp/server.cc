@@ -3,10 +3,14 @@
 #include "lib/base/failure.h"
 #include "lib/smtp/reply.h"
 #include "lib/telemetry/metrics.h"
+#include "services/gateway/smtp/context.h"
 #include "services/gateway/smtp/session.h"
 
 namespace posthorn::gateway {
 namespace {
+
+// About 10 MB for each kind of count at the most.
+constexpr std::size_t kCountedAddresses = 100000;
 
 metrics::Gauge& Sessions() {
   static metrics::Gauge& gauge = metrics::MakeGauge(
@@ -28,8 +32,28 @@ absl::StatusOr<SmtpRole> ParseSmtpRole(std::string_view name) {
                          std::string(name) + "\"");
 }
 
+absl::StatusOr<SmtpTls> ParseSmtpTls(std::string_view name) {
+  if (name == "offered") return SmtpTls::kOffered;
+  if (name == "required") return SmtpTls::kRequired;
+  if (name == "off") return SmtpTls::kOff;
+  return MakeFailure(Failure::kInvalidArgument,
+                     "tls is one of offered, required, off, not \"" +
+                         std::string(name) + "\"");
+}
+
+SmtpShared::SmtpShared(const SmtpLimits& limits)
+    : messages(absl::Minutes(1), kCountedAddresses),
+      commands(absl::Minutes(1), kCountedAddresses),
+      unknown_recipients(absl::Minutes(10), kCountedAddresses),
+      receiving(limits.messages_at_once) {}
+
 SmtpServer::SmtpServer(SmtpDependencies dependencies, SmtpLimits limits)
-    : dependencies_(std::move(dependencies)), limits_(limits), sessions_(&Sessions()) {}
+    : dependencies_(std::move(dependencies)),
+      limits_(limits),
+      shared_(std::make_unique<SmtpShared>(limits)),
+      sessions_(&Sessions()) {}
+
+SmtpServer::~SmtpServer() = default;
 
 Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
                              const SmtpListenerOptions& options) {
@@ -48,7 +72,7 @@ Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
     }
   }
   if (refusal.ok()) {
-    SmtpSession session(dependencies_, limits_, options, *stream, draining_);
+    SmtpSession session(dependencies_, limits_, options, *shared_, *stream, draining_);
     co_await session.Run();
   } else if (options.role != SmtpRole::kSubmissions) {  // who expects TLS reads no clear text
     std::string output;

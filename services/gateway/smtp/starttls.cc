@@ -7,7 +7,7 @@ Task<smtp::Reply> HandleStartTls(smtp::StartTlsCommand, SmtpContext& context) {
   if (context.stream.tls().active) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kBadSequence, "TLS is already active"));
   }
-  if (context.deps.tls == nullptr) {
+  if (!context.TlsIsOffered()) {
     co_return smtp::Reply(502, "5.5.1", "STARTTLS is not available");
   }
   context.input = SmtpInput::kTlsHandshake;
@@ -20,8 +20,7 @@ void ForgetClient(SmtpContext& context) {
   context.esmtp = false;
   context.login.reset();
   context.auth.reset();
-  context.transaction.reset();
-  context.data.reset();
+  context.EndTransaction();
 }
 
 }  // namespace posthorn::gateway

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
 namespace posthorn::gateway {
 namespace {
 
@@ -48,7 +51,9 @@ SmtpTranscriptTest::SmtpTranscriptTest()
   peer_.port = 40000;
 }
 
-SmtpTranscriptTest::~SmtpTranscriptTest() {
+SmtpTranscriptTest::~SmtpTranscriptTest() { Disconnect(); }
+
+void SmtpTranscriptTest::Disconnect() {
   if (client_ != nullptr) client_->Close();
   executor_.RunUntilIdle();
 }
@@ -64,14 +69,15 @@ void SmtpTranscriptTest::Connect() {
     dependencies.tls = tls_available_ ? tls_.get() : nullptr;
     dependencies.connections = &limiter_;
     dependencies.hostname = "mx.example";
+    dependencies.queue_extensions = queue_extensions_;
     server_ = std::make_unique<SmtpServer>(std::move(dependencies), limits_);
   }
-  if (client_ != nullptr) client_->Close();
-  executor_.RunUntilIdle();
+  Disconnect();
   net::MemoryPipe pipe = net::MakeMemoryPipe(peer_);
   client_ = std::move(pipe.client);
   received_.clear();
   closed_ = false;
+  if (!early_.empty()) executor_.RunVoid(Write(early_));
   Spawn(executor_, server_->Serve(std::move(pipe.server), options_));
   // TLS comes first on a submissions port; the test starts it.
   if (options_.role != SmtpRole::kSubmissions) Spawn(executor_, Pump());
@@ -150,6 +156,16 @@ void SmtpTranscriptTest::Play(std::string_view dialogue, std::size_t chunk) {
 
 void SmtpTranscriptTest::Greet() {
   Send(options_.role == SmtpRole::kLmtp ? "LHLO client.example\r\n" : "EHLO client.example\r\n");
+  received_.clear();
+}
+
+void SmtpTranscriptTest::BeginTransaction(std::string_view recipients) {
+  Greet();
+  Send("MAIL FROM:<a@b.example>\r\n");
+  for (const absl::string_view recipient :
+       absl::StrSplit(absl::string_view(recipients.data(), recipients.size()), ' ')) {
+    Send(absl::StrCat("RCPT TO:<", recipient, ">\r\n"));
+  }
   received_.clear();
 }
 

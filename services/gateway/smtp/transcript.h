@@ -27,6 +27,8 @@ class SmtpTranscriptTest : public testing::Test {
 
   // Connects with `options` as they are now.
   void Connect();
+  // The session ends; without one, server_ may be reset so that Connect makes one with other limits.
+  void Disconnect();
   // A dialogue, one line each:
   //   C: what the client sends, with CRLF after it; \r \n \0 \xHH are escapes
   //   c: the same without CRLF
@@ -41,6 +43,13 @@ class SmtpTranscriptTest : public testing::Test {
   bool closed() const { return closed_; }
   // Greeting and EHLO (LHLO), answers taken.
   void Greet();
+  // The same for the recipients given, up to the answer to the last RCPT.
+  void BeginTransaction(std::string_view recipients = "alice@example.test");
+  // Time goes by for sessions and for who measures it.
+  void Advance(absl::Duration by) {
+    clock_.Advance(by);
+    executor_.Advance(by);
+  }
 
   std::unique_ptr<net::StagingArea> staging_;  // outlives the messages the acceptor keeps
   ManualExecutor executor_;
@@ -53,6 +62,8 @@ class SmtpTranscriptTest : public testing::Test {
   SmtpListenerOptions options_;
   net::PeerAddress peer_;
   bool tls_available_ = true;
+  std::string early_;  // what the client sends before it can have read a greeting
+  smtp::ExtensionSet queue_extensions_;
   std::unique_ptr<SmtpServer> server_;
 
  private:
