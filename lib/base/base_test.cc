@@ -126,6 +126,9 @@ bool IsListed(Failure failure) {
     case Failure::kDnsTemporary: case Failure::kDnsNoSuchDomain: case Failure::kNullMx:
     case Failure::kConnectFailed: case Failure::kRemoteTemporary: case Failure::kRemotePermanent:
     case Failure::kExpired: case Failure::kTlsFailed: case Failure::kCancelled:
+    case Failure::kDomainSuspended: case Failure::kAccountSuspendedForNow:
+    case Failure::kDomainSuspendedForNow: case Failure::kMailboxFull:
+    case Failure::kPostNotAllowed:
       return true;
   }
   return false;

@@ -78,6 +78,13 @@ enum class Failure : int {
   kExpired = 86,
   kTlsFailed = 87,
   kCancelled = 88,
+
+  // Addresses
+  kDomainSuspended = 110,
+  kAccountSuspendedForNow = 111,
+  kDomainSuspendedForNow = 112,
+  kMailboxFull = 113,
+  kPostNotAllowed = 114,
 };
 
 // One row a failure: how each protocol says it.
