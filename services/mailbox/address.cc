@@ -1,9 +1,13 @@
 #include "services/mailbox/address.h"
 
+#include <idn2.h>
+
 #include <algorithm>
+#include <memory>
 
 #include "absl/strings/ascii.h"
 #include "lib/base/failure.h"
+#include "lib/mime/case_fold.h"
 #include "lib/postgres/text.h"
 
 namespace posthorn::mailbox {
@@ -41,16 +45,41 @@ std::string Lower(std::string_view text) {
   return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
 }
 
+bool IsAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// Form C and without case. `text` is UTF-8.
+std::string Fold(std::string_view text) {
+  return mime::LowerCaseNfc(text).value_or(Lower(text));
+}
+
+// A-labels (RFC 5891); empty if the name has none.
+std::string ToAscii(std::string_view name) {
+  char* ascii = nullptr;
+  const int result = idn2_to_ascii_8z(std::string(name).c_str(), &ascii,
+                                      IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+  const std::unique_ptr<char, void (*)(void*)> owner(ascii, idn2_free);
+  return result == IDN2_OK ? Lower(ascii) : std::string();
+}
+
 }  // namespace
 
-std::string DirectoryAddress::WithoutTag() const {
-  const std::size_t plus = local.find('+');
-  if (plus == std::string::npos || plus == 0 || local.front() == '"') return ToString();
-  return local.substr(0, plus) + "@" + domain;
+std::vector<DirectoryAddress::Tagged> DirectoryAddress::WithoutTag(
+    std::string_view separators) const {
+  std::vector<Tagged> result;
+  if (local.empty() || local.front() == '"') return result;
+  std::size_t at = local.find_last_of(separators);
+  while (at != std::string::npos && at > 0 && result.size() < kMaxTagged) {
+    result.emplace_back(local.substr(0, at), local.substr(at + 1));
+    at = local.find_last_of(separators, at - 1);
+  }
+  return result;
 }
 
 absl::StatusOr<std::string> ParseDomainName(std::string_view name) {
-  const std::string domain = Lower(name);
+  const std::string domain = IsAscii(name) ? Lower(name) : ToAscii(name);
   const bool well_formed =
       !domain.empty() && domain.size() <= kMaxDomain && domain.front() != '.' &&
       domain.back() != '.' && domain.find("..") == std::string::npos &&
@@ -74,9 +103,9 @@ absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address)
   result.domain = *std::move(domain);
   std::string content;
   if (IsDotAtom(local)) {
-    result.local = Lower(local);
+    result.local = Fold(local);
   } else if (Unquote(local, content)) {
-    result.local = IsDotAtom(content) ? Lower(content) : Lower(local);
+    result.local = Fold(IsDotAtom(content) ? content : local);
   } else {
     return MakeFailure(Failure::kBadAddress);
   }
@@ -84,6 +113,12 @@ absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address)
     return MakeFailure(Failure::kBadAddress);
   }
   return result;
+}
+
+absl::StatusOr<std::string> ParseRemoteAddress(std::string_view address) {
+  const absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(address);
+  if (!parsed.ok()) return parsed.status();
+  return std::string(address.substr(0, address.rfind('@') + 1)) + parsed->domain;
 }
 
 }  // namespace posthorn::mailbox
