@@ -112,6 +112,11 @@ absl::StatusOr<Command> ParseVrfy(const Arguments& arguments) {
   return Command(VrfyCommand(std::string(arguments.text)));
 }
 
+absl::StatusOr<Command> ParseExpn(const Arguments& arguments) {
+  if (arguments.text.empty()) return Usage("Syntax: EXPN address");
+  return Command(ExpnCommand(std::string(arguments.text)));
+}
+
 absl::StatusOr<Command> ParseAuth(const Arguments& arguments) {
   std::string_view text = arguments.text;
   const std::size_t space = text.find(' ');
@@ -150,7 +155,7 @@ constexpr Verb kVerbs[] = {
     {"AUTH", ParseAuth},
     {"HELP", ParseAnyArguments<HelpCommand>},
     {"VRFY", ParseVrfy},
-    {"EXPN", ParseAnyArguments<ExpnCommand>},
+    {"EXPN", ParseExpn},
     {"VERB", ParseAnyArguments<VerbCommand>},
     {"ETRN", ParseAnyArguments<UnimplementedCommand>},
     {"TURN", ParseAnyArguments<UnimplementedCommand>},

@@ -24,7 +24,7 @@ struct Describe {
   std::string operator()(const QuitCommand&) const { return "QUIT"; }
   std::string operator()(const HelpCommand&) const { return "HELP"; }
   std::string operator()(const VrfyCommand& c) const { return "VRFY " + c.argument; }
-  std::string operator()(const ExpnCommand&) const { return "EXPN"; }
+  std::string operator()(const ExpnCommand& c) const { return "EXPN " + c.argument; }
   std::string operator()(const VerbCommand&) const { return "VERB"; }
   std::string operator()(const StartTlsCommand&) const { return "STARTTLS"; }
   std::string operator()(const AuthCommand& c) const {
@@ -99,7 +99,8 @@ TEST(CommandTest, ReadsEveryVerb) {
       {"HELP MAIL", "HELP", "HELP"},
       {"VRFY alice", "VRFY alice", "VRFY alice"},
       {"VRFY", "501 5.5.2", "501 5.5.2"},
-      {"EXPN list", "EXPN", "EXPN"},
+      {"EXPN list", "EXPN list", "EXPN list"},
+      {"EXPN", "501 5.5.2", "501 5.5.2"},
       {"VERB", "VERB", "VERB"},
       {"STARTTLS", "STARTTLS", "STARTTLS"},
       {"STARTTLS x", "501 5.5.4", "501 5.5.4"},

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_SMTP_CONTEXT_H_
 #define POSTHORN_SERVICES_GATEWAY_SMTP_CONTEXT_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct SmtpTransaction {
   std::string reverse_path;  // addr-spec; empty: null
   std::vector<AcceptRecipient> recipients;
   bool sender_checked = false;  // for relaying from a trusted network
+  std::uint64_t declared_octets = 0;  // SIZE; 0: not said
 };
 
 // What the next octets from the client are.
@@ -65,6 +67,7 @@ struct SmtpContext {
   std::unique_ptr<Authenticator::Exchange> auth;  // while AUTH is under way
   std::optional<SmtpTransaction> transaction;
   std::unique_ptr<DataReceiver> data;
+  bool verbose = false;  // VERB: replies name each recipient
   int commands = 0;  // since the last accepted message
   int errors = 0;    // permanent refusals of commands
 };

@@ -29,6 +29,9 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context);
 // not relay. An error is temporary.
 Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context);
 
+// After VERB: which recipient of the transaction the last one is; empty otherwise.
+std::string RecipientNote(const SmtpContext& context);
+
 // data.cc
 Task<smtp::Reply> HandleData(smtp::DataCommand command, SmtpContext& context);
 // After the final dot: one reply, for LMTP one a recipient (RFC 2033 section 4.2).
@@ -49,7 +52,11 @@ Task<smtp::Reply> HandleRset(smtp::RsetCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleNoop(smtp::NoopCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleQuit(smtp::QuitCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleHelp(smtp::HelpCommand command, SmtpContext& context);
+
+// verify.cc
 Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleExpn(smtp::ExpnCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleVerb(smtp::VerbCommand command, SmtpContext& context);
 
 }  // namespace posthorn::gateway
 

@@ -21,6 +21,7 @@ Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context) {
     if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
   }
   context.transaction.emplace(std::move(reverse_path));
+  context.transaction->declared_octets = command.size.value_or(0);
   co_return smtp::Reply(250, "2.1.0", "Sender ok");
 }
 

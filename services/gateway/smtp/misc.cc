@@ -18,13 +18,9 @@ Task<smtp::Reply> HandleQuit(smtp::QuitCommand, SmtpContext&) {
 Task<smtp::Reply> HandleHelp(smtp::HelpCommand, SmtpContext& context) {
   std::string verbs = context.IsLmtp() ? "LHLO" : "HELO EHLO";
   verbs += " MAIL RCPT DATA RSET NOOP QUIT HELP VRFY STARTTLS";
-  if (context.IsSubmission()) verbs += " AUTH";
+  verbs += " EXPN";
+  if (context.IsSubmission()) verbs += " AUTH VERB";
   co_return smtp::Reply(214, "2.0.0", "Commands: " + verbs);
-}
-
-// RFC 5321 section 7.3: says nothing about who exists.
-Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand, SmtpContext&) {
-  co_return smtp::Reply(252, "2.0.0", "Cannot verify, but will take mail and try");
 }
 
 }  // namespace posthorn::gateway

@@ -43,8 +43,8 @@ constexpr std::array<Row, std::variant_size_v<smtp::Command>> kTable = {{
     {"QUIT", 0},
     {"HELP", 0},
     {"VRFY", 0},
-    {"EXPN", kNotImplemented},
-    {"VERB", kNotImplemented},
+    {"EXPN", 0},
+    {"VERB", 0},
     {"STARTTLS", kOutsideTransaction},
     {"AUTH", kNeedsHello | kOutsideTransaction | kOnlySubmission},
     {"other", kNotImplemented},
@@ -104,8 +104,10 @@ struct Dispatch {
   Task<smtp::Reply> operator()(smtp::AuthCommand c) const {
     return HandleAuth(std::move(c), context);
   }
-  Task<smtp::Reply> operator()(smtp::ExpnCommand) const { return NotImplemented(); }
-  Task<smtp::Reply> operator()(smtp::VerbCommand) const { return NotImplemented(); }
+  Task<smtp::Reply> operator()(smtp::ExpnCommand c) const {
+    return HandleExpn(std::move(c), context);
+  }
+  Task<smtp::Reply> operator()(smtp::VerbCommand c) const { return HandleVerb(c, context); }
   Task<smtp::Reply> operator()(smtp::UnimplementedCommand) const { return NotImplemented(); }
   Task<smtp::Reply> operator()(smtp::UnknownCommand) const { return NotImplemented(); }
 

@@ -195,7 +195,7 @@ TEST_F(SmtpSessionTest, AnswersTheSmallCommands) {
     C: VRFY nobody
     S: 252 2.0.0 *
     C: EXPN list
-    S: 502 5.5.1 *
+    S: 252 2.0.0 *
     C: VERB
     S: 502 5.5.1 *
     C: ETRN example.test
