@@ -2,6 +2,7 @@
 #define POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,19 @@ absl::Status AddDomain(Session& session, const std::string& tenant, const std::s
 absl::Status ListDomains(Session& session, const std::string& tenant);
 absl::Status ShowDomain(Session& session, const std::string& name);
 absl::Status RemoveDomain(Session& session, const std::string& name);
+// What is not given stays. "none" and "default" take a setting away.
+struct DomainSettings {
+  std::string catch_all;
+  std::string postmaster;
+  std::vector<std::string> smart_hosts;
+  bool suspend = false;
+  bool resume = false;
+};
+absl::Status SetDomain(Session& session, const std::string& name, const DomainSettings& settings);
+
+absl::Status AddDomainAlias(Session& session, const std::string& alias, const std::string& domain);
+absl::Status ListDomainAliases(Session& session, const std::string& domain);
+absl::Status RemoveDomainAlias(Session& session, const std::string& alias);
 
 absl::Status AddAccount(Session& session, const std::string& address, std::uint64_t quota_octets);
 absl::Status ListAccounts(Session& session, const std::string& domain);
@@ -33,6 +47,14 @@ absl::Status SetPassword(Session& session, const std::string& address);
 // What standard input has is the hash of another system.
 absl::Status SetPasswordHash(Session& session, const std::string& address);
 absl::Status RequireAppPasswords(Session& session, const std::string& address, bool required);
+struct AccountSettings {
+  std::optional<std::uint64_t> quota_octets;
+  std::string tags;  // "ignore", "existing", "create"; empty: as it is
+  bool suspend = false;
+  bool resume = false;
+};
+absl::Status SetAccount(Session& session, const std::string& address,
+                        const AccountSettings& settings);
 // Errors of single rows go to standard error, and make the whole an error in the end.
 absl::Status ImportAccounts(Session& session, const std::string& file);
 
@@ -41,6 +63,28 @@ absl::Status AddAlias(Session& session, const std::string& address,
 absl::Status ListAliases(Session& session, const std::string& domain);
 absl::Status ShowAlias(Session& session, const std::string& address);
 absl::Status RemoveAlias(Session& session, const std::string& address);
+absl::Status SetAlias(Session& session, const std::string& address,
+                      const std::vector<std::string>& targets);
+
+// What is not given stays, or is the default of a new list.
+struct ListSettings {
+  std::vector<std::string> owners;
+  std::vector<std::string> senders;  // "none": no longer any
+  std::string posting;               // "anyone", "tenant", "members", "owners", "senders"
+  std::string visibility;            // "owners", "members", "tenant"
+  std::optional<std::string> description;
+};
+absl::Status AddList(Session& session, const std::string& address, const ListSettings& settings);
+absl::Status ListLists(Session& session, const std::string& domain);
+absl::Status ShowList(Session& session, const std::string& address);
+absl::Status SetList(Session& session, const std::string& address, const ListSettings& settings);
+absl::Status RemoveList(Session& session, const std::string& address);
+absl::Status ShowListMembers(Session& session, const std::string& address);
+// `file` has an address a line, beside those named; "-" is standard input.
+absl::Status AddListMembers(Session& session, const std::string& address,
+                            const std::vector<std::string>& members, const std::string& file);
+absl::Status RemoveListMembers(Session& session, const std::string& address,
+                               const std::vector<std::string>& members, const std::string& file);
 
 absl::Status AddKey(Session& session, const std::string& tenant, const std::string& description);
 absl::Status ListKeys(Session& session, const std::string& tenant);

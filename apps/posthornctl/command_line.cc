@@ -18,6 +18,10 @@ struct Arguments {
   std::string required;
   bool hash = false;
   std::uint64_t quota = 0;
+  DomainSettings domain_settings;
+  AccountSettings account_settings;
+  ListSettings list_settings;
+  std::string file;
   std::int64_t id = 0;
   QueueSelection selection;
 };
@@ -27,8 +31,9 @@ class Commands {
   Commands(CLI::App& app, Invocation& invocation, std::shared_ptr<Arguments> arguments)
       : app_(app), invocation_(invocation), arguments_(std::move(arguments)) {}
 
-  CLI::App* Noun(const char* name, const char* help) {
-    CLI::App* noun = app_.add_subcommand(name, help);
+  CLI::App* Noun(const char* name, const char* help) { return Noun(&app_, name, help); }
+  CLI::App* Noun(CLI::App* above, const char* name, const char* help) {
+    CLI::App* noun = above->add_subcommand(name, help);
     noun->require_subcommand(1);
     noun->fallthrough();
     return noun;
@@ -39,7 +44,10 @@ class Commands {
     CLI::App* verb = noun->add_subcommand(name, help);
     verb->fallthrough();
     verb->callback([this, noun, verb, run] {
-      invocation_.what = noun == &app_ ? verb->get_name() : noun->get_name() + " " + verb->get_name();
+      invocation_.what = verb->get_name();
+      for (CLI::App* above = noun; above != &app_; above = above->get_parent()) {
+        invocation_.what = above->get_name() + " " + invocation_.what;
+      }
       invocation_.action = [arguments = arguments_, run](Session& session) {
         return run(session, *arguments);
       };
@@ -92,6 +100,37 @@ void AddDomainCommands(Commands& c) {
   c.NameOf(c.Verb(noun, "remove", "Remove a domain without accounts and aliases",
                   [](Session& s, const Arguments& a) { return RemoveDomain(s, a.name); }),
            "NAME");
+  CLI::App* set = c.Verb(noun, "set", "Change settings of a domain",
+                         [](Session& s, const Arguments& a) {
+                           return SetDomain(s, a.name, a.domain_settings);
+                         });
+  c.NameOf(set, "NAME");
+  DomainSettings& settings = c.arguments().domain_settings;
+  set->add_option("--catch-all", settings.catch_all,
+                  "Where mail for unknown names goes; none: it is refused");
+  set->add_option("--postmaster", settings.postmaster,
+                  "Where postmaster@ and abuse@ go; default: to the tenant's first account");
+  set->add_option("--smart-host", settings.smart_hosts,
+                  "Where its mail leaves, host or host:port, in the order to try; none: by MX. "
+                  "Repeatable")
+      ->allow_extra_args(false);
+  CLI::Option* suspend =
+      set->add_flag("--suspend", settings.suspend, "Take no mail and let nobody log in");
+  set->add_flag("--resume", settings.resume, "The opposite")->excludes(suspend);
+
+  CLI::App* alias = c.Noun(noun, "alias", "Other names of domains: x@alias is x@domain");
+  CLI::App* add_alias = c.Verb(alias, "add", "Add a name", [](Session& s, const Arguments& a) {
+    return AddDomainAlias(s, a.name, a.domain);
+  });
+  c.NameOf(add_alias, "ALIAS");
+  add_alias->add_option("--of", c.arguments().domain, "The domain")->required();
+  CLI::App* list_aliases =
+      c.Verb(alias, "list", "List other names",
+             [](Session& s, const Arguments& a) { return ListDomainAliases(s, a.domain); });
+  list_aliases->add_option("--of", c.arguments().domain, "Only this domain's");
+  c.NameOf(c.Verb(alias, "remove", "Remove a name",
+                  [](Session& s, const Arguments& a) { return RemoveDomainAlias(s, a.name); }),
+           "ALIAS");
 }
 
 void AddAccountCommands(Commands& c) {
@@ -130,6 +169,20 @@ void AddAccountCommands(Commands& c) {
   require->add_option("STATE", c.arguments().required, "on or off")
       ->required()
       ->check(CLI::IsMember({"on", "off"}));
+  CLI::App* set = c.Verb(noun, "set", "Change settings of an account",
+                         [](Session& s, const Arguments& a) {
+                           return SetAccount(s, a.name, a.account_settings);
+                         });
+  c.NameOf(set, "ADDRESS");
+  AccountSettings& settings = c.arguments().account_settings;
+  set->add_option("--quota", settings.quota_octets, "Octets it may hold; 0: no limit");
+  set->add_option("--tags", settings.tags,
+                  "What the tag of \"name+tag@\" does: everything goes to INBOX (ignore), into "
+                  "the mailbox of that name if there is one (existing), or one is created (create)")
+      ->check(CLI::IsMember({"ignore", "existing", "create"}));
+  CLI::Option* suspend =
+      set->add_flag("--suspend", settings.suspend, "Take no mail and refuse the login");
+  set->add_flag("--resume", settings.resume, "The opposite")->excludes(suspend);
   c.NameOf(c.Verb(noun, "import",
                   "Add the accounts of a CSV file: address,password[,password_hash]",
                   [](Session& s, const Arguments& a) { return ImportAccounts(s, a.name); }),
@@ -141,9 +194,15 @@ void AddAliasCommands(Commands& c) {
   CLI::App* add = c.Verb(noun, "add", "Add an alias", [](Session& s, const Arguments& a) {
     return AddAlias(s, a.name, a.targets);
   });
-  c.NameOf(add, "ADDRESS");
-  add->add_option("TARGETS", c.arguments().targets, "Where it leads, here or elsewhere")
-      ->required();
+  CLI::App* set = c.Verb(noun, "set", "Let an alias lead elsewhere instead",
+                         [](Session& s, const Arguments& a) {
+                           return SetAlias(s, a.name, a.targets);
+                         });
+  for (CLI::App* verb : {add, set}) {
+    c.NameOf(verb, "ADDRESS");
+    verb->add_option("TARGETS", c.arguments().targets, "Where it leads, here or elsewhere")
+        ->required();
+  }
   CLI::App* list =
       c.Verb(noun, "list", "List aliases",
              [](Session& s, const Arguments& a) { return ListAliases(s, a.domain); });
@@ -154,6 +213,67 @@ void AddAliasCommands(Commands& c) {
   c.NameOf(c.Verb(noun, "remove", "Remove an alias",
                   [](Session& s, const Arguments& a) { return RemoveAlias(s, a.name); }),
            "ADDRESS");
+}
+
+void AddListSettings(CLI::App* verb, ListSettings& settings, bool is_new) {
+  CLI::Option* owners = verb->add_option("--owner", settings.owners,
+                                         "Who owns it; bounces go to the first. Repeatable")
+                            ->allow_extra_args(false);
+  if (is_new) owners->required();
+  verb->add_option("--post", settings.posting,
+                   "Who may post besides the owners: anyone, accounts of the tenant (tenant), "
+                   "members, owners, or those named by --sender (senders)")
+      ->check(CLI::IsMember({"anyone", "tenant", "members", "owners", "senders"}));
+  verb->add_option("--sender", settings.senders,
+                   "May post with --post senders: an address, or @domain. Repeatable")
+      ->allow_extra_args(false);
+  verb->add_option("--visible", settings.visibility,
+                   "Who sees the members besides the owners: owners, members, tenant")
+      ->check(CLI::IsMember({"owners", "members", "tenant"}));
+  verb->add_option("--description", settings.description, "What it is for");
+}
+
+void AddListCommands(Commands& c) {
+  CLI::App* noun = c.Noun("list", "Distribution lists");
+  ListSettings& settings = c.arguments().list_settings;
+  CLI::App* add = c.Verb(noun, "add", "Add a list", [](Session& s, const Arguments& a) {
+    return AddList(s, a.name, a.list_settings);
+  });
+  c.NameOf(add, "ADDRESS");
+  AddListSettings(add, settings, true);
+  CLI::App* list = c.Verb(noun, "list", "List lists", [](Session& s, const Arguments& a) {
+    return ListLists(s, a.domain);
+  });
+  list->add_option("--domain", c.arguments().domain, "Only this domain's");
+  c.NameOf(c.Verb(noun, "show", "Show a list",
+                  [](Session& s, const Arguments& a) { return ShowList(s, a.name); }),
+           "ADDRESS");
+  CLI::App* set = c.Verb(noun, "set", "Change settings of a list",
+                         [](Session& s, const Arguments& a) {
+                           return SetList(s, a.name, a.list_settings);
+                         });
+  c.NameOf(set, "ADDRESS");
+  AddListSettings(set, settings, false);
+  c.NameOf(c.Verb(noun, "remove", "Remove a list; mail to it is refused from now on",
+                  [](Session& s, const Arguments& a) { return RemoveList(s, a.name); }),
+           "ADDRESS");
+
+  CLI::App* members = c.Noun(noun, "members", "Who is on a list");
+  c.NameOf(c.Verb(members, "list", "List the members",
+                  [](Session& s, const Arguments& a) { return ShowListMembers(s, a.name); }),
+           "ADDRESS");
+  CLI::App* join = c.Verb(members, "add", "Add members", [](Session& s, const Arguments& a) {
+    return AddListMembers(s, a.name, a.targets, a.file);
+  });
+  CLI::App* leave = c.Verb(members, "remove", "Remove members",
+                           [](Session& s, const Arguments& a) {
+                             return RemoveListMembers(s, a.name, a.targets, a.file);
+                           });
+  for (CLI::App* verb : {join, leave}) {
+    c.NameOf(verb, "ADDRESS");
+    verb->add_option("MEMBERS", c.arguments().targets, "Addresses, here or elsewhere");
+    verb->add_option("--file", c.arguments().file, "A file with an address a line; -: the input");
+  }
 }
 
 void AddKeyCommands(Commands& c) {
@@ -268,6 +388,7 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
   AddDomainCommands(commands);
   AddAccountCommands(commands);
   AddAliasCommands(commands);
+  AddListCommands(commands);
   AddKeyCommands(commands);
   AddAppPasswordCommands(commands);
   AddLockoutCommands(commands);

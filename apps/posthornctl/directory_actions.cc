@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "apps/posthornctl/actions.h"
+#include "apps/posthornctl/directory_columns.h"
 #include "apps/posthornctl/input.h"
 #include "apps/posthornctl/show.h"
 
@@ -18,7 +19,6 @@ using admin::v1::Key;
 using admin::v1::Tenant;
 using Stub = Session::Stub;
 
-constexpr int kPage = 1000;
 // Hashing a password costs tens of milliseconds on purpose.
 constexpr std::size_t kImportBatch = 200;
 constexpr absl::Duration kImportTimeout = absl::Minutes(5);
@@ -27,27 +27,6 @@ Columns<Tenant> TenantColumns() {
   return {{"NAME", "ID", "CREATED"}, [](const Tenant& t) {
             return std::vector<std::string>{t.name(), absl::StrCat(t.tenant_id()),
                                             FormatTime(t.created_at())};
-          }};
-}
-
-Columns<Domain> DomainColumns() {
-  return {{"NAME", "TENANT", "CREATED"}, [](const Domain& d) {
-            return std::vector<std::string>{d.name(), d.tenant(), FormatTime(d.created_at())};
-          }};
-}
-
-Columns<Account> AccountColumns() {
-  return {{"ADDRESS", "ID", "MESSAGES", "USED", "QUOTA", "STATE", "LOGIN", "CREATED"},
-          [](const Account& a) {
-            return std::vector<std::string>{
-                a.address(),
-                absl::StrCat(a.account_id()),
-                absl::StrCat(a.messages()),
-                FormatOctets(a.used_bytes()),
-                a.quota_bytes() == 0 ? "none" : FormatOctets(a.quota_bytes()),
-                a.disabled() ? "disabled" : "active",
-                a.app_passwords_required() ? "application passwords" : "any",
-                FormatTime(a.created_at())};
           }};
 }
 
@@ -63,24 +42,6 @@ Columns<Key> KeyColumns() {
             return std::vector<std::string>{absl::StrCat(k.key_id()), k.tenant(), k.description(),
                                             FormatTime(k.created_at())};
           }};
-}
-
-// All pages of a list. `items` picks the repeated field of a response, `name` what a page goes on
-// after.
-template <typename Item, typename Request, typename Response, typename Items, typename Name>
-absl::StatusOr<std::vector<Item>> All(Session& session,
-                                      grpc::Status (Stub::*method)(grpc::ClientContext*,
-                                                                   const Request&, Response*),
-                                      Request request, Items items, Name name) {
-  std::vector<Item> all;
-  request.set_limit(kPage);
-  while (true) {
-    const absl::StatusOr<Response> page = session.Call(method, request);
-    if (!page.ok()) return page.status();
-    for (const Item& item : items(*page)) all.push_back(item);
-    if (items(*page).size() < kPage) return all;
-    request.set_after(name(all.back()));
-  }
 }
 
 }  // namespace
@@ -281,6 +242,14 @@ absl::Status ShowAlias(Session& session, const std::string& address) {
   admin::v1::GetAliasRequest request;
   request.set_address(address);
   return Show(session, AliasColumns(), session.Call(&Stub::GetAlias, request));
+}
+
+absl::Status SetAlias(Session& session, const std::string& address,
+                      const std::vector<std::string>& targets) {
+  admin::v1::SetAliasRequest request;
+  request.set_address(address);
+  for (const std::string& target : targets) request.add_targets(target);
+  return Show(session, AliasColumns(), session.Call(&Stub::SetAlias, request));
 }
 
 absl::Status RemoveAlias(Session& session, const std::string& address) {

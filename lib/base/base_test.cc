@@ -128,6 +128,9 @@ bool IsListed(Failure failure) {
     case Failure::kExpired: case Failure::kTlsFailed: case Failure::kCancelled:
     case Failure::kNonAsciiAddress: case Failure::kTlsRequired: case Failure::kPipelining:
     case Failure::kRateLimited: case Failure::kTooManyUnknownRecipients:
+    case Failure::kDomainSuspended: case Failure::kAccountSuspendedForNow:
+    case Failure::kDomainSuspendedForNow: case Failure::kMailboxFull:
+    case Failure::kPostNotAllowed:
       return true;
   }
   return false;

@@ -139,6 +139,17 @@ constexpr FailureRow kFailures[] = {
      Code::kResourceExhausted, "Too much at once from your address, try again later"},
     {Failure::kTooManyUnknownRecipients, "too_many_unknown_recipients", false, 421, "4.7.0",
      "LIMIT", "SYS/TEMP", Code::kResourceExhausted, "Too many unknown recipients"},
+
+    {Failure::kDomainSuspended, "domain_suspended", true, 550, "5.3.2", "NOPERM", "SYS/PERM",
+     Code::kPermissionDenied, "Domain suspended"},
+    {Failure::kAccountSuspendedForNow, "account_suspended_for_now", false, 450, "4.2.1",
+     "UNAVAILABLE", "SYS/TEMP", Code::kUnavailable, "Mailbox disabled for now, try again later"},
+    {Failure::kDomainSuspendedForNow, "domain_suspended_for_now", false, 450, "4.3.2",
+     "UNAVAILABLE", "SYS/TEMP", Code::kUnavailable, "Domain suspended for now, try again later"},
+    {Failure::kMailboxFull, "mailbox_full", true, 552, "5.2.2", "OVERQUOTA", "SYS/PERM",
+     Code::kResourceExhausted, "Mailbox full"},
+    {Failure::kPostNotAllowed, "post_not_allowed", true, 550, "5.7.1", "NOPERM", "SYS/PERM",
+     Code::kPermissionDenied, "You may not post to this list"},
 };
 
 }  // namespace

@@ -85,6 +85,13 @@ enum class Failure : int {
   kPipelining = 102,
   kRateLimited = 103,
   kTooManyUnknownRecipients = 104,
+
+  // Addresses
+  kDomainSuspended = 110,
+  kAccountSuspendedForNow = 111,
+  kDomainSuspendedForNow = 112,
+  kMailboxFull = 113,
+  kPostNotAllowed = 114,
 };
 
 // One row a failure: how each protocol says it.

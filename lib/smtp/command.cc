@@ -122,6 +122,11 @@ absl::StatusOr<Command> ParseVrfy(const Arguments& arguments) {
   return Command(VrfyCommand(std::string(arguments.text)));
 }
 
+absl::StatusOr<Command> ParseExpn(const Arguments& arguments) {
+  if (arguments.text.empty()) return Usage("Syntax: EXPN address");
+  return Command(ExpnCommand(std::string(arguments.text)));
+}
+
 absl::StatusOr<Command> ParseAuth(const Arguments& arguments) {
   std::string_view text = arguments.text;
   const std::size_t space = text.find(' ');
@@ -188,7 +193,7 @@ constexpr Verb kVerbs[] = {
     {"AUTH", ParseAuth},
     {"HELP", ParseHelp},
     {"VRFY", ParseVrfy},
-    {"EXPN", ParseAnyArguments<ExpnCommand>},
+    {"EXPN", ParseExpn},
     {"VERB", ParseAnyArguments<VerbCommand>},
     {"XCLIENT", ParseXclientCommand},
     {"ETRN", ParseAnyArguments<UnimplementedCommand>},

@@ -91,7 +91,10 @@ struct VrfyCommand {
   explicit VrfyCommand(std::string argument_in) : argument(std::move(argument_in)) {}
   std::string argument;
 };
-struct ExpnCommand {};
+struct ExpnCommand {
+  explicit ExpnCommand(std::string argument_in) : argument(std::move(argument_in)) {}
+  std::string argument;
+};
 struct VerbCommand {};
 struct StartTlsCommand {};
 struct AuthCommand {

@@ -35,7 +35,7 @@ struct Describe {
     return text;
   }
   std::string operator()(const VrfyCommand& c) const { return "VRFY " + c.argument; }
-  std::string operator()(const ExpnCommand&) const { return "EXPN"; }
+  std::string operator()(const ExpnCommand& c) const { return "EXPN " + c.argument; }
   std::string operator()(const VerbCommand&) const { return "VERB"; }
   std::string operator()(const StartTlsCommand&) const { return "STARTTLS"; }
   std::string operator()(const AuthCommand& c) const {
@@ -145,7 +145,8 @@ TEST(CommandTest, ReadsEveryVerb) {
       {"XCLIENT ADDR", "501 5.5.4", "501 5.5.4"},
       {"VRFY alice", "VRFY alice", "VRFY alice"},
       {"VRFY", "501 5.5.2", "501 5.5.2"},
-      {"EXPN list", "EXPN", "EXPN"},
+      {"EXPN list", "EXPN list", "EXPN list"},
+      {"EXPN", "501 5.5.2", "501 5.5.2"},
       {"VERB", "VERB", "VERB"},
       {"STARTTLS", "STARTTLS", "STARTTLS"},
       {"STARTTLS x", "501 5.5.4", "501 5.5.4"},

@@ -206,6 +206,19 @@ TEST_F(DeliveryServerTest, RoutesGoBeforeMx) {
   EXPECT_EQ(OnlyReport().recipients(0).outcome(), q::RecipientReport::OUTCOME_DELIVERED);
 }
 
+TEST_F(DeliveryServerTest, MailLeavesThroughTheSmartHostOfItsSendersDomain) {
+  platform_.SetSmartHost(absl::StrCat("127.0.0.1:", sink_.port()));
+  Start();
+  platform_.Add(MakeJob(1, "who@refused.example"));
+  EXPECT_EQ(OnlyReport().recipients(0).outcome(), q::RecipientReport::OUTCOME_DELIVERED);
+  // Another sender's goes its own way.
+  q::Job job = MakeJob(2, "who@refused.example");
+  job.set_reverse_path("sender@elsewhere.example");
+  platform_.Add(job);
+  ASSERT_TRUE(platform_.WaitForReports(2, absl::Seconds(20)));
+  EXPECT_EQ(platform_.reports()[1].recipients(0).enhanced_status(), "4.4.3");
+}
+
 TEST_F(DeliveryServerTest, ManyMessagesShareFewConnections) {
   Start();
   for (int i = 1; i <= 200; ++i) platform_.Add(MakeJob(i, "who@mail.example.test"));

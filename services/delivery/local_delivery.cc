@@ -1,5 +1,7 @@
 #include "services/delivery/local_delivery.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -58,6 +60,62 @@ RecipientResult Worst(RecipientResult a, RecipientResult b) {
     return r.outcome == Outcome::kDeferred ? 2 : r.outcome == Outcome::kBounced ? 1 : 0;
   };
   return rank(a) >= rank(b) ? a : b;
+}
+
+// The members of a list share a message, or, where they are many, one of these: its body is stored
+// once for all of them.
+constexpr std::size_t kMembersOfOneMessage = 10000;
+constexpr std::size_t kListParts = 32;
+
+// RFC 2919; none where the address has signs that cannot be in it.
+std::string ListId(const std::string& address) {
+  const std::size_t at = address.rfind('@');
+  const bool plain = std::all_of(address.begin(), address.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
+           c == '.' || c == '+' || c == '=' || c == '@';
+  });
+  if (at == std::string::npos || !plain || address.find('@') != at) return std::string();
+  return absl::StrCat("List-Id: <", address.substr(0, at), ".", address.substr(at + 1), ">\r\n");
+}
+
+std::string Digest(const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  EVP_Digest(text.data(), text.size(), digest, &length, EVP_sha256(), nullptr);
+  return std::string(digest, digest + length);
+}
+
+// A second attempt finds what the first enqueued: the report of an attempt can come too late to
+// count, and then the next one does the same work.
+MessageId IdOfPart(const MessageId& message, const std::string& list, std::size_t part) {
+  const std::string digest = Digest(absl::StrCat(message.bytes(), list, " ", part));
+  // A UUIDv7 with the time of the message (RFC 9562 section 5.7).
+  std::string bytes = message.bytes();
+  for (std::size_t i = 6; i < bytes.size(); ++i) bytes[i] = digest[i];
+  bytes[6] = static_cast<char>((digest[6] & 0x0f) | 0x70);
+  bytes[8] = static_cast<char>((digest[8] & 0x3f) | 0x80);
+  const absl::StatusOr<MessageId> id = MessageId::FromBytes(bytes);
+  return id.ok() ? *id : message;
+}
+
+const std::string& AddressOf(const ResolvedTarget& target) {
+  return target.account ? target.address : target.remote_address;
+}
+
+// By what each member is called, so that between two attempts nobody changes to a message that is
+// enqueued already because another member came or went.
+std::vector<std::vector<OutboundRecipient>> PartsOf(const ListExpansion& list, bool own_tenant) {
+  const std::size_t parts = list.targets.size() > kMembersOfOneMessage ? kListParts : 1;
+  std::vector<std::vector<OutboundRecipient>> result(parts);
+  for (const ResolvedTarget& target : list.targets) {
+    OutboundRecipient recipient;
+    if (own_tenant) recipient.account = target.account;
+    recipient.address = AddressOf(target);
+    recipient.original_address = recipient.address;
+    const auto part = static_cast<unsigned char>(Digest(recipient.address).front()) % parts;
+    result[part].push_back(std::move(recipient));
+  }
+  return result;
 }
 
 }  // namespace
@@ -155,15 +213,18 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
     case Resolution::Kind::kRemote:
       slot = ResultOf(MakeFailure(Failure::kNoSuchRecipient));
       co_return;
-    case Resolution::Kind::kDisabled:
-      slot = ResultOf(MakeFailure(Failure::kAccountDisabled));
+    case Resolution::Kind::kRefused:
+      slot = ResultOf(resolved->refusal);
       co_return;
   }
   std::vector<MailboxRecipient> accounts;
+  std::vector<std::string> lists;
   OutboundMessage forward;
   bool looped = false;
   for (const ResolvedTarget& target : resolved->targets) {
-    if (target.account && HasBeenIn(delivered_to, target.address)) {
+    if (!target.list_address.empty()) {
+      lists.push_back(target.list_address);
+    } else if (target.account && HasBeenIn(delivered_to, target.address)) {
       looped = true;
     } else if (target.account) {
       MailboxRecipient mailbox;
@@ -184,10 +245,19 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
   for (const absl::Status& status : stored) {
     if (!status.ok()) slot = Worst(slot, ResultOf(status));
   }
+  for (std::string& list : lists) {
+    std::string note;
+    const absl::Status expanded = co_await Expand(job, std::move(list), note);
+    if (!expanded.ok()) {
+      slot = Worst(slot, ResultOf(expanded));
+    } else if (slot.outcome == Outcome::kDelivered && stored.empty()) {
+      slot.text = note;
+    }
+  }
   // A deferred address is resolved again, and what is stored now is known as a duplicate then; the
   // forward has no such memory, so it leaves only with the last answer.
   if (forward.recipients.empty() || slot.outcome == Outcome::kDeferred) co_return;
-  if (stored.empty()) slot.text = "forwarded";
+  if (stored.empty() && lists.empty()) slot.text = "forwarded";
   forward.tenant = job.key.tenant;
   forward.message_id = MessageId::Generate(clock_.Now());
   forward.reverse_path = job.reverse_path;
@@ -197,6 +267,48 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
   forward.received_at = job.received_at;
   forward.body_is_8bit = job.body_is_8bit;
   result.forwards.push_back(std::move(forward));
+}
+
+Task<absl::Status> LocalDelivery::Expand(const Job& job, std::string list, std::string& note) {
+  // A notification is no post: it would tell all members of what concerns the owner.
+  if (job.reverse_path.empty()) co_return MakeFailure(Failure::kPostNotAllowed);
+  const absl::StatusOr<ListExpansion> expansion = co_await directory_.ExpandList(list);
+  if (!expansion.ok()) {
+    co_return FailureOf(expansion.status()) == Failure::kNotFound
+        ? MakeFailure(Failure::kNoSuchRecipient)
+        : expansion.status();
+  }
+  const bool own_tenant = expansion->tenant == job.key.tenant;
+  if (!own_tenant) {
+    // Through another tenant's alias or list: its gateway has not asked this list's rule, and who
+    // wrote has proven nothing to this tenant.
+    const absl::Status allowed = co_await directory_.AuthorizePost(list, job.reverse_path);
+    if (!allowed.ok()) co_return allowed;
+  }
+  const std::string prefix =
+      absl::StrCat(ListId(expansion->address), "Delivered-To: ", expansion->address, "\r\n",
+                   job.prefix);
+  std::vector<std::vector<OutboundRecipient>> parts = PartsOf(*expansion, own_tenant);
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    if (parts[part].empty()) continue;
+    OutboundMessage message;
+    message.tenant = job.key.tenant;
+    message.message_id = IdOfPart(job.message_id, expansion->address, part);
+    message.reverse_path = expansion->bounces;
+    message.recipients = std::move(parts[part]);
+    message.prefix = prefix;
+    message.inline_body = job.inline_body;
+    message.stored_body = job.stored_body;
+    message.received_at = job.received_at;
+    message.body_is_8bit = job.body_is_8bit;
+    const absl::Status queued = co_await queue_.Enqueue(std::move(message));
+    // The members' message is ours: what is wrong with it is nothing to tell the sender of.
+    if (!queued.ok()) {
+      co_return IsPermanent(queued) ? MakeFailure(Failure::kUnavailable, PeerText(queued)) : queued;
+    }
+  }
+  note = absl::StrCat("sent to ", expansion->targets.size(), " members");
+  co_return absl::OkStatus();
 }
 
 // One status a recipient.

@@ -26,7 +26,8 @@ class LocalDelivery {
       : mailbox_(mailbox), directory_(directory), queue_(queue), clock_(clock) {}
 
   // Every recipient whose account is known goes there; others, and those whose account is gone,
-  // where the directory says now.
+  // where the directory says now. A list's members are enqueued, with its owner as reverse-path
+  // (RFC 5321 section 3.9.2); who may post was asked when the message was accepted.
   Task<LocalResult> Deliver(const Job& job);
 
   // Whether the platform itself serves the domain of `address`: then mail that was queued for a
@@ -47,6 +48,9 @@ class LocalDelivery {
   Task<absl::StatusOr<std::vector<std::string>>> DeliveredTo(const Job& job);
   Task<std::vector<absl::Status>> Store(const Job& job, TenantId tenant,
                                         std::vector<MailboxRecipient> recipients, Bodies& bodies);
+  // Hands the list's members to the queue as a message of their own, under an id that is the same
+  // however often this runs. OK: committed; `note` says to how many.
+  Task<absl::Status> Expand(const Job& job, std::string list, std::string& note);
   Task<void> DeliverResolved(const Job& job, std::size_t index,
                              const std::vector<std::string>& delivered_to, Bodies& bodies,
                              LocalResult& result);

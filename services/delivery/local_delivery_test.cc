@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "lib/base/manual_executor.h"
 #include "services/delivery/testing/fakes.h"
 
@@ -27,6 +31,16 @@ class LocalDeliveryTest : public ::testing::Test {
     job.recipients.push_back(std::move(recipient));
   }
   LocalResult Deliver(const Job& job) { return executor_.Run(local_.Deliver(job)).value(); }
+  // In which of the enqueued messages each recipient is.
+  std::map<std::string, MessageId> IdsByRecipient() const {
+    std::map<std::string, MessageId> ids;
+    for (const OutboundMessage& message : queue_.enqueued) {
+      for (const OutboundRecipient& recipient : message.recipients) {
+        EXPECT_TRUE(ids.emplace(recipient.address, message.message_id).second) << recipient.address;
+      }
+    }
+    return ids;
+  }
 
   ManualExecutor executor_;
   FakeClock clock_{absl::FromUnixSeconds(1000)};
@@ -179,6 +193,135 @@ TEST_F(LocalDeliveryTest, AnAliasMayLeaveThePlatform) {
   EXPECT_EQ(result.forwards[0].reverse_path, "from@example.org");
   EXPECT_EQ(result.forwards[0].inline_body, job.inline_body);
   EXPECT_NE(result.forwards[0].message_id, job.message_id);
+}
+
+ListExpansion Members(int accounts, int remote) {
+  ListExpansion list;
+  list.tenant = TenantId(1);
+  list.address = "team@example.test";
+  list.bounces = "owner@example.test";
+  for (int i = 0; i < accounts; ++i) {
+    ResolvedTarget target;
+    target.account = AccountId(100 + i);
+    target.address = absl::StrCat("a", i, "@example.test");
+    list.targets.push_back(std::move(target));
+  }
+  for (int i = 0; i < remote; ++i) {
+    ResolvedTarget target;
+    target.remote_address = absl::StrCat("r", i, "@example.net");
+    list.targets.push_back(std::move(target));
+  }
+  return list;
+}
+
+TEST_F(LocalDeliveryTest, AListsMembersAreTheQueuesUnderTheOwnersName) {
+  Job job = MakeJob();
+  Add(job, "team@example.test", AccountId(0));
+  Resolution& resolution = directory_.addresses["team@example.test"];
+  resolution.kind = Resolution::Kind::kLocal;
+  resolution.tenant = TenantId(1);
+  resolution.targets.emplace_back().list_address = "team@example.test";
+  directory_.lists["team@example.test"] = Members(1, 1);
+  const LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(result.results[0].text, "sent to 2 members");
+  EXPECT_TRUE(result.forwards.empty()) << "a report may come too late to bring anything along";
+  ASSERT_EQ(queue_.enqueued.size(), 1u);
+  const OutboundMessage message = queue_.enqueued[0];
+  EXPECT_EQ(message.tenant, TenantId(1));
+  EXPECT_EQ(message.reverse_path, "owner@example.test");
+  EXPECT_EQ(message.prefix,
+            "List-Id: <team.example.test>\r\nDelivered-To: team@example.test\r\nReceived: x\r\n");
+  EXPECT_EQ(message.inline_body, job.inline_body);
+  ASSERT_EQ(message.recipients.size(), 2u);
+  EXPECT_EQ(message.recipients[0].account, AccountId(100));
+  EXPECT_EQ(message.recipients[0].address, "a0@example.test");
+  EXPECT_FALSE(message.recipients[1].account);
+  EXPECT_EQ(message.recipients[1].address, "r0@example.net");
+  EXPECT_NE(message.message_id, job.message_id);
+  // Another attempt enqueues the same id, so that the queue knows it; another message another.
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(queue_.enqueued[1].message_id, message.message_id);
+  job.message_id = MessageId::Generate(absl::FromUnixSeconds(6));
+  Deliver(job);
+  EXPECT_NE(queue_.enqueued[2].message_id, message.message_id);
+}
+
+TEST_F(LocalDeliveryTest, AVeryLargeListIsSeveralMessages) {
+  Job job = MakeJob();
+  Add(job, "team@example.test", AccountId(0));
+  Resolution& resolution = directory_.addresses["team@example.test"];
+  resolution.kind = Resolution::Kind::kLocal;
+  resolution.tenant = TenantId(1);
+  resolution.targets.emplace_back().list_address = "team@example.test";
+  directory_.lists["team@example.test"] = Members(1, 10000);
+  Deliver(job);
+  const std::map<std::string, MessageId> first = IdsByRecipient();
+  EXPECT_EQ(first.size(), 10001u);
+  EXPECT_GT(queue_.enqueued.size(), 1u);
+  for (const OutboundMessage& message : queue_.enqueued) {
+    EXPECT_LE(message.recipients.size(), 1000u);
+  }
+  // Who stays is in the same message at the next attempt, which the queue knows then.
+  queue_.enqueued.clear();
+  ListExpansion& list = directory_.lists["team@example.test"];
+  list.targets.erase(list.targets.begin());
+  list.targets.emplace_back().remote_address = "new@example.net";
+  Deliver(job);
+  std::map<std::string, MessageId> second = IdsByRecipient();
+  EXPECT_EQ(second.erase("new@example.net"), 1u);
+  EXPECT_EQ(second.size(), 10000u);
+  for (const auto& [address, id] : second) EXPECT_EQ(first.at(address), id) << address;
+}
+
+TEST_F(LocalDeliveryTest, AListOfAnotherTenantAsksWhoMayPost) {
+  // An alias of ours leads there: whom its own gateway has not asked may not come this way.
+  Job job = MakeJob();
+  Add(job, "team@example.test", AccountId(0));
+  Resolution& resolution = directory_.addresses["team@example.test"];
+  resolution.kind = Resolution::Kind::kLocal;
+  resolution.tenant = TenantId(2);
+  resolution.targets.emplace_back().list_address = "team@example.test";
+  directory_.lists["team@example.test"] = Members(1, 0);
+  directory_.lists["team@example.test"].tenant = TenantId(2);
+  EXPECT_EQ(Deliver(job).results[0].enhanced, "5.7.1");
+  EXPECT_TRUE(queue_.enqueued.empty());
+  directory_.may_post.emplace("team@example.test", job.reverse_path);
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDelivered);
+  ASSERT_EQ(queue_.enqueued.size(), 1u);
+  EXPECT_EQ(queue_.enqueued[0].tenant, job.key.tenant) << "the body is this tenant's";
+  EXPECT_FALSE(queue_.enqueued[0].recipients[0].account) << "it is no account of this tenant";
+  EXPECT_EQ(queue_.enqueued[0].recipients[0].address, "a0@example.test");
+}
+
+TEST_F(LocalDeliveryTest, AListThatCannotBeServedWaitsOrIsToldOf) {
+  Job job = MakeJob();
+  Add(job, "team@example.test", AccountId(0));
+  Resolution& resolution = directory_.addresses["team@example.test"];
+  resolution.kind = Resolution::Kind::kLocal;
+  resolution.tenant = TenantId(1);
+  resolution.targets.emplace_back().list_address = "team@example.test";
+  // Gone since it was resolved.
+  EXPECT_EQ(Deliver(job).results[0].enhanced, "5.1.1");
+  directory_.lists["team@example.test"] = Members(2, 0);
+  queue_.enqueue_failure = MakeFailure(Failure::kInvalidArgument);
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred) << "never a reason to bounce";
+  queue_.enqueue_failure = absl::OkStatus();
+  // A notification reaches no members.
+  job.reverse_path.clear();
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kBounced);
+  EXPECT_TRUE(queue_.enqueued.empty());
+}
+
+TEST_F(LocalDeliveryTest, ASuspendedAddressIsAnsweredByPolicy) {
+  Job job = MakeJob();
+  Add(job, "a@example.test", AccountId(0));
+  Resolution& resolution = directory_.addresses["a@example.test"];
+  resolution.kind = Resolution::Kind::kRefused;
+  resolution.refusal = MakeFailure(Failure::kDomainSuspended);
+  EXPECT_EQ(Deliver(job).results[0].enhanced, "5.3.2");
+  resolution.refusal = MakeFailure(Failure::kAccountSuspendedForNow);
+  EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred);
 }
 
 TEST_F(LocalDeliveryTest, WithoutTheDirectoryAnUnknownRecipientWaits) {

@@ -39,16 +39,32 @@ MailRouter::MailRouter(MailRouterOptions options, RouteTable routes, dns::Resolv
       resolver_(resolver),
       clock_(clock) {}
 
-Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsFor(std::string domain) {
+Task<absl::StatusOr<std::vector<HostPort>>> MailRouter::SmartHostsFor(const std::string& domain,
+                                                                      Sender sender) {
+  if (options_.smart_hosts == nullptr || routes_.FindSpecific(domain) != nullptr) {
+    co_return std::vector<HostPort>();
+  }
+  co_return co_await options_.smart_hosts->For(std::move(sender));
+}
+
+Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsFor(std::string domain, Sender sender) {
+  absl::StatusOr<std::vector<HostPort>> smart_hosts =
+      co_await SmartHostsFor(domain, std::move(sender));
+  if (!smart_hosts.ok()) co_return smart_hosts.status();
+  // No domain begins with a blank.
+  std::string key = smart_hosts->empty() ? domain : std::string();
+  for (const HostPort& host : *smart_hosts) absl::StrAppend(&key, " ", host.host, ":", host.port);
   if (options_.cache) {
-    const auto it = cache_.find(domain);
+    const auto it = cache_.find(key);
     if (it != cache_.end() && clock_.Now() < it->second.until) co_return Order(it->second.plan);
   }
-  absl::StatusOr<Plan> plan = co_await PlanFor(domain);
+  Task<absl::StatusOr<Plan>> work =
+      smart_hosts->empty() ? PlanFor(domain) : PlanByRoute(*smart_hosts);
+  absl::StatusOr<Plan> plan = co_await std::move(work);
   if (!plan.ok()) co_return plan.status();
   if (options_.cache && plan->ttl > absl::ZeroDuration()) {
     if (cache_.size() >= kMaxCached) cache_.clear();
-    Cached& entry = cache_[domain];
+    Cached& entry = cache_[key];
     entry.until = clock_.Now() + std::min(plan->ttl, kMaxCacheTime);
     entry.plan = *std::move(plan);
     co_return Order(entry.plan);

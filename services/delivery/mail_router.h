@@ -12,6 +12,7 @@
 #include "lib/base/task.h"
 #include "lib/dns/resolver.h"
 #include "services/delivery/route_table.h"
+#include "services/delivery/smart_hosts.h"
 
 namespace posthorn::delivery {
 
@@ -28,12 +29,15 @@ struct MailRouterOptions {
   int smtp_port = 25;
   bool cache = true;  // keep results for their TTL, at most a minute
   std::size_t max_hosts = 10;
+  // Asked for the sender's; nullptr: there are none. Outlives the router.
+  SmartHosts* smart_hosts = nullptr;
   // A number below its argument; tests make it known.
   std::function<std::size_t(std::size_t)> random;
 };
 
-// Which servers take mail for a domain (RFC 5321 section 5.1): routes first, then MX records by
-// preference, in random order among equals, then the domain's own addresses. Belongs to one
+// Which servers take mail for a domain (RFC 5321 section 5.1): the operator's routes for it first,
+// then the smart hosts of the sender's domain, then the operator's route for all, then MX records
+// by preference, in random order among equals, then the domain's own addresses. Belongs to one
 // executor; `resolver` and `clock` outlive it.
 class MailRouter {
  public:
@@ -42,8 +46,8 @@ class MailRouter {
 
   // In the order to try, at least one. `domain` is lower case, or an address literal in brackets.
   // Failures: kDnsTemporary, kDnsNoSuchDomain, kNullMx (RFC 7505), kMailLoop (all servers are
-  // ours).
-  Task<absl::StatusOr<std::vector<Host>>> HostsFor(std::string domain);
+  // ours), kUnavailable (the sender's smart hosts are not known now).
+  Task<absl::StatusOr<std::vector<Host>>> HostsFor(std::string domain, Sender sender = Sender());
 
  private:
   // Hosts of one preference, any order.
@@ -66,6 +70,8 @@ class MailRouter {
     absl::Duration ttl = absl::InfiniteDuration();
   };
 
+  Task<absl::StatusOr<std::vector<HostPort>>> SmartHostsFor(const std::string& domain,
+                                                            Sender sender);
   Task<absl::StatusOr<Plan>> PlanFor(std::string domain);
   Task<absl::StatusOr<Plan>> PlanByRoute(const std::vector<HostPort>& hosts);
   Task<absl::StatusOr<Plan>> PlanByMx(std::string domain);

@@ -43,17 +43,29 @@ class QueuePort {
   // `length` octets from the front; 0: all.
   virtual std::unique_ptr<BodyReader> ReadBody(TenantId tenant, const BodyRef& body,
                                                std::uint64_t length) = 0;
+  // Committed when it returns OK; a message with an id that is known already is OK too.
+  virtual Task<absl::Status> Enqueue(OutboundMessage message) = 0;
 };
 
 struct ResolvedTarget {
   AccountId account;           // or
-  std::string remote_address;  // an alias that leaves the platform
-  std::string address;         // where the alias chain ended
+  std::string remote_address;  // an alias that leaves the platform, or
+  std::string list_address;
+  std::string address;         // where the alias chain ended, with its tag
 };
 struct Resolution {
-  enum class Kind { kLocal, kNoSuchRecipient, kRemote, kDisabled };
+  enum class Kind { kLocal, kNoSuchRecipient, kRemote, kRefused };
   Kind kind = Kind::kRemote;
   TenantId tenant;
+  std::vector<ResolvedTarget> targets;
+  absl::Status refusal;  // of kRefused: the account or domain is suspended
+};
+
+// Whom a list reaches: accounts of its tenant, and remote addresses.
+struct ListExpansion {
+  TenantId tenant;
+  std::string address;  // of the list
+  std::string bounces;  // the reverse-path of what it sends
   std::vector<ResolvedTarget> targets;
 };
 
@@ -61,6 +73,13 @@ class DirectoryPort {
  public:
   virtual ~DirectoryPort() = default;
   virtual Task<absl::StatusOr<Resolution>> Resolve(std::string address) = 0;
+  // "host:port" in the order to try; none: by MX.
+  virtual Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
+                                                                        std::string domain) = 0;
+  // May a message from `sender`, who has proven nothing, go to the list? kPostNotAllowed, kNotFound.
+  virtual Task<absl::Status> AuthorizePost(std::string list, std::string sender) = 0;
+  // kNotFound: no such list any more.
+  virtual Task<absl::StatusOr<ListExpansion>> ExpandList(std::string list) = 0;
 };
 
 struct MailboxRecipient {

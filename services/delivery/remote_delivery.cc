@@ -47,7 +47,9 @@ Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
                                                            const LeaseView& lease) {
   Attempt attempt;
   attempt.results.resize(job.recipients.size());
-  const absl::StatusOr<std::vector<Host>> hosts = co_await router_.HostsFor(job.key.destination);
+  Sender sender(job.key.tenant, job.reverse_path);
+  const absl::StatusOr<std::vector<Host>> hosts =
+      co_await router_.HostsFor(job.key.destination, std::move(sender));
   if (!hosts.ok()) {
     const RecipientResult failed = ResultOf(hosts.status());
     std::fill(attempt.results.begin(), attempt.results.end(), failed);

@@ -80,6 +80,13 @@ absl::Status RouteTable::Add(std::string pattern, const std::vector<std::string>
   return absl::OkStatus();
 }
 
+const std::vector<HostPort>* RouteTable::FindSpecific(std::string_view domain) const {
+  for (const Route& route : routes_) {
+    if (route.pattern != "*" && Matches(route.pattern, View(domain))) return &route.hosts;
+  }
+  return nullptr;
+}
+
 const std::vector<HostPort>* RouteTable::Find(std::string_view domain) const {
   for (const Route& route : routes_) {
     if (Matches(route.pattern, View(domain))) return &route.hosts;

@@ -27,6 +27,8 @@ class RouteTable {
 
   // The hosts to try in order; nullptr: no route, use MX.
   const std::vector<HostPort>* Find(std::string_view domain) const;
+  // The same without the pattern "*".
+  const std::vector<HostPort>* FindSpecific(std::string_view domain) const;
 
  private:
   struct Route {

@@ -23,6 +23,7 @@
 #include "services/delivery/local_delivery.h"
 #include "services/delivery/mail_router.h"
 #include "services/delivery/remote_delivery.h"
+#include "services/delivery/smart_hosts.h"
 #include "services/delivery/worker.h"
 
 namespace posthorn::delivery {
@@ -53,8 +54,9 @@ absl::StatusOr<RouteTable> RoutesOf(const config::v1::Delivery& config) {
   return routes;
 }
 
-MailRouterOptions RouterOptions(const config::v1::Config& config) {
+MailRouterOptions RouterOptions(const config::v1::Config& config, SmartHosts& smart_hosts) {
   MailRouterOptions options;
+  options.smart_hosts = &smart_hosts;
   options.hostname = config.hostname();
   options.smtp_port = config.delivery().smtp_port();
   options.cache = config.dns().cache() != "off";
@@ -115,7 +117,9 @@ struct Lane {
        std::unique_ptr<MailboxPort> mailbox_in)
       : loop(loop_in),
         mailbox(std::move(mailbox_in)),
-        router(RouterOptions(config), std::move(routes), *shared.resolver, shared.clock),
+        smart_hosts(*shared.directory, shared.clock, config.delivery().smtp_port()),
+        router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
+               shared.clock),
         pool(PoolOptionsOf(config.delivery()), ConnectionOptionsOf(config, shared.tls.get()), loop,
              shared.connector, shared.clock),
         remote(RemoteOptionsOf(config.delivery()), router, pool, *shared.queue),
@@ -135,6 +139,7 @@ struct Lane {
 
   Executor& loop;
   std::unique_ptr<MailboxPort> mailbox;
+  SmartHosts smart_hosts;
   MailRouter router;
   ConnectionPool pool;
   RemoteDelivery remote;

@@ -6,22 +6,38 @@
 #include "lib/redis/client.h"
 
 namespace posthorn::gateway {
+namespace {
+
+constexpr char kDirectoryChannel[] = "posthorn:directory";
+
+}  // namespace
 
 struct HintSubscriber::Impl {
-  Impl(net::EventLoop& loop, redis::Options options, ChangeHub& hub)
+  Impl(net::EventLoop& loop, redis::Options options, ChangeHub& hub,
+       std::function<void()> directory_changed)
       : subscriber(
             loop, std::move(options),
-            [&hub](std::string_view, std::string_view message) { hub.OnHint(message); },
-            [&hub] { hub.OnResubscribed(); }) {
+            [&hub, directory_changed](std::string_view channel, std::string_view message) {
+              if (channel == kDirectoryChannel) {
+                directory_changed();
+              } else {
+                hub.OnHint(message);
+              }
+            },
+            [&hub, directory_changed] {
+              directory_changed();
+              hub.OnResubscribed();
+            }) {
     subscriber.SubscribePattern("posthorn:hint:*");
+    subscriber.Subscribe({kDirectoryChannel});
   }
   redis::Subscriber subscriber;
 };
 
 HintSubscriber::HintSubscriber(net::EventLoop& loop, std::string address, std::string password,
-                               ChangeHub& hub)
+                               ChangeHub& hub, std::function<void()> directory_changed)
     : impl_(std::make_unique<Impl>(loop, redis::Options(std::move(address), std::move(password)),
-                                   hub)) {}
+                                   hub, std::move(directory_changed))) {}
 
 HintSubscriber::~HintSubscriber() = default;
 

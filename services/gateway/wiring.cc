@@ -189,7 +189,8 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   hub->Start();
   if (!config.redis().address().empty()) {
     hints = std::make_unique<HintSubscriber>(loops->at(0), config.redis().address(),
-                                             config.redis().password(), *hub);
+                                             config.redis().password(), *hub,
+                                             [this] { directory->Forget(); });
   }
 
   if (absl::Status logins = BuildLogins(config); !logins.ok()) return logins;

@@ -46,10 +46,16 @@ std::string Fold(std::string_view text) {
 
 }  // namespace
 
-std::string DirectoryAddress::WithoutTag() const {
-  const std::size_t plus = local.find('+');
-  if (plus == std::string::npos || plus == 0 || local.front() == '"') return ToString();
-  return local.substr(0, plus) + "@" + domain;
+std::vector<DirectoryAddress::Tagged> DirectoryAddress::WithoutTag(
+    std::string_view separators) const {
+  std::vector<Tagged> result;
+  if (local.empty() || local.front() == '"') return result;
+  std::size_t at = local.find_last_of(separators);
+  while (at != std::string::npos && at > 0 && result.size() < kMaxTagged) {
+    result.emplace_back(local.substr(0, at), local.substr(at + 1));
+    at = local.find_last_of(separators, at - 1);
+  }
+  return result;
 }
 
 absl::StatusOr<std::string> ParseDomainName(std::string_view name) {
@@ -81,7 +87,7 @@ absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address)
   if (IsDotAtom(local)) {
     result.local = Fold(local);
   } else if (Unquote(local, content)) {
-    result.local = IsDotAtom(content) ? Fold(content) : Fold(local);
+    result.local = Fold(IsDotAtom(content) ? content : local);
   } else {
     return MakeFailure(Failure::kBadAddress);
   }
@@ -89,6 +95,12 @@ absl::StatusOr<DirectoryAddress> ParseDirectoryAddress(std::string_view address)
     return MakeFailure(Failure::kBadAddress);
   }
   return result;
+}
+
+absl::StatusOr<std::string> ParseRemoteAddress(std::string_view address) {
+  const absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(address);
+  if (!parsed.ok()) return parsed.status();
+  return std::string(address.substr(0, address.rfind('@') + 1)) + parsed->domain;
 }
 
 }  // namespace posthorn::mailbox

@@ -8,27 +8,41 @@
 namespace posthorn::mailbox {
 namespace {
 
-TEST(DirectoryAddressTest, ComparesWithoutCaseAndTag) {
+// Base and tag, the longest base first.
+std::string TagsOf(const DirectoryAddress& address, std::string_view separators) {
+  std::string result;
+  for (const DirectoryAddress::Tagged& tagged : address.WithoutTag(separators)) {
+    result += tagged.base + "|" + tagged.tag + " ";
+  }
+  return result;
+}
+
+TEST(DirectoryAddressTest, ComparesWithoutCaseAndSpelling) {
   struct Row {
     const char* input;
-    const char* want;         // "" is an error
-    const char* without_tag;
+    const char* want;  // "" is an error
+    const char* tags;
   };
   const Row rows[] = {
-      {"Alice@Example.TEST", "alice@example.test", "alice@example.test"},
-      {"alice+lists@example.test", "alice+lists@example.test", "alice@example.test"},
-      {"alice+@example.test", "alice+@example.test", "alice@example.test"},
-      {"+x@example.test", "+x@example.test", "+x@example.test"},
-      {"\"alice\"@example.test", "alice@example.test", "alice@example.test"},
-      {"\"a b\"@example.test", "\"a b\"@example.test", "\"a b\"@example.test"},
-      {"\"u@remote\"@example.test", "\"u@remote\"@example.test", "\"u@remote\"@example.test"},
-      {"u%remote@example.test", "u%remote@example.test", "u%remote@example.test"},
-      {"D\xc3\x96mi+x@B\xc3\xbc" "cher.Test", "d\xc3\xb6mi+x@xn--bcher-kva.test",
-       "d\xc3\xb6mi@xn--bcher-kva.test"},
-      {"DO\xcc\x88mi@XN--Bcher-KVA.test", "d\xc3\xb6mi@xn--bcher-kva.test",
-       "d\xc3\xb6mi@xn--bcher-kva.test"},
-      {"\xff@example.test", "", ""},
-      {"a@\xe2\x80\x8b.test", "", ""},
+      {"Alice@Example.TEST", "alice@example.test", ""},
+      {"Alice+Lists@example.test", "alice+lists@example.test", "alice|lists "},
+      {"alice+@example.test", "alice+@example.test", "alice| "},
+      {"a+b+c@example.test", "a+b+c@example.test", "a+b|c a|b+c "},
+      {"a+b+c+d+e@example.test", "a+b+c+d+e@example.test", "a+b+c+d|e a+b+c|d+e a+b|c+d+e "},
+      {"+x@example.test", "+x@example.test", ""},
+      {"\"alice\"@example.test", "alice@example.test", ""},
+      {"\"a b\"@example.test", "\"a b\"@example.test", ""},
+      {"\"a +b\"@example.test", "\"a +b\"@example.test", ""},
+      {"\"u@remote\"@example.test", "\"u@remote\"@example.test", ""},
+      {"u%remote@example.test", "u%remote@example.test", ""},
+      // Composed and decomposed, either case; U-labels and A-labels.
+      {"J\xC3\x96RG@example.test", "j\xC3\xB6rg@example.test", ""},
+      {"jo\xCC\x88rg@example.test", "j\xC3\xB6rg@example.test", ""},
+      {"a@B\xC3\xBC" "cher.example", "a@xn--bcher-kva.example", ""},
+      {"a@bu\xCC\x88" "cher.example", "a@xn--bcher-kva.example", ""},
+      {"a@XN--Bcher-kva.example", "a@xn--bcher-kva.example", ""},
+      {"a@\xE4\xBE\x8B\xE3\x80\x82test", "a@xn--fsq.test", ""},
+      {"a@\xFF.example", "", ""},
       {"alice", "", ""},
       {"@example.test", "", ""},
       {"a..b@example.test", "", ""},
@@ -45,8 +59,16 @@ TEST(DirectoryAddressTest, ComparesWithoutCaseAndTag) {
       continue;
     }
     EXPECT_EQ(address->ToString(), row.want);
-    EXPECT_EQ(address->WithoutTag(), row.without_tag);
+    EXPECT_EQ(TagsOf(*address, "+"), row.tags) << row.input;
+    EXPECT_EQ(TagsOf(*address, ""), "");
   }
+  EXPECT_EQ(TagsOf(*ParseDirectoryAddress("mary-ann+x@a.test"), "+-"), "mary-ann|x mary|ann+x ");
+}
+
+TEST(DirectoryAddressTest, RemoteAddressesKeepTheirLocalPart) {
+  EXPECT_EQ(*ParseRemoteAddress("Dave.X@B\xC3\xBC" "cher.Example"), "Dave.X@xn--bcher-kva.example");
+  EXPECT_EQ(*ParseRemoteAddress("\"a b\"@X.example"), "\"a b\"@x.example");
+  EXPECT_FALSE(ParseRemoteAddress("a").ok());
 }
 
 TEST(MailboxNameTest, KnowsWhatCanBeAName) {

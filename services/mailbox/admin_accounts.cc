@@ -1,10 +1,11 @@
-// Accounts and aliases.
+// Accounts.
 
 #include <algorithm>
 #include <map>
 
 #include "lib/base/failure.h"
 #include "services/mailbox/address.h"
+#include "services/mailbox/admin_rows.h"
 #include "services/mailbox/admin_store.h"
 #include "services/mailbox/password_hash.h"
 
@@ -29,7 +30,7 @@ constexpr char kCreateMailboxes[] =
     " '{\\\\Drafts,\\\\Sent,\\\\Junk,\\\\Trash,\\\\Archive}')";
 #define POSTHORN_ACCOUNT_COLUMNS                                                              \
   "SELECT d.tenant_id, d.account_id, d.address, m.quota_bytes, m.used_bytes, m.messages,"     \
-  " c.disabled, c.created_at, c.app_passwords_required FROM directory.address d"              \
+  " c.disabled, c.created_at, c.app_passwords_required, c.tag_mode FROM directory.address d"  \
   " JOIN directory.account c ON c.tenant_id = d.tenant_id AND c.account_id = d.account_id"    \
   " JOIN mailbox.account m ON m.tenant_id = d.tenant_id AND m.account_id = d.account_id "
 constexpr char kSelectAccount[] =
@@ -40,6 +41,11 @@ constexpr char kSelectAccounts[] =
 constexpr char kDeleteMail[] = "SELECT mailbox.delete_account($1, $2)";
 constexpr char kDeleteAccount[] =
     "DELETE FROM directory.account WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kSetAccount[] =
+    "UPDATE directory.account SET disabled = CASE WHEN $3 IS NULL THEN disabled ELSE $3 <> 0 END,"
+    " tag_mode = coalesce($4::smallint, tag_mode) WHERE tenant_id = $1 AND account_id = $2";
+constexpr char kSetQuota[] =
+    "UPDATE mailbox.account SET quota_bytes = $3 WHERE tenant_id = $1 AND account_id = $2";
 // Without keys (a hash of another system) the salt stays, for the application passwords.
 constexpr char kSetPassword[] =
     "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1,"
@@ -47,29 +53,6 @@ constexpr char kSetPassword[] =
     " scram_stored_key = $6, scram_server_key = $7"
     " WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kLookupScram[] = "SELECT salt, iterations FROM lookup.scram($1, $2)";
-constexpr char kInsertAlias[] =
-    "INSERT INTO directory.address (tenant_id, address, domain, targets) VALUES ($1, $2, $3, $4)"
-    " RETURNING created_at";
-constexpr char kSelectAliases[] =
-    "SELECT tenant_id, address, targets, created_at FROM directory.address"
-    " WHERE targets IS NOT NULL AND address > $1 AND ($2 = '' OR domain = $2)"
-    " ORDER BY address LIMIT $3";
-constexpr char kSelectAlias[] =
-    "SELECT tenant_id, address, targets, created_at FROM directory.address"
-    " WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
-constexpr char kDeleteAlias[] =
-    "DELETE FROM directory.address WHERE tenant_id = $1 AND address = $2 AND targets IS NOT NULL";
-
-int LimitOf(const Page& page) {
-  return page.limit <= 0 ? AdminStore::kMaxPage : std::min(page.limit, AdminStore::kMaxPage);
-}
-
-absl::Status Taken(const absl::Status& status) {
-  return postgres::SqlState(status) == postgres::kUniqueViolation
-             ? MakeFailure(Failure::kAlreadyExists)
-             : status;
-}
-
 AccountRecord AccountOf(const Result& r, int row) {
   AccountRecord record;
   record.account = Account(TenantId(r.Int(row, 0)), AccountId(r.Int(row, 1)));
@@ -80,18 +63,17 @@ AccountRecord AccountOf(const Result& r, int row) {
   record.disabled = r.Bool(row, 6);
   record.created_at = r.Time(row, 7);
   record.app_passwords_required = r.Bool(row, 8);
+  record.tag_mode = static_cast<TagMode>(r.Int(row, 9));
   return record;
 }
 
-AliasRecord AliasOf(const Result& r, int row) {
-  return AliasRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Texts(row, 2), r.Time(row, 3)};
-}
-
-absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account) {
+absl::StatusOr<DirectoryAddress> AccountAddress(const NewAccount& account,
+                                                const std::string& tag_separators) {
   absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(account.address);
   if (!address.ok()) return address.status();
-  if (address->WithoutTag() != address->ToString()) {
-    return MakeFailure(Failure::kBadAddress, "an account's address has no plus sign");
+  if (!address->WithoutTag(tag_separators).empty()) {
+    return MakeFailure(Failure::kBadAddress,
+                       "an account's address has none of the signs that begin a tag");
   }
   if (account.quota_bytes > static_cast<std::uint64_t>(INT64_MAX)) {
     return MakeFailure(Failure::kInvalidArgument, "quota too large");
@@ -185,32 +167,38 @@ Task<absl::StatusOr<std::vector<absl::Status>>> AdminStore::ImportAccounts(
     const std::vector<NewAccount>& accounts, std::vector<PasswordRecord> passwords,
     std::vector<absl::Status> statuses) {
   std::vector<DirectoryAddress> addresses(accounts.size());
-  std::map<std::string, absl::StatusOr<TenantId>> domains;
+  std::vector<TenantId> owners(accounts.size());
+  std::map<std::string, absl::StatusOr<Located>> domains;
   for (std::size_t i = 0; i < accounts.size(); ++i) {
     if (!statuses[i].ok()) continue;
-    absl::StatusOr<DirectoryAddress> address = AccountAddress(accounts[i]);
+    absl::StatusOr<DirectoryAddress> address = AccountAddress(accounts[i], tag_separators_);
     if (!address.ok()) {
       statuses[i] = address.status();
       continue;
     }
     addresses[i] = *std::move(address);
-    if (domains.find(addresses[i].domain) == domains.end()) {
-      absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(addresses[i].domain);
-      domains.emplace(addresses[i].domain, std::move(tenant));
+    const std::string domain = addresses[i].domain;
+    if (domains.find(domain) == domains.end()) {
+      absl::StatusOr<Located> located = co_await Locate(addresses[i].ToString());
+      domains.emplace(domain, std::move(located));
     }
-    statuses[i] = domains.at(addresses[i].domain).status();
+    const absl::StatusOr<Located>& located = domains.at(domain);
+    statuses[i] = located.status();
+    if (!located.ok()) continue;
+    addresses[i].domain = located->address.domain;
+    owners[i] = located->tenant;
   }
   std::vector<TenantId> tenants;
-  for (const auto& [name, tenant] : domains) {
-    if (tenant.ok()) tenants.push_back(*tenant);
+  for (const auto& [name, located] : domains) {
+    if (located.ok()) tenants.push_back(located->tenant);
   }
   std::function<absl::StatusOr<std::vector<absl::Status>>(Transaction&)> work =
       [&](Transaction& transaction) -> absl::StatusOr<std::vector<absl::Status>> {
     std::vector<absl::Status> results = statuses;
     for (std::size_t i = 0; i < accounts.size(); ++i) {
       if (!results[i].ok()) continue;
-      results[i] = Insert(transaction, *domains.at(addresses[i].domain), addresses[i],
-                          passwords[i], accounts[i].quota_bytes);
+      results[i] =
+          Insert(transaction, owners[i], addresses[i], passwords[i], accounts[i].quota_bytes);
       // Anything but a taken address has ended the transaction.
       if (!results[i].ok() && FailureOf(results[i]) != Failure::kAlreadyExists) return results[i];
     }
@@ -234,12 +222,10 @@ Task<absl::StatusOr<std::vector<AccountRecord>>> AdminStore::ListAccounts(std::s
 }
 
 Task<absl::StatusOr<AccountRecord>> AdminStore::GetAccount(std::string name) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
+  absl::StatusOr<Located> at = co_await Locate(std::move(name));
+  if (!at.ok()) co_return at.status();
   absl::StatusOr<Result> row = co_await database_.QueryFor(
-      *tenant, kSelectAccount, Params::Of(*tenant, address->ToString()));
+      at->tenant, kSelectAccount, Params::Of(at->tenant, at->address.ToString()));
   if (!row.ok()) co_return row.status();
   if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such account");
   co_return AccountOf(*row, 0);
@@ -299,58 +285,35 @@ Task<absl::Status> AdminStore::StorePassword(Account account, PasswordRecord rec
   co_return row.status();
 }
 
-Task<absl::StatusOr<AliasRecord>> AdminStore::AddAlias(std::string name,
-                                                       std::vector<std::string> targets) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
-  if (targets.empty() || targets.size() > kMaxAliasTargets) {
-    co_return MakeFailure(Failure::kInvalidArgument, "an alias has 1 to 1000 targets");
+Task<absl::StatusOr<AccountRecord>> AdminStore::SetAccount(std::string address,
+                                                           AccountChange change) {
+  absl::StatusOr<Account> account = co_await FindAccount(address);
+  if (!account.ok()) co_return account.status();
+  if (change.quota_bytes.value_or(0) > static_cast<std::uint64_t>(INT64_MAX)) {
+    co_return MakeFailure(Failure::kInvalidArgument, "quota too large");
   }
-  for (std::string& target : targets) {
-    absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(target);
-    if (!parsed.ok()) co_return parsed.status();
-  }
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
-  Params params = Params::Of(*tenant, address->ToString(), address->domain);
-  params.AddTexts(targets);
-  absl::StatusOr<Result> row =
-      co_await database_.QueryFor(*tenant, kInsertAlias, std::move(params));
-  if (!row.ok()) co_return Taken(row.status());
-  AliasRecord record{*tenant, address->ToString(), std::move(targets), row->Time(0, 0)};
+  std::optional<int> suspended;
+  if (change.suspended.has_value()) suspended = *change.suspended ? 1 : 0;
+  std::optional<int> tag_mode;
+  if (change.tag_mode.has_value()) tag_mode = static_cast<int>(*change.tag_mode);
+  const Account key = *account;
+  std::function<absl::StatusOr<Nothing>(Transaction&)> work =
+      [&](Transaction& transaction) -> absl::StatusOr<Nothing> {
+    absl::StatusOr<Result> set = transaction.Exec(
+        kSetAccount, Params::Of(key.tenant, key.account, suspended, tag_mode));
+    if (!set.ok()) return set.status();
+    if (!change.quota_bytes.has_value()) return Nothing();
+    absl::StatusOr<Result> quota = transaction.Exec(
+        kSetQuota,
+        Params::Of(key.tenant, key.account, static_cast<std::int64_t>(*change.quota_bytes)));
+    if (!quota.ok()) return quota.status();
+    return Nothing();
+  };
+  absl::StatusOr<Nothing> done =
+      co_await database_.TransactFor<Nothing>(key.tenant, std::move(work));
+  if (!done.ok()) co_return done.status();
+  absl::StatusOr<AccountRecord> record = co_await GetAccount(std::move(address));
   co_return record;
-}
-
-Task<absl::StatusOr<std::vector<AliasRecord>>> AdminStore::ListAliases(std::string domain,
-                                                                       Page page) {
-  absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsForDomain(domain);
-  if (!tenants.ok()) co_return tenants.status();
-  absl::StatusOr<Result> rows = co_await database_.Query(
-      *std::move(tenants), kSelectAliases, Params::Of(page.after, domain, LimitOf(page)));
-  if (!rows.ok()) co_return rows.status();
-  std::vector<AliasRecord> records;
-  for (int i = 0; i < rows->rows(); ++i) records.push_back(AliasOf(*rows, i));
-  co_return records;
-}
-
-Task<absl::StatusOr<AliasRecord>> AdminStore::GetAlias(std::string name) {
-  absl::StatusOr<DirectoryAddress> address = ParseDirectoryAddress(name);
-  if (!address.ok()) co_return address.status();
-  absl::StatusOr<TenantId> tenant = co_await TenantOfDomain(address->domain);
-  if (!tenant.ok()) co_return tenant.status();
-  absl::StatusOr<Result> row = co_await database_.QueryFor(
-      *tenant, kSelectAlias, Params::Of(*tenant, address->ToString()));
-  if (!row.ok()) co_return row.status();
-  if (row->empty()) co_return MakeFailure(Failure::kNotFound, "no such alias");
-  co_return AliasOf(*row, 0);
-}
-
-Task<absl::Status> AdminStore::RemoveAlias(std::string name) {
-  absl::StatusOr<AliasRecord> alias = co_await GetAlias(std::move(name));
-  if (!alias.ok()) co_return alias.status();
-  absl::StatusOr<Result> row = co_await database_.QueryFor(
-      alias->tenant, kDeleteAlias, Params::Of(alias->tenant, alias->address));
-  co_return row.status();
 }
 
 }  // namespace posthorn::mailbox

@@ -4,7 +4,9 @@
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"
+#include "services/mailbox/admin_convert.h"
 #include "services/mailbox/admin_store.h"
+#include "services/mailbox/change_hints.h"
 #include "services/mailbox/services.h"
 #include "services/mailbox/when_all.h"
 
@@ -21,55 +23,6 @@ using grpc::ServerUnaryReactor;
 constexpr int kMaxImport = 1000;
 // Passwords of one import that are hashed side by side.
 constexpr int kImportWidth = 4;
-
-void ToProto(TenantRecord record, pb::Tenant* out) {
-  out->set_tenant_id(record.tenant.value());
-  out->set_name(std::move(record.name));
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-}
-
-void ToProto(DomainRecord record, pb::Domain* out) {
-  out->set_tenant_id(record.tenant.value());
-  out->set_tenant(std::move(record.tenant_name));
-  out->set_name(std::move(record.name));
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-}
-
-void ToProto(AccountRecord record, pb::Account* out) {
-  out->set_tenant_id(record.account.tenant.value());
-  out->set_account_id(record.account.account.value());
-  out->set_address(std::move(record.address));
-  out->set_quota_bytes(record.quota_bytes);
-  out->set_used_bytes(record.used_bytes);
-  out->set_messages(record.messages);
-  out->set_disabled(record.disabled);
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-  out->set_app_passwords_required(record.app_passwords_required);
-}
-
-void ToProto(AppPasswordRecord record, pb::AppPassword* out) {
-  out->set_app_password_id(record.id);
-  out->set_account(std::move(record.account));
-  out->set_description(std::move(record.description));
-  for (std::string& service : record.services) out->add_services(std::move(service));
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-  out->set_last_used_at(absl::ToUnixSeconds(record.last_used_at));
-}
-
-void ToProto(AliasRecord record, pb::Alias* out) {
-  out->set_tenant_id(record.tenant.value());
-  out->set_address(std::move(record.address));
-  for (std::string& target : record.targets) out->add_targets(std::move(target));
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-}
-
-void ToProto(KeyRecord record, pb::Key* out) {
-  out->set_tenant_id(record.tenant.value());
-  out->set_key_id(record.key.value());
-  out->set_tenant(std::move(record.tenant_name));
-  out->set_description(std::move(record.description));
-  out->set_created_at(absl::ToUnixSeconds(record.created_at));
-}
 
 // The record of a call, or its status.
 template <typename Record, typename Proto>
@@ -88,7 +41,8 @@ absl::Status AnswerAll(absl::StatusOr<std::vector<Record>> records, Field* field
 
 class AdminService final : public pb::Admin::CallbackService {
  public:
-  AdminService(ServiceContext context, AdminStore& store) : context_(context), store_(store) {}
+  AdminService(ServiceContext context, AdminStore& store, ChangeHints& hints)
+      : context_(context), store_(store), hints_(hints) {}
 
 #define POSTHORN_UNARY(METHOD, RESPONSE)                                                      \
   ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request, \
@@ -96,36 +50,64 @@ class AdminService final : public pb::Admin::CallbackService {
     return rpc::HandleUnary(call, context_.guard, context_.loops.Next(),                      \
                             Run(*request, *response));                                        \
   }
+// What may change where an address leads, or what a session is allowed.
+#define POSTHORN_CHANGE(METHOD, RESPONSE)                                                     \
+  ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request, \
+                             pb::RESPONSE* response) override {                               \
+    return rpc::HandleUnary(call, context_.guard, context_.loops.Next(),                      \
+                            Tell(Run(*request, *response)));                                  \
+  }
   POSTHORN_UNARY(AddTenant, Tenant)
   POSTHORN_UNARY(ListTenants, ListTenantsResponse)
   POSTHORN_UNARY(GetTenant, Tenant)
   POSTHORN_UNARY(RemoveTenant, RemoveTenantResponse)
-  POSTHORN_UNARY(AddDomain, Domain)
+  POSTHORN_CHANGE(AddDomain, Domain)
   POSTHORN_UNARY(ListDomains, ListDomainsResponse)
   POSTHORN_UNARY(GetDomain, Domain)
-  POSTHORN_UNARY(RemoveDomain, RemoveDomainResponse)
-  POSTHORN_UNARY(AddAccount, Account)
+  POSTHORN_CHANGE(RemoveDomain, RemoveDomainResponse)
+  POSTHORN_CHANGE(SetDomain, Domain)
+  POSTHORN_CHANGE(AddDomainAlias, Domain)
+  POSTHORN_UNARY(ListDomainAliases, ListDomainAliasesResponse)
+  POSTHORN_CHANGE(RemoveDomainAlias, RemoveDomainAliasResponse)
+  POSTHORN_CHANGE(AddAccount, Account)
   POSTHORN_UNARY(ListAccounts, ListAccountsResponse)
   POSTHORN_UNARY(GetAccount, Account)
-  POSTHORN_UNARY(RemoveAccount, RemoveAccountResponse)
+  POSTHORN_CHANGE(RemoveAccount, RemoveAccountResponse)
   POSTHORN_UNARY(SetPassword, SetPasswordResponse)
-  POSTHORN_UNARY(ImportAccounts, ImportAccountsResponse)
+  POSTHORN_CHANGE(SetAccount, Account)
+  POSTHORN_CHANGE(ImportAccounts, ImportAccountsResponse)
   POSTHORN_UNARY(RequireAppPasswords, Account)
   POSTHORN_UNARY(AddAppPassword, AddAppPasswordResponse)
   POSTHORN_UNARY(ListAppPasswords, ListAppPasswordsResponse)
   POSTHORN_UNARY(GetAppPassword, AppPassword)
   POSTHORN_UNARY(RemoveAppPassword, RemoveAppPasswordResponse)
-  POSTHORN_UNARY(AddAlias, Alias)
+  POSTHORN_CHANGE(AddAlias, Alias)
   POSTHORN_UNARY(ListAliases, ListAliasesResponse)
   POSTHORN_UNARY(GetAlias, Alias)
-  POSTHORN_UNARY(RemoveAlias, RemoveAliasResponse)
+  POSTHORN_CHANGE(RemoveAlias, RemoveAliasResponse)
+  POSTHORN_CHANGE(SetAlias, Alias)
+  POSTHORN_CHANGE(AddList, List)
+  POSTHORN_UNARY(ListLists, ListListsResponse)
+  POSTHORN_UNARY(GetList, List)
+  POSTHORN_CHANGE(SetList, List)
+  POSTHORN_CHANGE(RemoveList, RemoveListResponse)
+  POSTHORN_UNARY(AddListMembers, AddListMembersResponse)
+  POSTHORN_UNARY(RemoveListMembers, RemoveListMembersResponse)
+  POSTHORN_UNARY(ListMembers, ListMembersResponse)
   POSTHORN_UNARY(AddKey, AddKeyResponse)
   POSTHORN_UNARY(ListKeys, ListKeysResponse)
   POSTHORN_UNARY(GetKey, Key)
   POSTHORN_UNARY(RemoveKey, RemoveKeyResponse)
 #undef POSTHORN_UNARY
+#undef POSTHORN_CHANGE
 
  private:
+  Task<absl::Status> Tell(Task<absl::Status> change) {
+    absl::Status status = co_await std::move(change);
+    if (status.ok()) hints_.DirectoryChanged();
+    co_return status;
+  }
+
   // Requests and responses outlive the tasks below.
 
   Task<absl::Status> Run(const pb::AddTenantRequest& request, pb::Tenant& response) {
@@ -166,6 +148,29 @@ class AdminService final : public pb::Admin::CallbackService {
   }
   Task<absl::Status> Run(const pb::RemoveDomainRequest& request, pb::RemoveDomainResponse&) {
     absl::Status status = co_await store_.RemoveDomain(request.name());
+    co_return status;
+  }
+
+  Task<absl::Status> Run(const pb::SetDomainRequest& request, pb::Domain& response) {
+    absl::StatusOr<DomainRecord> record =
+        co_await store_.SetDomain(request.name(), FromProto(request));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::AddDomainAliasRequest& request, pb::Domain& response) {
+    absl::StatusOr<DomainRecord> record =
+        co_await store_.AddDomainAlias(request.alias(), request.domain());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListDomainAliasesRequest& request,
+                         pb::ListDomainAliasesResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<DomainRecord>> records =
+        co_await store_.ListDomainAliases(request.domain(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_aliases());
+  }
+  Task<absl::Status> Run(const pb::RemoveDomainAliasRequest& request,
+                         pb::RemoveDomainAliasResponse&) {
+    absl::Status status = co_await store_.RemoveDomainAlias(request.alias());
     co_return status;
   }
 
@@ -236,6 +241,12 @@ class AdminService final : public pb::Admin::CallbackService {
     co_return status;
   }
 
+  Task<absl::Status> Run(const pb::SetAccountRequest& request, pb::Account& response) {
+    absl::StatusOr<AccountRecord> record =
+        co_await store_.SetAccount(request.address(), FromProto(request));
+    co_return Answer(std::move(record), &response);
+  }
+
   Task<absl::Status> Run(const pb::ImportAccountsRequest& request,
                          pb::ImportAccountsResponse& response) {
     if (request.accounts_size() > kMaxImport) {
@@ -303,6 +314,65 @@ class AdminService final : public pb::Admin::CallbackService {
     co_return status;
   }
 
+  Task<absl::Status> Run(const pb::SetAliasRequest& request, pb::Alias& response) {
+    std::vector<std::string> targets(request.targets().begin(), request.targets().end());
+    absl::StatusOr<AliasRecord> record =
+        co_await store_.SetAlias(request.address(), std::move(targets));
+    co_return Answer(std::move(record), &response);
+  }
+
+  Task<absl::Status> Run(const pb::AddListRequest& request, pb::List& response) {
+    absl::StatusOr<ListRecord> record =
+        co_await store_.AddList(request.address(), FromProto(request));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::ListListsRequest& request, pb::ListListsResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<ListRecord>> records =
+        co_await store_.ListLists(request.domain(), std::move(page));
+    co_return AnswerAll(std::move(records), response.mutable_lists());
+  }
+  Task<absl::Status> Run(const pb::GetListRequest& request, pb::List& response) {
+    absl::StatusOr<ListRecord> record = co_await store_.GetList(request.address());
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::SetListRequest& request, pb::List& response) {
+    absl::StatusOr<ListRecord> record =
+        co_await store_.SetList(request.address(), FromProto(request));
+    co_return Answer(std::move(record), &response);
+  }
+  Task<absl::Status> Run(const pb::RemoveListRequest& request, pb::RemoveListResponse&) {
+    absl::Status status = co_await store_.RemoveList(request.address());
+    co_return status;
+  }
+  Task<absl::Status> Run(const pb::AddListMembersRequest& request,
+                         pb::AddListMembersResponse& response) {
+    std::vector<std::string> members(request.members().begin(), request.members().end());
+    absl::StatusOr<std::int64_t> added =
+        co_await store_.AddListMembers(request.address(), std::move(members));
+    if (!added.ok()) co_return added.status();
+    response.set_added(*added);
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Run(const pb::RemoveListMembersRequest& request,
+                         pb::RemoveListMembersResponse& response) {
+    std::vector<std::string> members(request.members().begin(), request.members().end());
+    absl::StatusOr<std::int64_t> removed =
+        co_await store_.RemoveListMembers(request.address(), std::move(members));
+    if (!removed.ok()) co_return removed.status();
+    response.set_removed(*removed);
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Run(const pb::ListMembersRequest& request,
+                         pb::ListMembersResponse& response) {
+    Page page(request.limit(), request.after());
+    absl::StatusOr<std::vector<std::string>> members =
+        co_await store_.ListMembers(request.address(), std::move(page));
+    if (!members.ok()) co_return members.status();
+    for (std::string& member : *members) response.add_members(std::move(member));
+    co_return absl::OkStatus();
+  }
+
   Task<absl::Status> Run(const pb::AddKeyRequest& request, pb::AddKeyResponse& response) {
     absl::StatusOr<std::pair<KeyRecord, std::string>> added =
         co_await store_.AddKey(request.tenant(), request.description());
@@ -328,12 +398,14 @@ class AdminService final : public pb::Admin::CallbackService {
 
   const ServiceContext context_;
   AdminStore& store_;
+  ChangeHints& hints_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store) {
-  return std::make_unique<AdminService>(context, store);
+std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store,
+                                                ChangeHints& hints) {
+  return std::make_unique<AdminService>(context, store, hints);
 }
 
 }  // namespace posthorn::mailbox

@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_MAILBOX_ADMIN_STORE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "absl/time/time.h"
 #include "lib/base/task.h"
 #include "lib/postgres/database.h"
+#include "services/mailbox/address.h"
+#include "services/mailbox/address_rules.h"
 #include "services/mailbox/passwords.h"
 #include "services/mailbox/types.h"
 
@@ -26,6 +29,19 @@ struct DomainRecord {
   std::string tenant_name;
   std::string name;
   absl::Time created_at;
+  std::string alias_of;    // set: it is an alias, and the rest is the other's
+  bool suspended = false;
+  std::string catch_all;   // empty: unknown names are refused
+  std::string postmaster;  // empty: the tenant's first account
+  std::vector<std::string> smart_hosts;  // where its mail leaves; none: by MX
+};
+// What is not set stays. Empty texts take the setting away.
+struct DomainChange {
+  std::optional<bool> suspended;
+  std::optional<std::string> catch_all;
+  std::optional<std::string> postmaster;
+  // "host", "host:port", "[address]:port"; at most kMaxSmartHosts.
+  std::optional<std::vector<std::string>> smart_hosts;
 };
 struct AccountRecord {
   Account account;
@@ -36,12 +52,40 @@ struct AccountRecord {
   bool disabled = false;
   absl::Time created_at;
   bool app_passwords_required = false;
+  TagMode tag_mode = TagMode::kIgnore;
+};
+// What is not set stays.
+struct AccountChange {
+  std::optional<bool> suspended;
+  std::optional<std::uint64_t> quota_bytes;  // 0: none
+  std::optional<TagMode> tag_mode;
 };
 struct AliasRecord {
   TenantId tenant;
   std::string address;
   std::vector<std::string> targets;
   absl::Time created_at;
+};
+struct ListRecord {
+  TenantId tenant;
+  std::string address;
+  std::string description;
+  std::vector<std::string> owners;
+  std::string bounces;  // the first owner, as it was given
+  ListPosting posting = ListPosting::kMembers;
+  std::vector<std::string> senders;
+  ListVisibility visibility = ListVisibility::kOwners;
+  std::int64_t members = 0;
+  absl::Time created_at;
+};
+// What is not set stays.
+struct ListChange {
+  std::optional<std::string> description;
+  std::optional<std::vector<std::string>> owners;   // 1 to 20; bounces go to the first
+  std::optional<ListPosting> posting;
+  std::optional<std::vector<std::string>> senders;  // addresses and "@domain", at most 1,000
+  std::optional<ListVisibility> visibility;
+  std::string bounces;  // of `owners`, found by the store
 };
 struct KeyRecord {
   TenantId tenant;
@@ -87,8 +131,15 @@ class AdminStore {
  public:
   static constexpr int kMaxPage = 1000;
   static constexpr std::size_t kMaxAliasTargets = 1000;
+  static constexpr std::size_t kMaxSmartHosts = 10;
+  static constexpr std::size_t kMaxListOwners = 20;
+  static constexpr std::size_t kMaxListSenders = 1000;
+  static constexpr std::int64_t kMaxListMembers = 100000;
+  static constexpr std::size_t kMaxMembersAtOnce = 10000;
 
-  AdminStore(postgres::Database& database, Passwords& passwords);
+  // `tag_separators` as in DirectoryOptions: an account's address has none of them.
+  AdminStore(postgres::Database& database, Passwords& passwords,
+             std::string tag_separators = "+");
 
   Task<absl::StatusOr<TenantRecord>> AddTenant(std::string name);
   Task<absl::StatusOr<std::vector<TenantRecord>>> ListTenants(Page page);
@@ -99,6 +150,14 @@ class AdminStore {
   Task<absl::StatusOr<std::vector<DomainRecord>>> ListDomains(std::string tenant, Page page);
   Task<absl::StatusOr<DomainRecord>> GetDomain(std::string name);
   Task<absl::Status> RemoveDomain(std::string name);
+  // Addresses that are named must exist where they are the tenant's: kNotFound.
+  Task<absl::StatusOr<DomainRecord>> SetDomain(std::string name, DomainChange change);
+
+  // `domain` is a domain and no alias itself.
+  Task<absl::StatusOr<DomainRecord>> AddDomainAlias(std::string alias, std::string domain);
+  // Of one domain, or all.
+  Task<absl::StatusOr<std::vector<DomainRecord>>> ListDomainAliases(std::string domain, Page page);
+  Task<absl::Status> RemoveDomainAlias(std::string alias);
 
   // With INBOX and the special mailboxes of RFC 6154: Drafts, Sent, Junk, Trash, Archive.
   Task<absl::StatusOr<AccountRecord>> AddAccount(NewAccount account);
@@ -106,6 +165,7 @@ class AdminStore {
   Task<absl::StatusOr<AccountRecord>> GetAccount(std::string address);
   Task<absl::Status> RemoveAccount(std::string address);
   Task<absl::Status> SetPassword(std::string address, std::string password);
+  Task<absl::StatusOr<AccountRecord>> SetAccount(std::string address, AccountChange change);
   // A hash of another system, until the next login replaces it; see ParsePasswordHash.
   Task<absl::Status> SetPasswordHash(std::string address, std::string hash);
   // For ImportAccounts: of the account's password or hash; see Passwords::Make.
@@ -125,10 +185,28 @@ class AdminStore {
   Task<absl::StatusOr<AppPasswordRecord>> GetAppPassword(std::int64_t id);
   Task<absl::Status> RemoveAppPassword(std::int64_t id);
 
+  // kInvalidArgument for an alias that would lead back to itself.
   Task<absl::StatusOr<AliasRecord>> AddAlias(std::string address, std::vector<std::string> targets);
   Task<absl::StatusOr<std::vector<AliasRecord>>> ListAliases(std::string domain, Page page);
   Task<absl::StatusOr<AliasRecord>> GetAlias(std::string address);
   Task<absl::Status> RemoveAlias(std::string address);
+  // Other targets instead of those it has.
+  Task<absl::StatusOr<AliasRecord>> SetAlias(std::string address, std::vector<std::string> targets);
+
+  // `settings` needs owners.
+  Task<absl::StatusOr<ListRecord>> AddList(std::string address, ListChange settings);
+  Task<absl::StatusOr<std::vector<ListRecord>>> ListLists(std::string domain, Page page);
+  Task<absl::StatusOr<ListRecord>> GetList(std::string address);
+  Task<absl::StatusOr<ListRecord>> SetList(std::string address, ListChange change);
+  Task<absl::Status> RemoveList(std::string address);
+  // All or, with an error, none; answers how many were new. Members of the tenant must exist, and
+  // none may be a list that this one is a member of.
+  Task<absl::StatusOr<std::int64_t>> AddListMembers(std::string address,
+                                                    std::vector<std::string> members);
+  // Answers how many were members.
+  Task<absl::StatusOr<std::int64_t>> RemoveListMembers(std::string address,
+                                                       std::vector<std::string> members);
+  Task<absl::StatusOr<std::vector<std::string>>> ListMembers(std::string address, Page page);
 
   // The secret is shown once.
   Task<absl::StatusOr<std::pair<KeyRecord, std::string>>> AddKey(std::string tenant,
@@ -138,6 +216,35 @@ class AdminStore {
   Task<absl::Status> RemoveKey(KeyId key);
 
  private:
+  // An address of ours, in the domain itself where it was given in an alias of it.
+  struct Located {
+    TenantId tenant;
+    DirectoryAddress address;
+  };
+  // An address as it is stored: that of our own in canonical form, others as given.
+  struct Stored {
+    std::string key;  // what the directory compares
+    std::string address;
+    bool is_own = false;  // of the tenant asked for
+  };
+  // kBadAddress, kNotFound.
+  Task<absl::StatusOr<Located>> Locate(std::string address);
+  // `exist`: those of the tenant must be there.
+  Task<absl::StatusOr<std::vector<Stored>>> StoredForms(TenantId tenant,
+                                                        std::vector<std::string> addresses,
+                                                        bool exist);
+  // One address or none, for a setting.
+  Task<absl::StatusOr<std::string>> StoredForm(TenantId tenant, std::string address);
+  // `sql` stores tenant, address, domain and targets, and answers when the alias was made; no row:
+  // there is none.
+  Task<absl::StatusOr<AliasRecord>> StoreAlias(std::string address,
+                                               std::vector<std::string> targets, const char* sql);
+  // kInvalidArgument if following the names comes to `address`.
+  Task<absl::Status> CheckLoop(TenantId tenant, std::string address,
+                               std::vector<std::string> names);
+  // Checks and brings into stored form.
+  Task<absl::Status> Prepare(TenantId tenant, ListChange& change);
+
   // kNotFound.
   Task<absl::StatusOr<TenantId>> FindTenant(std::string name);
   Task<absl::StatusOr<TenantId>> TenantOfDomain(std::string name);
@@ -152,6 +259,7 @@ class AdminStore {
 
   postgres::Database& database_;
   Passwords& passwords_;
+  const std::string tag_separators_;
 };
 
 }  // namespace posthorn::mailbox

@@ -5,6 +5,7 @@
 
 #include "lib/base/failure.h"
 #include "services/mailbox/address.h"
+#include "services/mailbox/admin_rows.h"
 #include "services/mailbox/admin_store.h"
 
 namespace posthorn::mailbox {
@@ -35,13 +36,12 @@ constexpr char kDeleteTenant[] = "DELETE FROM directory.tenant WHERE tenant_id =
 constexpr char kInsertDomain[] =
     "INSERT INTO directory.domain (tenant_id, name) VALUES ($1, $2)";
 constexpr char kSelectDomains[] =
-    "SELECT d.tenant_id, t.name, d.name, d.created_at FROM directory.domain d"
-    " JOIN directory.tenant t ON t.tenant_id = d.tenant_id WHERE d.name > $1"
-    " ORDER BY d.name LIMIT $2";
+    POSTHORN_DOMAIN_COLUMNS
+    "WHERE d.name > $1 AND d.alias_of IS NULL ORDER BY d.name LIMIT $2";
 constexpr char kSelectDomain[] =
-    "SELECT d.tenant_id, t.name, d.name, d.created_at FROM directory.domain d"
-    " JOIN directory.tenant t ON t.tenant_id = d.tenant_id WHERE d.tenant_id = $1 AND d.name = $2";
-constexpr char kDeleteDomain[] = "DELETE FROM directory.domain WHERE tenant_id = $1 AND name = $2";
+    POSTHORN_DOMAIN_COLUMNS "WHERE d.tenant_id = $1 AND d.name = $2 AND d.alias_of IS NULL";
+constexpr char kDeleteDomain[] =
+    "DELETE FROM directory.domain WHERE tenant_id = $1 AND name = $2 AND alias_of IS NULL";
 
 constexpr char kInsertKey[] =
     "INSERT INTO directory.api_key (tenant_id, key_id, hash, description)"
@@ -58,19 +58,9 @@ constexpr char kDeleteKey[] = "DELETE FROM directory.api_key WHERE tenant_id = $
 
 std::vector<TenantId> None() { return {}; }
 
-int LimitOf(const Page& page) {
-  return page.limit <= 0 ? AdminStore::kMaxPage : std::min(page.limit, AdminStore::kMaxPage);
-}
-
 bool IsTenantName(std::string_view name) {
   return !name.empty() && name.size() <= 63 &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
-}
-
-absl::Status Taken(const absl::Status& status) {
-  return postgres::SqlState(status) == postgres::kUniqueViolation
-             ? MakeFailure(Failure::kAlreadyExists)
-             : status;
 }
 
 absl::Status InUse(const absl::Status& status, std::string_view what) {
@@ -81,10 +71,6 @@ absl::Status InUse(const absl::Status& status, std::string_view what) {
 
 TenantRecord TenantOf(const Result& r, int row) {
   return TenantRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Time(row, 2)};
-}
-
-DomainRecord DomainOf(const Result& r, int row) {
-  return DomainRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Text(row, 2), r.Time(row, 3)};
 }
 
 KeyRecord KeyOf(const Result& r, int row) {
@@ -101,8 +87,11 @@ std::vector<Record> AllOf(const Result& r, Record (*one)(const Result&, int)) {
 
 }  // namespace
 
-AdminStore::AdminStore(postgres::Database& database, Passwords& passwords)
-    : database_(database), passwords_(passwords) {}
+AdminStore::AdminStore(postgres::Database& database, Passwords& passwords,
+                       std::string tag_separators)
+    : database_(database),
+      passwords_(passwords),
+      tag_separators_(std::move(tag_separators)) {}
 
 Task<absl::StatusOr<TenantId>> AdminStore::FindTenant(std::string name) {
   absl::StatusOr<Result> row = co_await database_.Query(None(), kLookupTenant, Params::Of(name));
@@ -238,7 +227,10 @@ Task<absl::Status> AdminStore::RemoveDomain(std::string name) {
   if (!tenant.ok()) co_return tenant.status();
   absl::StatusOr<Result> row =
       co_await database_.QueryFor(*tenant, kDeleteDomain, Params::Of(*tenant, *domain));
-  if (!row.ok()) co_return InUse(row.status(), "the domain still has accounts or aliases");
+  if (!row.ok()) {
+    co_return InUse(row.status(), "the domain still has accounts, lists or aliases");
+  }
+  if (row->affected() == 0) co_return MakeFailure(Failure::kNotFound, "no such domain");
   co_return absl::OkStatus();
 }
 

@@ -12,12 +12,15 @@ class ChangeHints {
  public:
   virtual ~ChangeHints() = default;
   virtual void Changed(Account account, ModSeq modseq) = 0;
+  // The directory has changed: what is remembered of where addresses lead may be outdated.
+  virtual void DirectoryChanged() = 0;
 };
 
 // Where there is nobody to tell.
 class NoChangeHints final : public ChangeHints {
  public:
   void Changed(Account, ModSeq) override {}
+  void DirectoryChanged() override {}
 };
 
 }  // namespace posthorn::mailbox

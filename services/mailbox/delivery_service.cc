@@ -13,6 +13,7 @@
 #include "posthorn/mailbox/v1/delivery.grpc.pb.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/services.h"
+#include "services/mailbox/tag_mailboxes.h"
 #include "services/mailbox/when_all.h"
 
 namespace posthorn::mailbox {
@@ -49,8 +50,9 @@ void SetResult(const absl::StatusOr<StoredMessage>& stored, pb::RecipientResult&
 
 class DeliveryService final : public pb::LocalDelivery::CallbackService {
  public:
-  DeliveryService(ServiceContext context, DeliveryStore& store)
-      : context_(context), store_(store) {}
+  DeliveryService(ServiceContext context, DeliveryStore& store, TagMailboxes& tags,
+                  AddressPolicy policy)
+      : context_(context), store_(store), tags_(tags), policy_(policy) {}
 
   grpc::ServerUnaryReactor* Deliver(grpc::CallbackServerContext* call,
                                     const pb::DeliverRequest* request,
@@ -96,15 +98,36 @@ class DeliveryService final : public pb::LocalDelivery::CallbackService {
       message.prefix = recipient.prefix();
       message.received_at =
           delivery.has_received_at() ? TimeOf(delivery.received_at()) : absl::Now();
-      tasks.push_back(RunRecipient(std::move(message), *result.mutable_recipients(i)));
+      tasks.push_back(
+          RunRecipient(std::move(message), recipient.address(), *result.mutable_recipients(i)));
     }
     co_await WhenAll(std::move(tasks));
   }
 
-  Task<void> RunRecipient(NewMessage message, pb::RecipientResult& result) {
+  // Into the mailbox the address asks for. The delivery's key is the account and the message, so a
+  // second one is a duplicate wherever the first went.
+  Task<absl::StatusOr<StoredMessage>> Store(NewMessage message, std::string address) {
+    const Account account(message.body->tenant, message.account);
+    absl::StatusOr<MailboxId> mailbox = co_await tags_.Find(account, std::move(address));
+    if (!mailbox.ok()) co_return mailbox.status();
+    if (*mailbox) {
+      NewMessage copy = message;
+      copy.mailbox = *mailbox;
+      absl::StatusOr<StoredMessage> stored = co_await store_.Store(std::move(copy));
+      // Removed since it was found.
+      if (stored.ok() || FailureOf(stored.status()) != Failure::kNoSuchMailbox) co_return stored;
+    }
+    absl::StatusOr<StoredMessage> stored = co_await store_.Store(std::move(message));
+    co_return stored;
+  }
+
+  Task<void> RunRecipient(NewMessage message, std::string address, pb::RecipientResult& result) {
     const std::string id = message.id.ToString();
     const std::int64_t account = message.account.value();
-    absl::StatusOr<StoredMessage> stored = co_await store_.Store(std::move(message));
+    absl::StatusOr<StoredMessage> stored = co_await Store(std::move(message), std::move(address));
+    if (!stored.ok() && FailureOf(stored.status()) == Failure::kOverQuota) {
+      stored = MakeFailure(policy_.over_quota);
+    }
     if (!stored.ok()) {
       log::Warn("mailbox", "delivery failed",
                 {{"id", id}, {"account", account}, {"status", stored.status()}});
@@ -135,12 +158,15 @@ class DeliveryService final : public pb::LocalDelivery::CallbackService {
 
   const ServiceContext context_;
   DeliveryStore& store_;
+  TagMailboxes& tags_;
+  const AddressPolicy policy_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, DeliveryStore& store) {
-  return std::make_unique<DeliveryService>(context, store);
+std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, DeliveryStore& store,
+                                                   TagMailboxes& tags, AddressPolicy policy) {
+  return std::make_unique<DeliveryService>(context, store, tags, policy);
 }
 
 }  // namespace posthorn::mailbox

@@ -16,10 +16,16 @@ namespace {
 using postgres::Params;
 using postgres::Result;
 
+// The name $1 in the domain itself, where its domain $3 is an alias; $2 is its local part.
+#define POSTHORN_LOGIN_NAME \
+  "(SELECT coalesce((SELECT $2 || '@' || m.name FROM lookup.main_domain($3) m), $1) AS name) n"
 constexpr char kLookupCredentials[] =
-    "SELECT tenant_id, account_id, password_hash, credential_version, disabled,"
-    " app_passwords_required, has_scram FROM lookup.credentials($1)";
-constexpr char kLookupScram[] = "SELECT salt, iterations FROM lookup.scram($1, $2)";
+    "SELECT n.name, c.tenant_id, c.account_id, c.password_hash, c.credential_version, c.disabled,"
+    " c.app_passwords_required, c.has_scram FROM " POSTHORN_LOGIN_NAME
+    " LEFT JOIN LATERAL lookup.credentials(n.name) c ON true";
+constexpr char kLookupScram[] =
+    "SELECT s.salt, s.iterations FROM " POSTHORN_LOGIN_NAME
+    " CROSS JOIN LATERAL lookup.scram(n.name, $4) s";
 constexpr char kLookupKey[] = "SELECT tenant_id, key_id FROM lookup.api_key($1)";
 constexpr char kFindAppPassword[] =
     "SELECT app_password_id, last_used_at FROM directory.app_password"
@@ -48,10 +54,11 @@ bool IsOld(const Result& row, int index, int column) {
   return row.IsNull(index, column) || row.Time(index, column) < absl::Now() - kUseResolution;
 }
 
-// The name under which somebody logs in: an address in its canonical form, or whatever was typed.
-std::string CanonicalLogin(const std::string& login) {
-  absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(login);
-  return parsed.ok() ? parsed->ToString() : absl::AsciiStrToLower(login);
+// For POSTHORN_LOGIN_NAME: an address in its canonical form, or whatever was typed.
+Params LoginName(const std::string& login) {
+  const absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(login);
+  if (!parsed.ok()) return Params::Of(absl::AsciiStrToLower(login), "", "");
+  return Params::Of(parsed->ToString(), parsed->local, parsed->domain);
 }
 
 }  // namespace
@@ -68,20 +75,19 @@ struct DirectoryStore::Credentials {
 Task<absl::StatusOr<DirectoryStore::Credentials>> DirectoryStore::FindCredentials(
     std::string login) {
   Credentials credentials;
-  absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(login);
-  if (!parsed.ok()) co_return credentials;
-  credentials.login.address = parsed->ToString();
-  Params params = Params::Of(credentials.login.address);
+  if (!ParseDirectoryAddress(login).ok()) co_return credentials;
+  Params params = LoginName(login);
   absl::StatusOr<Result> row =
       co_await database_.Query(std::vector<TenantId>(), kLookupCredentials, std::move(params));
   if (!row.ok()) co_return row.status();
-  if (row->empty()) co_return credentials;
-  credentials.login.account = Account(TenantId(row->Int(0, 0)), AccountId(row->Int(0, 1)));
-  credentials.hash = row->Text(0, 2);
-  credentials.version = row->Int(0, 3);
-  credentials.disabled = row->Bool(0, 4);
-  credentials.app_passwords_required = row->Bool(0, 5);
-  credentials.has_scram = row->Bool(0, 6);
+  credentials.login.address = row->Text(0, 0);
+  if (row->IsNull(0, 1)) co_return credentials;
+  credentials.login.account = Account(TenantId(row->Int(0, 1)), AccountId(row->Int(0, 2)));
+  credentials.hash = row->Text(0, 3);
+  credentials.version = row->Int(0, 4);
+  credentials.disabled = row->Bool(0, 5);
+  credentials.app_passwords_required = row->Bool(0, 6);
+  credentials.has_scram = row->Bool(0, 7);
   co_return credentials;
 }
 
@@ -158,8 +164,8 @@ Task<void> DirectoryStore::Renew(Credentials credentials, std::string password) 
 }
 
 Task<absl::StatusOr<ScramParameters>> DirectoryStore::GetScramParameters(std::string login) {
-  const std::string name = CanonicalLogin(login);
-  Params params = Params::Of(name, ScramParameters::kIterations);
+  Params params = LoginName(login);
+  params.Add(ScramParameters::kIterations);
   absl::StatusOr<Result> row =
       co_await database_.Query(std::vector<TenantId>(), kLookupScram, std::move(params));
   if (!row.ok()) co_return row.status();

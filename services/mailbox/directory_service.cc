@@ -1,6 +1,8 @@
 #include <grpcpp/grpcpp.h>
 
+#include "lib/base/failure.h"
 #include "lib/net/event_loop.h"
+#include "lib/rpc/failure_status.h"
 #include "lib/rpc/server.h"
 #include "posthorn/directory/v1/directory.grpc.pb.h"
 #include "services/mailbox/directory_store.h"
@@ -17,6 +19,8 @@ pb::ResolveResponse::Kind KindOf(Resolution::Kind kind) {
     case Resolution::Kind::kNoSuchRecipient: return pb::ResolveResponse::KIND_NO_SUCH_RECIPIENT;
     case Resolution::Kind::kRemote: return pb::ResolveResponse::KIND_REMOTE;
     case Resolution::Kind::kDisabled: return pb::ResolveResponse::KIND_DISABLED;
+    case Resolution::Kind::kDomainSuspended: return pb::ResolveResponse::KIND_DOMAIN_SUSPENDED;
+    case Resolution::Kind::kList: return pb::ResolveResponse::KIND_LIST;
   }
   return pb::ResolveResponse::KIND_UNSPECIFIED;
 }
@@ -27,15 +31,47 @@ void ToProto(Login login, pb::AuthenticateResponse* out) {
   out->set_address(std::move(login.address));
 }
 
+void ToProto(Resolution::Target target, pb::Target* out) {
+  if (target.account) {
+    out->set_account_id(target.account.value());
+    if (target.room.has_value()) out->set_room(*target.room);
+  } else if (target.is_list) {
+    out->set_list_address(target.address);
+  } else {
+    out->set_remote_address(target.address);
+  }
+  out->set_address(std::move(target.address));
+}
+
 class DirectoryService final : public pb::Directory::CallbackService {
  public:
-  DirectoryService(ServiceContext context, DirectoryStore& store)
-      : context_(context), store_(store) {}
+  DirectoryService(ServiceContext context, DirectoryStore& store, AddressPolicy policy)
+      : context_(context), store_(store), policy_(policy) {}
 
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* call,
                                     const pb::ResolveRequest* request,
                                     pb::ResolveResponse* response) override {
     return Run(call, RunResolve(request, response));
+  }
+  grpc::ServerUnaryReactor* AuthorizePost(grpc::CallbackServerContext* call,
+                                          const pb::AuthorizePostRequest* request,
+                                          pb::AuthorizePostResponse*) override {
+    return Run(call, RunAuthorizePost(request));
+  }
+  grpc::ServerUnaryReactor* ExpandList(grpc::CallbackServerContext* call,
+                                       const pb::ExpandListRequest* request,
+                                       pb::ExpandListResponse* response) override {
+    return Run(call, RunExpandList(request, response));
+  }
+  grpc::ServerUnaryReactor* ShowMembers(grpc::CallbackServerContext* call,
+                                        const pb::ShowMembersRequest* request,
+                                        pb::ShowMembersResponse* response) override {
+    return Run(call, RunShowMembers(request, response));
+  }
+  grpc::ServerUnaryReactor* FindSmartHosts(grpc::CallbackServerContext* call,
+                                           const pb::FindSmartHostsRequest* request,
+                                           pb::FindSmartHostsResponse* response) override {
+    return Run(call, RunFindSmartHosts(request, response));
   }
   grpc::ServerUnaryReactor* Authenticate(grpc::CallbackServerContext* call,
                                          const pb::AuthenticateRequest* request,
@@ -84,14 +120,53 @@ class DirectoryService final : public pb::Directory::CallbackService {
     response->set_kind(KindOf(resolution->kind));
     response->set_tenant_id(resolution->tenant.value());
     for (Resolution::Target& target : resolution->targets) {
-      pb::Target* out = response->add_targets();
-      if (target.account) {
-        out->set_account_id(target.account.value());
-      } else {
-        out->set_remote_address(target.address);
-      }
-      out->set_address(std::move(target.address));
+      ToProto(std::move(target), response->add_targets());
     }
+    if (resolution->kind == Resolution::Kind::kDisabled) {
+      *response->mutable_refusal() = rpc::ToDetail(MakeFailure(policy_.account_suspended));
+    } else if (resolution->kind == Resolution::Kind::kDomainSuspended) {
+      *response->mutable_refusal() = rpc::ToDetail(MakeFailure(policy_.domain_suspended));
+    } else if (response->targets_size() == 1 && response->targets(0).has_room()) {
+      *response->mutable_over_quota() = rpc::ToDetail(MakeFailure(policy_.over_quota));
+    }
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunAuthorizePost(const pb::AuthorizePostRequest* request) {
+    absl::Status status = co_await store_.AuthorizePost(request->list(), request->sender(),
+                                                        TenantId(request->tenant_id()));
+    co_return status;
+  }
+
+  Task<absl::Status> RunExpandList(const pb::ExpandListRequest* request,
+                                   pb::ExpandListResponse* response) {
+    absl::StatusOr<ListExpansion> expansion = co_await store_.ExpandList(request->list());
+    if (!expansion.ok()) co_return expansion.status();
+    response->set_tenant_id(expansion->tenant.value());
+    response->set_address(std::move(expansion->address));
+    response->set_bounces(std::move(expansion->bounces));
+    for (Resolution::Target& target : expansion->targets) {
+      ToProto(std::move(target), response->add_targets());
+    }
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunShowMembers(const pb::ShowMembersRequest* request,
+                                    pb::ShowMembersResponse* response) {
+    const Account account(TenantId(request->tenant_id()), AccountId(request->account_id()));
+    absl::StatusOr<ShownMembers> shown = co_await store_.ShowMembers(account, request->address());
+    if (!shown.ok()) co_return shown.status();
+    for (std::string& member : shown->members) response->add_members(std::move(member));
+    response->set_total(shown->total);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> RunFindSmartHosts(const pb::FindSmartHostsRequest* request,
+                                       pb::FindSmartHostsResponse* response) {
+    absl::StatusOr<std::vector<std::string>> hosts =
+        co_await store_.FindSmartHosts(TenantId(request->tenant_id()), request->domain());
+    if (!hosts.ok()) co_return hosts.status();
+    for (std::string& host : *hosts) response->add_hosts(std::move(host));
     co_return absl::OkStatus();
   }
 
@@ -157,12 +232,14 @@ class DirectoryService final : public pb::Directory::CallbackService {
 
   const ServiceContext context_;
   DirectoryStore& store_;
+  const AddressPolicy policy_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeDirectoryService(ServiceContext context, DirectoryStore& store) {
-  return std::make_unique<DirectoryService>(context, store);
+std::unique_ptr<grpc::Service> MakeDirectoryService(ServiceContext context, DirectoryStore& store,
+                                                    AddressPolicy policy) {
+  return std::make_unique<DirectoryService>(context, store, policy);
 }
 
 }  // namespace posthorn::mailbox

@@ -1,10 +1,7 @@
 #include "services/mailbox/directory_store.h"
 
-#include <algorithm>
-#include <deque>
-#include <optional>
+#include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "lib/base/failure.h"
 #include "services/mailbox/address.h"
 
@@ -14,117 +11,39 @@ namespace {
 using postgres::Params;
 using postgres::Result;
 
-constexpr char kLookupAddress[] =
-    "SELECT tenant_id, address, account_id, targets, disabled FROM lookup.address($1, $2)";
+constexpr char kLookupMainDomain[] = "SELECT tenant_id, name FROM lookup.main_domain($1)";
 constexpr char kLookupTenant[] = "SELECT lookup.tenant($1)";
+constexpr char kSelectSmartHosts[] =
+    "SELECT m.smart_hosts FROM directory.domain d JOIN directory.domain m"
+    " ON m.tenant_id = d.tenant_id AND m.name = coalesce(d.alias_of, d.name)"
+    " WHERE d.tenant_id = $1 AND d.name = $2";
+// Both answer whether the domain and the account are suspended: a session may be older than that.
 constexpr char kOwnsAddress[] =
-    "SELECT 1 FROM directory.address a WHERE a.tenant_id = $1 AND a.address = ANY ($3)"
-    " AND (a.account_id = $2 OR EXISTS ("
+    "SELECT m.suspended, c.disabled FROM directory.domain d"
+    " JOIN directory.domain m ON m.tenant_id = d.tenant_id AND m.name = coalesce(d.alias_of, d.name)"
+    " CROSS JOIN unnest($3) l (local)"
+    " JOIN directory.address a ON a.tenant_id = d.tenant_id AND a.address = l.local || '@' || m.name"
+    " JOIN directory.account c ON c.tenant_id = $1 AND c.account_id = $2"
+    " WHERE d.tenant_id = $1 AND d.name = $4 AND (a.account_id = $2 OR EXISTS ("
     "   SELECT FROM directory.address own WHERE own.tenant_id = $1 AND own.account_id = $2"
     "   AND own.address = ANY (a.targets))) LIMIT 1";
 constexpr char kOwnsDomain[] =
-    "SELECT 1 FROM directory.domain WHERE tenant_id = $1 AND name = $2";
-
-// One step of a resolution: what the directory has under one address.
-struct Found {
-  enum class Kind { kForeign, kUnknown, kAccount, kAlias, kDisabled } kind = Kind::kForeign;
-  TenantId tenant;
-  AccountId account;
-  std::vector<std::string> targets;
-  std::string address;
-};
-
-Task<absl::StatusOr<Found>> Find(postgres::Database& database, DirectoryAddress address) {
-  const std::string exact = address.ToString();
-  const std::string names[] = {exact, address.WithoutTag()};
-  Params params = Params::Of(address.domain);
-  params.AddTexts(names);
-  absl::StatusOr<Result> rows =
-      co_await database.Query(std::vector<TenantId>(), kLookupAddress, std::move(params));
-  if (!rows.ok()) co_return rows.status();
-  Found entry;
-  entry.address = exact;
-  if (rows->empty()) co_return entry;
-  entry.tenant = TenantId(rows->Int(0, 0));
-  entry.kind = Found::Kind::kUnknown;
-  for (int i = 0; i < rows->rows(); ++i) {
-    if (rows->IsNull(i, 1)) continue;
-    const bool is_exact = rows->Bytes(i, 1) == exact;
-    if (entry.kind != Found::Kind::kUnknown && !is_exact) continue;
-    if (!rows->IsNull(i, 3)) {
-      entry.kind = Found::Kind::kAlias;
-      entry.targets = rows->Texts(i, 3);
-    } else {
-      entry.kind = rows->Bool(i, 4) ? Found::Kind::kDisabled : Found::Kind::kAccount;
-      entry.account = AccountId(rows->Int(i, 2));
-    }
-    entry.address = rows->Text(i, 1);
-  }
-  co_return entry;
-}
+    "SELECT m.suspended, false FROM directory.domain d"
+    " JOIN directory.domain m ON m.tenant_id = d.tenant_id AND m.name = coalesce(d.alias_of, d.name)"
+    " WHERE d.tenant_id = $1 AND d.name = $2";
 
 }  // namespace
 
-DirectoryStore::DirectoryStore(postgres::Database& database, Passwords& passwords)
-    : database_(database), passwords_(passwords) {}
+DirectoryStore::DirectoryStore(postgres::Database& database, Passwords& passwords,
+                               DirectoryOptions options)
+    : database_(database), passwords_(passwords), options_(std::move(options)) {}
 
-Task<absl::StatusOr<Resolution>> DirectoryStore::Resolve(std::string address) {
-  absl::StatusOr<DirectoryAddress> parsed = ParseDirectoryAddress(address);
-  if (!parsed.ok()) co_return parsed.status();
-  absl::StatusOr<Found> first = co_await Find(database_, *parsed);
-  if (!first.ok()) co_return first.status();
-  Resolution resolution;
-  resolution.tenant = first->tenant;
-  switch (first->kind) {
-    case Found::Kind::kForeign: resolution.kind = Resolution::Kind::kRemote; break;
-    case Found::Kind::kUnknown: resolution.kind = Resolution::Kind::kNoSuchRecipient; break;
-    case Found::Kind::kDisabled: resolution.kind = Resolution::Kind::kDisabled; break;
-    case Found::Kind::kAccount:
-      resolution.kind = Resolution::Kind::kLocal;
-      resolution.targets.push_back({first->account, first->tenant, first->address});
-      break;
-    case Found::Kind::kAlias: resolution.kind = Resolution::Kind::kLocal; break;
-  }
-  if (first->kind != Found::Kind::kAlias) co_return resolution;
-
-  // Breadth first through the aliases; what was seen is not followed again.
-  absl::flat_hash_set<std::string> seen = {first->address};
-  std::deque<std::pair<std::string, int>> open;
-  for (std::string& target : first->targets) open.emplace_back(std::move(target), 1);
-  bool too_deep = false;
-  while (!open.empty()) {
-    auto [name, depth] = std::move(open.front());
-    open.pop_front();
-    absl::StatusOr<DirectoryAddress> target = ParseDirectoryAddress(name);
-    if (!target.ok() || !seen.insert(target->ToString()).second) continue;
-    if (seen.size() > kMaxTargets) co_return MakeFailure(Failure::kTooManyRecipients);
-    absl::StatusOr<Found> entry = co_await Find(database_, *target);
-    if (!entry.ok()) co_return entry.status();
-    const bool is_foreign =
-        entry->kind == Found::Kind::kForeign || entry->tenant != resolution.tenant;
-    if (is_foreign) {
-      resolution.targets.push_back({AccountId(), TenantId(), std::move(name)});
-    } else if (entry->kind == Found::Kind::kAccount) {
-      const bool is_known = std::any_of(
-          resolution.targets.begin(), resolution.targets.end(),
-          [&](const Resolution::Target& t) { return t.account == entry->account; });
-      if (!is_known) resolution.targets.push_back({entry->account, entry->tenant, entry->address});
-    } else if (entry->kind == Found::Kind::kAlias) {
-      if (depth >= kMaxAliasDepth) {
-        too_deep = true;
-        continue;
-      }
-      for (std::string& next : entry->targets) open.emplace_back(std::move(next), depth + 1);
-    }
-  }
-  if (!resolution.targets.empty()) co_return resolution;
-  // The alias leads to itself, or too far; or all it leads to is gone.
-  if (too_deep || seen.size() > 1) {
-    if (too_deep) co_return MakeFailure(Failure::kMailLoop);
-    resolution.kind = Resolution::Kind::kNoSuchRecipient;
-    co_return resolution;
-  }
-  co_return MakeFailure(Failure::kMailLoop);
+Task<absl::StatusOr<DirectoryAddress>> DirectoryStore::InMainDomain(DirectoryAddress address) {
+  absl::StatusOr<Result> row = co_await database_.Query(std::vector<TenantId>(), kLookupMainDomain,
+                                                        Params::Of(address.domain));
+  if (!row.ok()) co_return row.status();
+  if (!row->empty()) address.domain = row->Text(0, 1);
+  co_return address;
 }
 
 Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string address) {
@@ -134,8 +53,11 @@ Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string 
   Params params = Params::Of(account.tenant);
   std::string sql = kOwnsDomain;
   if (account.account) {
-    const std::string names[] = {parsed->ToString(), parsed->WithoutTag()};
-    params.Add(account.account).AddTexts(names);
+    std::vector<std::string> locals = {parsed->local};
+    for (const DirectoryAddress::Tagged& tagged : parsed->WithoutTag(options_.tag_separators)) {
+      locals.push_back(tagged.base);
+    }
+    params.Add(account.account).AddTexts(locals).Add(parsed->domain);
     sql = kOwnsAddress;
   } else {
     params.Add(parsed->domain);
@@ -144,7 +66,19 @@ Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string 
       co_await database_.QueryFor(account.tenant, std::move(sql), std::move(params));
   if (!row.ok()) co_return row.status();
   if (row->empty()) co_return MakeFailure(Failure::kSenderNotAllowed);
+  if (row->Bool(0, 0)) co_return MakeFailure(Failure::kDomainSuspended);
+  if (row->Bool(0, 1)) co_return MakeFailure(Failure::kAccountDisabled);
   co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<std::vector<std::string>>> DirectoryStore::FindSmartHosts(
+    TenantId tenant, std::string domain) {
+  const absl::StatusOr<std::string> name = ParseDomainName(domain);
+  if (!name.ok()) co_return std::vector<std::string>();
+  const absl::StatusOr<Result> row =
+      co_await database_.QueryFor(tenant, kSelectSmartHosts, Params::Of(tenant, *name));
+  if (!row.ok()) co_return row.status();
+  co_return row->empty() ? std::vector<std::string>() : row->Texts(0, 0);
 }
 
 Task<absl::StatusOr<TenantId>> DirectoryStore::FindTenant(std::string name) {

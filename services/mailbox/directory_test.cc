@@ -52,9 +52,13 @@ TEST_F(DirectoryTest, ResolvesAccountsTagsAndUnknownNames) {
   EXPECT_EQ(Resolve("alice@one.test").kind, Resolution::Kind::kDisabled);
 }
 
+// As two administrators at once could: the check of AddAlias sees one at a time.
+
 TEST_F(DirectoryTest, FollowsAliasesWithoutLoopingAndOncePerAccount) {
   AddAlias("team@one.test", {"alice@one.test", "crew@one.test", "x@elsewhere.test"});
-  AddAlias("crew@one.test", {"bob+crew@one.test", "team@one.test", "Alice@one.test"});
+  AddAlias("crew@one.test", {"bob+crew@one.test", "Alice@one.test"});
+  Superuser("UPDATE directory.address SET targets = targets || '{team@one.test}'"
+            " WHERE address = 'crew@one.test'");
   const Resolution r = Resolve("team@one.test");
   ASSERT_EQ(r.kind, Resolution::Kind::kLocal);
   ASSERT_EQ(r.targets.size(), 3u);
@@ -62,7 +66,9 @@ TEST_F(DirectoryTest, FollowsAliasesWithoutLoopingAndOncePerAccount) {
   EXPECT_EQ(r.targets[1].address, "x@elsewhere.test");
   EXPECT_FALSE(r.targets[1].account);
   EXPECT_EQ(r.targets[2].account, bob.account);
-  AddAlias("self@one.test", {"self@one.test"});
+  AddAlias("self@one.test", {"bob@one.test"});
+  Superuser("UPDATE directory.address SET targets = '{self@one.test}'"
+            " WHERE address = 'self@one.test'");
   EXPECT_EQ(FailureOf(loop.Run(directory.Resolve("self@one.test")).status()), Failure::kMailLoop);
   for (int i = 0; i < 15; ++i) {
     AddAlias(absl::StrCat("deep", i, "@one.test"), {absl::StrCat("deep", i + 1, "@one.test")});

@@ -20,6 +20,8 @@ class RedisHints final : public ChangeHints {
         absl::StrCat(account.tenant.value(), " ", account.account.value(), " ", modseq));
   }
 
+  void DirectoryChanged() override { client_.PublishAndForget("posthorn:directory", "changed"); }
+
  private:
   net::EventLoop loop_;
   redis::Client client_;

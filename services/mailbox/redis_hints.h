@@ -8,7 +8,8 @@
 
 namespace posthorn::mailbox {
 
-// Hints over Redis: "<tenant> <account> <modseq>" on channel "posthorn:hint:<account mod 1024>".
+// Hints over Redis: "<tenant> <account> <modseq>" on channel "posthorn:hint:<account mod 1024>",
+// and "changed" on channel "posthorn:directory".
 std::unique_ptr<ChangeHints> MakeRedisHints(const std::string& address,
                                             const std::string& password);
 

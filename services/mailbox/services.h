@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "lib/base/failure.h"
+
 namespace grpc {
 class Service;
 }
@@ -22,6 +24,8 @@ class AdminStore;
 class DeliveryStore;
 class DirectoryStore;
 class MailboxStore;
+class TagMailboxes;
+class ChangeHints;
 
 // What every gRPC service of this process needs. Outlives them.
 struct ServiceContext {
@@ -29,10 +33,21 @@ struct ServiceContext {
   net::LoopPool& loops;  // calls run there, in turn
 };
 
+// What is answered for addresses that take no mail now.
+struct AddressPolicy {
+  Failure account_suspended = Failure::kAccountDisabled;
+  Failure domain_suspended = Failure::kDomainSuspended;
+  Failure over_quota = Failure::kOverQuota;
+};
+
 // The gRPC services over the stores, which outlive them. They translate, nothing else.
-std::unique_ptr<grpc::Service> MakeDirectoryService(ServiceContext context, DirectoryStore& store);
-std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store);
-std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, DeliveryStore& store);
+std::unique_ptr<grpc::Service> MakeDirectoryService(ServiceContext context, DirectoryStore& store,
+                                                    AddressPolicy policy);
+// Tells `hints` of what it changes.
+std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store,
+                                                ChangeHints& hints);
+std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, DeliveryStore& store,
+                                                   TagMailboxes& tags, AddressPolicy policy);
 std::unique_ptr<grpc::Service> MakeMailboxesService(ServiceContext context, MailboxStore& store,
                                                     DeliveryStore& deliveries,
                                                     postgres::BodyStore& bodies);

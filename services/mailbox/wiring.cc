@@ -21,6 +21,7 @@
 #include "services/mailbox/passwords.h"
 #include "services/mailbox/redis_hints.h"
 #include "services/mailbox/services.h"
+#include "services/mailbox/tag_mailboxes.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -49,6 +50,22 @@ postgres::WriteGroupOptions GroupFor(const config::v1::Config& config) {
   return options;
 }
 
+DirectoryOptions DirectoryOptionsFor(const config::v1::Config& config) {
+  DirectoryOptions options;
+  options.tag_separators = config.mailbox().tag_separators();
+  return options;
+}
+
+AddressPolicy PolicyFor(const config::v1::Config& config) {
+  AddressPolicy policy;
+  if (config.mailbox().suspended() == "defer") {
+    policy.account_suspended = Failure::kAccountSuspendedForNow;
+    policy.domain_suspended = Failure::kDomainSuspendedForNow;
+  }
+  if (config.mailbox().over_quota() == "reject") policy.over_quota = Failure::kMailboxFull;
+  return policy;
+}
+
 std::unique_ptr<ChangeHints> HintsFor(const config::v1::Config& config) {
   if (config.redis().address().empty()) return std::make_unique<NoChangeHints>();
   return MakeRedisHints(config.redis().address(), config.redis().password());
@@ -64,16 +81,18 @@ struct MailboxServer::Parts {
         database(postgres::Database::Open(DatabaseFor(config))),
         passwords(std::max(1, config.mailbox().password_threads()), clock),
         bodies(*database, "mailbox"),
-        directory(*database, passwords),
-        admin(*database, passwords),
+        directory(*database, passwords, DirectoryOptionsFor(config)),
+        admin(*database, passwords, config.mailbox().tag_separators()),
         mailboxes(*database, *hints),
+        tags(*database, mailboxes, config.mailbox().tag_separators()),
         deliveries(*database, GroupFor(config), *hints),
         maintenance(bodies),
         loops(std::max(1, config.mailbox().threads())) {
     const ServiceContext context{guard, loops};
-    services.push_back(MakeDirectoryService(context, directory));
-    services.push_back(MakeAdminService(context, admin));
-    services.push_back(MakeDeliveryService(context, deliveries));
+    const AddressPolicy policy = PolicyFor(config);
+    services.push_back(MakeDirectoryService(context, directory, policy));
+    services.push_back(MakeAdminService(context, admin, *hints));
+    services.push_back(MakeDeliveryService(context, deliveries, tags, policy));
     services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies));
     services.push_back(MakeBodiesService(context, bodies));
     Spawn(loops.at(0), RunMaintenance());
@@ -93,6 +112,7 @@ struct MailboxServer::Parts {
   DirectoryStore directory;
   AdminStore admin;
   MailboxStore mailboxes;
+  TagMailboxes tags;
   DeliveryStore deliveries;
   Maintenance maintenance;
   std::promise<void> maintenance_done;

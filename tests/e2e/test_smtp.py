@@ -71,7 +71,7 @@ class SmtpTest(unittest.TestCase):
         t = self.telnet()
         self.assertTrue(t.say("EHLO client.test").startswith("250"))
         for command, code in (("NOOP", "250"), ("RSET", "250"), ("VRFY alice", "252"),
-                              ("HELP", "214"), ("EXPN staff", "502"), ("VERB", "502"),
+                              ("HELP", "214"), ("EXPN staff", "252"), ("VERB", "502"),
                               ("FOO", "500"), ("DATA", "503"),
                               ("RCPT TO:<alice@example.test>", "503")):
             self.assertEqual(t.say(command)[:3], code, command)

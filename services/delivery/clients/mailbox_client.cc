@@ -26,6 +26,15 @@ constexpr std::size_t kOctetsPerCall = 4 * 1024 * 1024;
 constexpr int kCallsAtOnce = 2;
 constexpr absl::Duration kBodyDeadline = absl::Hours(1);
 
+ResolvedTarget FromProto(const dir::Target& from) {
+  ResolvedTarget target;
+  target.account = AccountId(from.account_id());
+  target.remote_address = from.remote_address();
+  target.list_address = from.list_address();
+  target.address = from.address();
+  return target;
+}
+
 class DirectoryClient final : public DirectoryPort {
  public:
   DirectoryClient(std::shared_ptr<grpc::Channel> channel, std::string token,
@@ -45,6 +54,7 @@ class DirectoryClient final : public DirectoryPort {
     Resolution resolution;
     switch (response->kind()) {
       case dir::ResolveResponse::KIND_LOCAL:
+      case dir::ResolveResponse::KIND_LIST:
         resolution.kind = Resolution::Kind::kLocal;
         break;
       case dir::ResolveResponse::KIND_NO_SUCH_RECIPIENT:
@@ -54,20 +64,66 @@ class DirectoryClient final : public DirectoryPort {
         resolution.kind = Resolution::Kind::kRemote;
         break;
       case dir::ResolveResponse::KIND_DISABLED:
-        resolution.kind = Resolution::Kind::kDisabled;
+      case dir::ResolveResponse::KIND_DOMAIN_SUSPENDED:
+        resolution.kind = Resolution::Kind::kRefused;
+        resolution.refusal = rpc::FromDetail(response->refusal());
+        if (resolution.refusal.ok()) resolution.refusal = MakeFailure(Failure::kAccountDisabled);
         break;
       default:
         co_return MakeFailure(Failure::kUnavailable, "an answer of a newer directory");
     }
     resolution.tenant = TenantId(response->tenant_id());
-    for (const dir::Target& from : response->targets()) {
-      ResolvedTarget target;
-      target.account = AccountId(from.account_id());
-      target.remote_address = from.remote_address();
-      target.address = from.address();
-      resolution.targets.push_back(std::move(target));
+    for (const dir::Target& target : response->targets()) {
+      resolution.targets.push_back(FromProto(target));
     }
     co_return resolution;
+  }
+
+  Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
+                                                                std::string domain) override {
+    dir::FindSmartHostsRequest request;
+    request.set_tenant_id(tenant.value());
+    request.set_domain(std::move(domain));
+    rpc::CallOptions options(token_, deadline_);
+    absl::StatusOr<dir::FindSmartHostsResponse> response =
+        co_await rpc::Unary<dir::FindSmartHostsResponse>(
+            stub_->async(), &dir::Directory::Stub::async::FindSmartHosts, std::move(request),
+            std::move(options));
+    // A directory of the release before knows of none.
+    if (absl::IsUnimplemented(response.status())) co_return std::vector<std::string>();
+    if (!response.ok()) co_return response.status();
+    co_return std::vector<std::string>(response->hosts().begin(), response->hosts().end());
+  }
+
+  Task<absl::Status> AuthorizePost(std::string list, std::string sender) override {
+    dir::AuthorizePostRequest request;
+    request.set_list(std::move(list));
+    request.set_sender(std::move(sender));
+    rpc::CallOptions options(token_, deadline_);
+    absl::StatusOr<dir::AuthorizePostResponse> response =
+        co_await rpc::Unary<dir::AuthorizePostResponse>(
+            stub_->async(), &dir::Directory::Stub::async::AuthorizePost, std::move(request),
+            std::move(options));
+    co_return response.status();
+  }
+
+  Task<absl::StatusOr<ListExpansion>> ExpandList(std::string list) override {
+    dir::ExpandListRequest request;
+    request.set_list(std::move(list));
+    rpc::CallOptions options(token_, deadline_);
+    absl::StatusOr<dir::ExpandListResponse> response =
+        co_await rpc::Unary<dir::ExpandListResponse>(stub_->async(),
+                                                     &dir::Directory::Stub::async::ExpandList,
+                                                     std::move(request), std::move(options));
+    if (!response.ok()) co_return response.status();
+    ListExpansion expansion;
+    expansion.tenant = TenantId(response->tenant_id());
+    expansion.address = response->address();
+    expansion.bounces = response->bounces();
+    for (const dir::Target& target : response->targets()) {
+      expansion.targets.push_back(FromProto(target));
+    }
+    co_return expansion;
   }
 
  private:

@@ -185,6 +185,17 @@ class QueueClient final : public QueuePort {
     co_return response.status();
   }
 
+  Task<absl::Status> Enqueue(OutboundMessage message) override {
+    pb::EnqueueRequest request;
+    ToProto(message, *request.add_messages());
+    rpc::CallOptions options(token_, deadline_);
+    const absl::StatusOr<pb::EnqueueResponse> response = co_await rpc::Unary<pb::EnqueueResponse>(
+        queue_->async(), &pb::Queue::Stub::async::Enqueue, std::move(request), std::move(options));
+    if (!response.ok()) co_return response.status();
+    if (response->results_size() != 1) co_return absl::InternalError("results do not match");
+    co_return rpc::FromDetail(response->results(0).failure());
+  }
+
   std::unique_ptr<BodyReader> ReadBody(TenantId tenant, const BodyRef& body,
                                        std::uint64_t length) override {
     common::ReadBodyRequest request;

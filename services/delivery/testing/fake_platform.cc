@@ -38,6 +38,7 @@ struct State {
   std::vector<m::Delivery> deliveries;
   std::vector<std::string> mailbox_bodies;
   std::map<std::string, std::string> bodies;
+  std::string smart_host;
 };
 
 class FakeQueueService final : public q::Queue::Service {
@@ -109,6 +110,7 @@ class FakeBodies final : public c::Bodies::Service {
 
 class FakeDirectoryService final : public d::Directory::Service {
  public:
+  explicit FakeDirectoryService(State& state) : state_(state) {}
   grpc::Status Resolve(grpc::ServerContext*, const d::ResolveRequest* request,
                        d::ResolveResponse* response) override {
     const std::string& address = request->address();
@@ -124,6 +126,16 @@ class FakeDirectoryService final : public d::Directory::Service {
     }
     return grpc::Status::OK;
   }
+  grpc::Status FindSmartHosts(grpc::ServerContext*, const d::FindSmartHostsRequest* request,
+                              d::FindSmartHostsResponse* response) override {
+    const std::lock_guard<std::mutex> lock(state_.mutex);
+    if (state_.smart_host.empty()) return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+    if (request->domain() == "local.test") response->add_hosts(state_.smart_host);
+    return grpc::Status::OK;
+  }
+
+ private:
+  State& state_;
 };
 
 class FakeLocalDelivery final : public m::LocalDelivery::Service {
@@ -152,7 +164,7 @@ struct FakePlatform::Services {
   State state;
   FakeQueueService queue{state};
   FakeBodies bodies{state};
-  FakeDirectoryService directory;
+  FakeDirectoryService directory{state};
   FakeLocalDelivery delivery{state};
   std::unique_ptr<grpc::Server> server;
   std::shared_ptr<grpc::Channel> channel;
@@ -183,6 +195,11 @@ void FakePlatform::Add(q::Job job) {
 void FakePlatform::AddBody(const std::string& sha256, std::string body) {
   const std::lock_guard<std::mutex> lock(services_->state.mutex);
   services_->state.bodies[sha256] = std::move(body);
+}
+
+void FakePlatform::SetSmartHost(std::string host) {
+  const std::lock_guard<std::mutex> lock(services_->state.mutex);
+  services_->state.smart_host = std::move(host);
 }
 
 bool FakePlatform::WaitForReports(std::size_t count, absl::Duration limit) {

@@ -31,6 +31,9 @@ class FakePlatform {
   // In the spool of the queue; the reference goes into a job.
   void AddBody(const std::string& sha256, std::string body);
 
+  // Of local.test. Until then the directory is one of the release before, which knows of none.
+  void SetSmartHost(std::string host);
+
   // Waits until `count` reports are there; false: not in time.
   bool WaitForReports(std::size_t count, absl::Duration limit);
   std::vector<posthorn::queue::v1::JobReport> reports() const;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,14 @@ class FakeQueue final : public QueuePort {
   std::vector<std::vector<JobReport>> reports;  // those that were taken, by call
   std::vector<std::vector<LeaseKey>> heartbeats;
   int lease_calls = 0;
+  std::vector<OutboundMessage> enqueued;
+  absl::Status enqueue_failure = absl::OkStatus();
+
+  Task<absl::Status> Enqueue(OutboundMessage message) override {
+    if (!enqueue_failure.ok()) co_return enqueue_failure;
+    enqueued.push_back(std::move(message));
+    co_return absl::OkStatus();
+  }
 
   Task<absl::StatusOr<LeasedJobs>> Lease(std::string, int, absl::Duration wait) override {
     ++lease_calls;
@@ -89,9 +98,30 @@ class FakeQueue final : public QueuePort {
 class FakeDirectory final : public DirectoryPort {
  public:
   std::map<std::string, Resolution> addresses;  // others are remote
+  std::map<std::string, ListExpansion> lists;
+  std::map<std::pair<TenantId, std::string>, std::vector<std::string>> smart_hosts;
+  int smart_host_calls = 0;
   absl::Status failure = absl::OkStatus();
   int calls = 0;
 
+  Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
+                                                                std::string domain) override {
+    ++smart_host_calls;
+    if (!failure.ok()) co_return failure;
+    co_return smart_hosts[{tenant, domain}];
+  }
+  std::set<std::pair<std::string, std::string>> may_post;  // list and sender
+  Task<absl::Status> AuthorizePost(std::string list, std::string sender) override {
+    if (!failure.ok()) co_return failure;
+    const bool allowed = may_post.contains({std::move(list), std::move(sender)});
+    co_return allowed ? absl::OkStatus() : MakeFailure(Failure::kPostNotAllowed);
+  }
+  Task<absl::StatusOr<ListExpansion>> ExpandList(std::string list) override {
+    if (!failure.ok()) co_return failure;
+    const auto it = lists.find(list);
+    if (it == lists.end()) co_return MakeFailure(Failure::kNotFound);
+    co_return it->second;
+  }
   void AddAccount(const std::string& address, TenantId tenant, AccountId account) {
     Resolution& resolution = addresses[address];
     resolution.kind = Resolution::Kind::kLocal;

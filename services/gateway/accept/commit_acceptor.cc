@@ -7,7 +7,8 @@
 //                                  +-----------------> Enqueue <----------------+
 //
 // A recipient refused for good while others are accepted goes to the queue as well, unless each
-// has an answer of its own: the queue tries once more and tells the sender.
+// has an answer of its own: the queue tries once more and tells the sender. A full mailbox is no
+// doubt either: it is the client's to try again, unless others are accepted.
 #include "services/gateway/accept/commit_acceptor.h"
 
 #include <algorithm>
@@ -96,7 +97,7 @@ Task<void> CommitAcceptor::DeliverDirectly(const AcceptRequest& request,
     }
     if (!position.emplace(target.account, message.recipients.size()).second) continue;
     message.recipients.emplace_back(
-        target.account, recipient.address,
+        target.account, target.address,
         DeliveryHeaders(request.reverse_path, target.address) + received);
   }
   if (message.recipients.empty()) co_return;
@@ -109,7 +110,7 @@ Task<void> CommitAcceptor::DeliverDirectly(const AcceptRequest& request,
     const absl::Status& status = result.recipients[index];
     if (status.ok()) {
       Metrics::Get().direct.Increment();
-    } else if (!IsPermanent(status)) {
+    } else if (!IsPermanent(status) && FailureOf(status) != Failure::kOverQuota) {
       Metrics::Get().fallback.Increment();
       group.queue.push_back(index);
     }
@@ -219,7 +220,9 @@ Task<AcceptResult> CommitAcceptor::Accept(AcceptRequest request) {
   for (Group& group : groups) {
     if (group.direct && any_taken && !request.answers_per_recipient) {
       for (const std::size_t i : group.recipients) {
-        if (!result.recipients[i].ok() && IsPermanent(result.recipients[i])) {
+        const absl::Status& status = result.recipients[i];
+        if (!status.ok() &&
+            (IsPermanent(status) || FailureOf(status) == Failure::kOverQuota)) {
           group.queue.push_back(i);
         }
       }

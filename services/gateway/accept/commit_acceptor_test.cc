@@ -187,6 +187,46 @@ TEST_F(CommitAcceptorTest, TemporaryAndDoubtfulDeliveriesFallToTheQueueUnderTheS
   }
 }
 
+TEST_F(CommitAcceptorTest, AFullMailboxAloneIsTheClientsToTryAgain) {
+  delivery_.answers[kBob] = MakeFailure(Failure::kOverQuota);
+  const AcceptResult alone = Accept(Request({Mailbox(kTenant, kBob, "bob@example.test")}));
+  EXPECT_EQ(FailureOf(alone.Overall()), Failure::kOverQuota);
+  EXPECT_TRUE(spool_.messages.empty());
+  // LMTP has an answer for each.
+  AcceptRequest request = Request({Mailbox(kTenant, kAlice, "alice@example.test"),
+                                   Mailbox(kTenant, kBob, "bob@example.test")});
+  request.answers_per_recipient = true;
+  const AcceptResult each = Accept(std::move(request));
+  EXPECT_TRUE(each.recipients[0].ok());
+  EXPECT_EQ(FailureOf(each.recipients[1]), Failure::kOverQuota);
+  EXPECT_TRUE(spool_.messages.empty());
+}
+
+TEST_F(CommitAcceptorTest, TagsTravelToTheMailbox) {
+  std::vector<Target> targets;
+  targets.emplace_back(kAlice, "alice+lists@example.test");
+  std::vector<AcceptRecipient> recipients;
+  recipients.emplace_back("sales@example.test", kTenant, std::move(targets));
+  EXPECT_TRUE(Accept(Request(recipients)).Overall().ok());
+  EXPECT_EQ(delivery_.messages.at(0).recipients.at(0).address, "alice+lists@example.test");
+  delivery_.answers[kAlice] = MakeFailure(Failure::kStorageDown);
+  EXPECT_TRUE(Accept(Request(recipients)).Overall().ok());
+  EXPECT_EQ(spool_.messages.at(0).recipients.at(0).address, "alice+lists@example.test");
+}
+
+TEST_F(CommitAcceptorTest, ListsAreTheQueuesToExpand) {
+  std::vector<Target> targets;
+  targets.emplace_back(AccountId(), "team@example.test");
+  targets.back().is_list = true;
+  std::vector<AcceptRecipient> recipients;
+  recipients.emplace_back("team@example.test", kTenant, std::move(targets));
+  EXPECT_TRUE(Accept(Request(recipients)).Overall().ok());
+  EXPECT_TRUE(delivery_.messages.empty());
+  ASSERT_EQ(spool_.messages.at(0).recipients.size(), 1u);
+  EXPECT_EQ(spool_.messages[0].recipients[0].address, "team@example.test");
+  EXPECT_FALSE(spool_.messages[0].recipients[0].account);
+}
+
 TEST_F(CommitAcceptorTest, WithoutDeliveryAndQueueNothingIsAccepted) {
   delivery_.answers[kAlice] = MakeFailure(Failure::kStorageDown);
   spool_.failure = MakeFailure(Failure::kUnavailable);

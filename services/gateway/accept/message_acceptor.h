@@ -85,10 +85,10 @@ struct AcceptResult {
 //
 // A tenant's recipients that are each exactly one local mailbox are delivered at once; those that
 // fail for a temporary reason, or whose outcome is in doubt, go to the queue under the same id (a
-// delivery is idempotent by id). Everything else is the queue's from the start, and so is what only
-// the queue can do: holding, a deadline, REQUIRETLS, telling of success. Concurrent calls
-// are sent together. Thread-safe; a call continues on its own executor and always ends: every RPC
-// has a deadline.
+// delivery is idempotent by id); a full mailbox alone is answered so. Everything else is the
+// queue's from the start, and so is what only the queue can do: holding, a deadline, REQUIRETLS,
+// telling of success. Concurrent calls are sent together. Thread-safe; a call continues on its own
+// executor and always ends: every RPC has a deadline.
 class MessageAcceptor {
  public:
   virtual ~MessageAcceptor() = default;

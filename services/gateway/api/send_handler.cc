@@ -84,12 +84,21 @@ absl::Status CheckInput(const SendInput& input, const SendLimits& limits) {
 
 }  // namespace
 
-Task<absl::StatusOr<AcceptRecipient>> SendHandler::Resolve(TenantId tenant, std::string address) {
+Task<absl::StatusOr<AcceptRecipient>> SendHandler::Resolve(TenantId tenant, std::string sender,
+                                                           std::string address) {
   absl::StatusOr<std::string> checked = CheckAddress(address);
   if (!checked.ok()) co_return checked.status();
   absl::StatusOr<Resolution> resolution = co_await directory_.Resolve(*checked);
   if (!resolution.ok()) co_return resolution.status();
   switch (resolution->kind) {
+    case AddressKind::kList:
+      for (const Target& target : resolution->targets) {
+        if (!target.is_list) continue;
+        const absl::Status allowed =
+            co_await directory_.AuthorizePost(target.address, sender, tenant);
+        if (!allowed.ok()) co_return allowed;
+      }
+      [[fallthrough]];
     case AddressKind::kLocal:
       if (resolution->targets.empty()) break;
       co_return AcceptRecipient(*std::move(checked), resolution->tenant,
@@ -99,6 +108,9 @@ Task<absl::StatusOr<AcceptRecipient>> SendHandler::Resolve(TenantId tenant, std:
       targets.emplace_back(AccountId(), *checked);
       co_return AcceptRecipient(*std::move(checked), tenant, std::move(targets));
     }
+    case AddressKind::kDomainSuspended:
+      if (!resolution->refusal.ok()) co_return resolution->refusal;
+      [[fallthrough]];
     case AddressKind::kDisabled:
       co_return MakeFailure(Failure::kAccountDisabled, absl::StrCat("mailbox disabled: ", address));
     case AddressKind::kNoSuchRecipient:
@@ -146,7 +158,8 @@ Task<absl::StatusOr<SendOutcome>> SendHandler::Send(SendInput input) {
 
   AcceptRequest request;
   for (std::string& address : input.to) {
-    absl::StatusOr<AcceptRecipient> recipient = co_await Resolve(key->tenant, std::move(address));
+    absl::StatusOr<AcceptRecipient> recipient =
+        co_await Resolve(key->tenant, reverse_path, std::move(address));
     if (!recipient.ok()) co_return recipient.status();
     request.recipients.push_back(*std::move(recipient));
   }

@@ -62,7 +62,8 @@ class SendHandler {
   Task<absl::StatusOr<SendOutcome>> Send(SendInput input);
 
  private:
-  Task<absl::StatusOr<AcceptRecipient>> Resolve(TenantId tenant, std::string address);
+  Task<absl::StatusOr<AcceptRecipient>> Resolve(TenantId tenant, std::string sender,
+                                                std::string address);
 
   Directory& directory_;
   MessageAcceptor& acceptor_;

@@ -1,6 +1,8 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_CLIENTS_DIRECTORY_H_
 #define POSTHORN_SERVICES_GATEWAY_CLIENTS_DIRECTORY_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,21 +14,25 @@
 
 namespace posthorn::gateway {
 
-// Where a copy of a message goes: a mailbox of this platform, or (account none) an address
-// elsewhere that an alias points to.
+// Where a copy of a message goes: a mailbox of this platform, or (account none) a list, or an
+// address elsewhere that an alias points to.
 struct Target {
   Target() = default;
   Target(AccountId account_in, std::string address_in)
       : account(account_in), address(std::move(address_in)) {}
-  AccountId account;    // none: remote
-  std::string address;  // the address the alias chain ended in; Delivered-To names it
+  AccountId account;    // none: a list, or remote
+  std::string address;  // where the alias chain ended, with its tag; Delivered-To names it
+  bool is_list = false;
+  std::optional<std::uint64_t> room;  // octets left some seconds ago; none: no quota
 };
 
 enum class AddressKind {
   kLocal,            // `targets` says where
   kNoSuchRecipient,  // the domain is ours, the local part is not
   kRemote,           // the domain is not ours
-  kDisabled,         // the account or domain is suspended
+  kDisabled,         // the account is suspended; `refusal` says what to answer
+  kDomainSuspended,  // likewise
+  kList,             // as kLocal, and a list is among the targets: ask AuthorizePost
 };
 
 struct Resolution {
@@ -36,6 +42,17 @@ struct Resolution {
   AddressKind kind = AddressKind::kRemote;
   TenantId tenant;  // of the domain, where it is ours
   std::vector<Target> targets;
+  absl::Status refusal;     // of kDisabled and kDomainSuspended; OK: not said
+  absl::Status over_quota;  // what to answer where a message is larger than its only target's room
+};
+
+// What EXPN shows.
+struct ShownMembers {
+  ShownMembers() = default;
+  ShownMembers(std::vector<std::string> members_in, std::int64_t total_in)
+      : members(std::move(members_in)), total(total_in) {}
+  std::vector<std::string> members;  // the first of them
+  std::int64_t total = 0;
 };
 
 struct Credentials {
@@ -112,6 +129,19 @@ class Directory {
   // Where mail for `address` (addr-spec without angle brackets) goes. An unknown local part is an
   // answer, not an error. May be a few seconds old.
   virtual Task<absl::StatusOr<Resolution>> Resolve(std::string address) = 0;
+
+  // May a message from `sender`, a reverse-path, go to a list? `proven`: the tenant for which the
+  // client has logged in or is trusted, or none. OK, kPostNotAllowed, kNotFound.
+  virtual Task<absl::Status> AuthorizePost(std::string list, std::string sender,
+                                           TenantId proven) = 0;
+
+  // What the account may see of a list's members or an alias's targets: kPermissionDenied,
+  // kNotFound.
+  virtual Task<absl::StatusOr<ShownMembers>> ShowMembers(TenantId tenant, AccountId account,
+                                                         std::string address) = 0;
+
+  // The directory has changed: answers of Resolve from now on are new.
+  virtual void Forget() = 0;
 
   // kAuthenticationFailed for a wrong name and a wrong password alike; kAuthenticationBusy when
   // too many checks run at once.

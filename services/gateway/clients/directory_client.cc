@@ -4,6 +4,7 @@
 
 #include "lib/base/failure.h"
 #include "lib/rpc/client.h"
+#include "lib/rpc/failure_status.h"
 #include "posthorn/directory/v1/directory.grpc.pb.h"
 #include "services/gateway/clients/resolve_cache.h"
 
@@ -31,15 +32,33 @@ absl::StatusOr<Resolution> FromProto(const pb::ResolveResponse& response) {
     case pb::ResolveResponse::KIND_DISABLED:
       resolution.kind = AddressKind::kDisabled;
       break;
+    case pb::ResolveResponse::KIND_DOMAIN_SUSPENDED:
+      resolution.kind = AddressKind::kDomainSuspended;
+      break;
+    case pb::ResolveResponse::KIND_LIST:
+      resolution.kind = AddressKind::kList;
+      break;
     default:
       // A newer replica knows a kind that this one does not: wait until this one is newer too.
       return MakeFailure(Failure::kUnavailable);
   }
+  resolution.refusal = rpc::FromDetail(response.refusal());
+  resolution.over_quota = rpc::FromDetail(response.over_quota());
   for (const pb::Target& target : response.targets()) {
-    if (target.to_case() == pb::Target::kAccountId) {
-      resolution.targets.emplace_back(AccountId(target.account_id()), target.address());
-    } else {
-      resolution.targets.emplace_back(AccountId(), target.remote_address());
+    switch (target.to_case()) {
+      case pb::Target::kAccountId:
+        resolution.targets.emplace_back(AccountId(target.account_id()), target.address());
+        if (target.has_room()) resolution.targets.back().room = target.room();
+        break;
+      case pb::Target::kListAddress:
+        resolution.targets.emplace_back(AccountId(), target.list_address());
+        resolution.targets.back().is_list = true;
+        break;
+      case pb::Target::kRemoteAddress:
+        resolution.targets.emplace_back(AccountId(), target.remote_address());
+        break;
+      case pb::Target::TO_NOT_SET:
+        return MakeFailure(Failure::kUnavailable);
     }
   }
   return resolution;
@@ -60,6 +79,7 @@ class DirectoryClient final : public Directory {
   Task<absl::StatusOr<Resolution>> Resolve(std::string address) override {
     std::optional<Resolution> cached = cache_.Find(address);
     if (cached.has_value()) co_return *std::move(cached);
+    const std::uint64_t generation = cache_.Generation();
     pb::ResolveRequest request;
     request.set_address(address);
     Task<absl::StatusOr<pb::ResolveResponse>> call = rpc::Unary<pb::ResolveResponse>(
@@ -67,8 +87,36 @@ class DirectoryClient final : public Directory {
     const absl::StatusOr<pb::ResolveResponse> response = co_await std::move(call);
     if (!response.ok()) co_return response.status();
     absl::StatusOr<Resolution> resolution = FromProto(*response);
-    if (resolution.ok()) cache_.Store(address, *resolution);
+    if (resolution.ok()) cache_.Store(address, *resolution, generation);
     co_return resolution;
+  }
+
+  void Forget() override { cache_.Clear(); }
+
+  Task<absl::Status> AuthorizePost(std::string list, std::string sender,
+                                   TenantId proven) override {
+    pb::AuthorizePostRequest request;
+    request.set_list(std::move(list));
+    request.set_sender(std::move(sender));
+    request.set_tenant_id(proven.value());
+    Task<absl::StatusOr<pb::AuthorizePostResponse>> call = rpc::Unary<pb::AuthorizePostResponse>(
+        stub_->async(), &Stub::async::AuthorizePost, std::move(request), options_);
+    const absl::StatusOr<pb::AuthorizePostResponse> response = co_await std::move(call);
+    co_return response.status();
+  }
+
+  Task<absl::StatusOr<ShownMembers>> ShowMembers(TenantId tenant, AccountId account,
+                                                 std::string address) override {
+    pb::ShowMembersRequest request;
+    request.set_tenant_id(tenant.value());
+    request.set_account_id(account.value());
+    request.set_address(std::move(address));
+    Task<absl::StatusOr<pb::ShowMembersResponse>> call = rpc::Unary<pb::ShowMembersResponse>(
+        stub_->async(), &Stub::async::ShowMembers, std::move(request), options_);
+    const absl::StatusOr<pb::ShowMembersResponse> response = co_await std::move(call);
+    if (!response.ok()) co_return response.status();
+    std::vector<std::string> members(response->members().begin(), response->members().end());
+    co_return ShownMembers(std::move(members), response->total());
   }
 
   Task<absl::StatusOr<Login>> Authenticate(Credentials credentials) override {

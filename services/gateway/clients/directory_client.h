@@ -13,8 +13,8 @@ class Channel;
 
 namespace posthorn::gateway {
 
-// The mailbox service's Directory. Where mail for a local address goes is kept for five seconds.
-// `clock` outlives the client.
+// The mailbox service's Directory. Where mail for a local address goes is kept for five seconds, or
+// until Forget. `clock` outlives the client.
 std::unique_ptr<Directory> MakeDirectoryClient(std::shared_ptr<grpc::Channel> mailbox,
                                                RpcSettings settings, const Clock& clock);
 

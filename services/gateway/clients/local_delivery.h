@@ -18,7 +18,7 @@ struct LocalRecipient {
   LocalRecipient(AccountId account_in, std::string address_in, std::string prefix_in)
       : account(account_in), address(std::move(address_in)), prefix(std::move(prefix_in)) {}
   AccountId account;
-  std::string address;  // as in RCPT TO, for logs
+  std::string address;  // where the alias chain ended: its tag may name a mailbox
   std::string prefix;   // the trace headers of this copy
 };
 

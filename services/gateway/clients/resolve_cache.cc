@@ -38,13 +38,28 @@ std::optional<Resolution> ResolveCache::FindKey(const std::string& key, absl::Ti
   return it->second.resolution;
 }
 
-void ResolveCache::Store(const std::string& address, const Resolution& resolution) {
+std::uint64_t ResolveCache::Generation() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return generation_;
+}
+
+void ResolveCache::Clear() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++generation_;
+  entries_.clear();
+}
+
+void ResolveCache::Store(const std::string& address, const Resolution& resolution,
+                         std::uint64_t generation) {
   const bool remote = resolution.kind == AddressKind::kRemote;
-  if (!remote && resolution.kind != AddressKind::kLocal) return;
+  const bool local =
+      resolution.kind == AddressKind::kLocal || resolution.kind == AddressKind::kList;
+  if (!remote && !local) return;
   const std::string key = remote ? DomainKey(address) : address;
   if (key.empty()) return;
   const absl::Time now = clock_.Now();
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (generation != generation_) return;
   if (entries_.size() >= max_entries_) {
     absl::erase_if(entries_, [now](const auto& entry) { return entry.second.until <= now; });
     if (entries_.size() >= max_entries_) entries_.clear();

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_CLIENTS_RESOLVE_CACHE_H_
 #define POSTHORN_SERVICES_GATEWAY_CLIENTS_RESOLVE_CACHE_H_
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,7 +21,11 @@ class ResolveCache {
   ResolveCache(const Clock& clock, absl::Duration max_age, std::size_t max_entries);
 
   std::optional<Resolution> Find(const std::string& address);
-  void Store(const std::string& address, const Resolution& resolution);
+  // `generation`: what Generation said before the question was asked. An answer that was under way
+  // while the cache was cleared is not kept.
+  void Store(const std::string& address, const Resolution& resolution, std::uint64_t generation);
+  std::uint64_t Generation() const;
+  void Clear();
 
  private:
   struct Entry {
@@ -33,7 +38,8 @@ class ResolveCache {
   const Clock& clock_;
   const absl::Duration max_age_;
   const std::size_t max_entries_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::uint64_t generation_ = 0;                     // guarded by mutex_
   absl::flat_hash_map<std::string, Entry> entries_;  // by address, or "@domain"; guarded by mutex_
 };
 

@@ -27,6 +27,7 @@ struct SmtpTransaction {
   bool smtputf8 = false;  // MAIL had SMTPUTF8: addresses and header may be UTF-8
   std::vector<AcceptRecipient> recipients;
   bool sender_checked = false;  // for relaying from a trusted network
+  std::uint64_t declared_octets = 0;  // SIZE; 0: not said
 };
 
 // What the next octets from the client are.
@@ -126,6 +127,7 @@ struct SmtpContext {
   std::optional<SmtpTransaction> transaction;
   std::unique_ptr<DataReceiver> data;  // from DATA, or the first BDAT, to the end of the message
   std::optional<SmtpChunk> chunk;
+  bool verbose = false;        // VERB: replies name each recipient
   int commands = 0;            // since the last accepted message
   int errors = 0;              // permanent refusals of commands
   int unknown_recipients = 0;  // refused; not counted as errors

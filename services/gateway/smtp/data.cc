@@ -106,6 +106,15 @@ Task<absl::Status> Complete(SmtpContext& context,
                                   std::move(header), request);
 }
 
+// What VERB asked for: the id of each recipient, as RCPT numbered them.
+std::string VerboseText(const std::string& id, const std::vector<std::string>& recipients) {
+  std::string text = id;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    absl::StrAppend(&text, "\n", id, "#", i + 1, " <", recipients[i], ">");
+  }
+  return text;
+}
+
 }  // namespace
 
 absl::Status BeginMessage(DataFormat format, SmtpContext& context) {
@@ -162,6 +171,10 @@ Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context) {
       co_return RepliesFor(false, {}, allowed, "");
     }
   }
+  std::vector<std::string> addresses;
+  if (context.verbose) {
+    for (const AcceptRecipient& to : request.recipients) addresses.push_back(to.address);
+  }
 
   AcceptRequest for_log;
   for_log.id = request.id;
@@ -171,6 +184,11 @@ Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context) {
   for_log.id = result.id;
   LogResult(context, for_log, octets, recipients, overall);
   if (overall.ok()) context.commands = 0;
+  if (overall.ok() && context.verbose && !context.IsLmtp()) {
+    std::vector<smtp::Reply> replies;
+    replies.emplace_back(250, "2.0.0", VerboseText(result.id.ToString(), addresses));
+    co_return replies;
+  }
   co_return RepliesFor(context.IsLmtp(), result.recipients, overall, result.id.ToString());
 }
 

@@ -33,6 +33,9 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context);
 // not relay. An error is temporary.
 Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context);
 
+// After VERB: which recipient of the transaction the last one is; empty otherwise.
+std::string RecipientNote(const SmtpContext& context);
+
 // unknown_recipient.cc
 // Refuses a recipient that does not exist: who asks for many waits, and is sent away in the end.
 Task<smtp::Reply> RefuseUnknownRecipient(SmtpContext& context);
@@ -71,7 +74,11 @@ Task<smtp::Reply> HandleRset(smtp::RsetCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleNoop(smtp::NoopCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleQuit(smtp::QuitCommand command, SmtpContext& context);
 Task<smtp::Reply> HandleHelp(smtp::HelpCommand command, SmtpContext& context);
+
+// verify.cc
 Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleExpn(smtp::ExpnCommand command, SmtpContext& context);
+Task<smtp::Reply> HandleVerb(smtp::VerbCommand command, SmtpContext& context);
 
 }  // namespace posthorn::gateway
 

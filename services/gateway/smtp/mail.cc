@@ -89,6 +89,7 @@ Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context) {
     if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
   }
   context.transaction.emplace(std::move(reverse_path));
+  context.transaction->declared_octets = command.size.value_or(0);
   context.transaction->options = *std::move(options);
   context.transaction->smtputf8 = command.smtputf8;
   if (context.transaction->options.priority > 0 && !MayRaisePriority(context)) {

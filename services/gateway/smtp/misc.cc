@@ -30,6 +30,12 @@ constexpr Topic kTopics[] = {
     {"QUIT", Always, "QUIT\nEnds the session."},
     {"HELP", Always, "HELP [verb]\nThis."},
     {"VRFY", Always, "VRFY address\nSays what may be said about an address."},
+    {"EXPN", Always, "EXPN address\nNames the members of a list or an alias, to those who may see them."},
+    {"VERB", [](const SmtpContext& c) { return c.login.has_value(); },
+     "VERB\nReplies name each recipient from now on."},
+    {"EXPN", Always, "EXPN address\nNames the members of a list or an alias, to those who may see them."},
+    {"VERB", [](const SmtpContext& c) { return c.login.has_value(); },
+     "VERB\nReplies name each recipient from now on."},
     {"STARTTLS", [](const SmtpContext& c) { return c.TlsIsOffered(); },
      "STARTTLS\nGoes on under TLS."},
     {"AUTH", [](const SmtpContext& c) { return c.IsSubmission(); },
@@ -67,11 +73,6 @@ Task<smtp::Reply> HandleHelp(smtp::HelpCommand command, SmtpContext& context) {
     }
   }
   co_return smtp::Reply(504, "5.5.4", "No help for this");
-}
-
-// RFC 5321 section 7.3: says nothing about who exists.
-Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand, SmtpContext&) {
-  co_return smtp::Reply(252, "2.0.0", "Cannot verify, but will take mail and try");
 }
 
 }  // namespace posthorn::gateway

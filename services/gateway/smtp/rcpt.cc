@@ -42,7 +42,43 @@ Task<smtp::Reply> AddRemote(std::string address, RecipientOptions options, SmtpC
   targets.emplace_back(AccountId(), address);
   context.transaction->recipients.emplace_back(std::move(address), *tenant, std::move(targets));
   context.transaction->recipients.back().options = std::move(options);
-  co_return smtp::Reply(250, "2.1.5", "Recipient ok, will relay");
+  co_return smtp::Reply(250, "2.1.5", "Recipient ok, will relay" + RecipientNote(context));
+}
+
+// Who may post is each list's own rule; an address of ours counts only from who has proven to be
+// ours.
+Task<absl::Status> CheckPosting(SmtpContext& context, const Resolution& resolution) {
+  if (resolution.kind != AddressKind::kList) co_return absl::OkStatus();
+  const absl::StatusOr<TenantId> proven = co_await RelayTenant(context);
+  if (!proven.ok()) co_return proven.status();
+  for (const Target& target : resolution.targets) {
+    if (!target.is_list) continue;
+    const absl::Status allowed = co_await context.deps.directory->AuthorizePost(
+        target.address, context.transaction->reverse_path, *proven);
+    if (!allowed.ok()) co_return allowed;
+  }
+  co_return absl::OkStatus();
+}
+
+// Before the message travels, from an answer that may be some seconds old: delivery has the exact
+// one.
+absl::Status CheckRoom(const SmtpContext& context, const Resolution& resolution) {
+  if (resolution.targets.size() != 1 || resolution.over_quota.ok()) return absl::OkStatus();
+  const std::optional<std::uint64_t>& room = resolution.targets.front().room;
+  const bool full =
+      room.has_value() && (*room == 0 || context.transaction->declared_octets > *room);
+  return full ? resolution.over_quota : absl::OkStatus();
+}
+
+Task<smtp::Reply> AddLocal(std::string address, Resolution resolution, RecipientOptions options,
+                           SmtpContext& context) {
+  absl::Status allowed = co_await CheckPosting(context, resolution);
+  if (allowed.ok()) allowed = CheckRoom(context, resolution);
+  if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
+  context.transaction->recipients.emplace_back(std::move(address), resolution.tenant,
+                                               std::move(resolution.targets));
+  context.transaction->recipients.back().options = std::move(options);
+  co_return smtp::Reply(250, "2.1.5", "Recipient ok" + RecipientNote(context));
 }
 
 // Is `domain` the literal of the address that the client is connected to?
@@ -54,6 +90,11 @@ bool IsThisHost(const std::string& domain, const SmtpContext& context) {
 }
 
 }  // namespace
+
+std::string RecipientNote(const SmtpContext& context) {
+  if (!context.verbose) return std::string();
+  return ", it is #" + std::to_string(context.transaction->recipients.size());
+}
 
 Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context) {
   if (context.login.has_value()) co_return context.login->tenant;
@@ -100,15 +141,16 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
   if (!resolution.ok()) co_return smtp::ReplyFor(resolution.status());
   switch (resolution->kind) {
     case AddressKind::kLocal:
+    case AddressKind::kList:
       if (resolution->targets.empty()) break;
-      transaction.recipients.emplace_back(std::move(address), resolution->tenant,
-                                          std::move(resolution->targets));
-      transaction.recipients.back().options = std::move(options);
-      co_return smtp::Reply(250, "2.1.5", "Recipient ok");
+      co_return co_await AddLocal(std::move(address), *std::move(resolution), std::move(options),
+                                  context);
     case AddressKind::kRemote:
       co_return co_await AddRemote(std::move(address), std::move(options), context);
     case AddressKind::kDisabled:
-      co_return smtp::ReplyFor(MakeFailure(Failure::kAccountDisabled));
+    case AddressKind::kDomainSuspended:
+      co_return smtp::ReplyFor(resolution->refusal.ok() ? MakeFailure(Failure::kAccountDisabled)
+                                                        : resolution->refusal);
     case AddressKind::kNoSuchRecipient:
       break;
   }

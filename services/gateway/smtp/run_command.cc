@@ -49,8 +49,8 @@ constexpr std::array<Row, std::variant_size_v<smtp::Command>> kTable = {{
     {"QUIT", kBeforeTls | kAnyTime},
     {"HELP", kLast | kBeforeTls},
     {"VRFY", kLast},
-    {"EXPN", kNotImplemented | kLast},
-    {"VERB", kNotImplemented | kLast},
+    {"EXPN", kLast},
+    {"VERB", kLast},
     {"STARTTLS", kOutsideTransaction | kLast | kBeforeTls},
     {"AUTH", kNeedsHello | kOutsideTransaction | kOnlySubmission | kLast},
     {"BDAT", kNeedsHello | kNeedsTransaction | kNeedsRecipient | kHasOctets},
@@ -132,8 +132,10 @@ struct Dispatch {
   Task<smtp::Reply> operator()(smtp::XclientCommand c) const {
     return HandleXclient(std::move(c), context);
   }
-  Task<smtp::Reply> operator()(smtp::ExpnCommand) const { return NotImplemented(); }
-  Task<smtp::Reply> operator()(smtp::VerbCommand) const { return NotImplemented(); }
+  Task<smtp::Reply> operator()(smtp::ExpnCommand c) const {
+    return HandleExpn(std::move(c), context);
+  }
+  Task<smtp::Reply> operator()(smtp::VerbCommand c) const { return HandleVerb(c, context); }
   Task<smtp::Reply> operator()(smtp::UnimplementedCommand) const { return NotImplemented(); }
   Task<smtp::Reply> operator()(smtp::UnknownCommand) const { return NotImplemented(); }
 

@@ -20,6 +20,7 @@ void ForgetClient(SmtpContext& context) {
   context.esmtp = false;
   context.login.reset();
   context.auth.reset();
+  context.verbose = false;
   context.EndTransaction();
 }
 

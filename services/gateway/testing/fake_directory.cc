@@ -32,6 +32,16 @@ void FakeDirectory::AddAlias(std::string address, std::vector<Target> targets) {
   aliases_[Lower(address)] = std::move(targets);
 }
 void FakeDirectory::AddKey(std::string key, ApiKey owner) { keys_[std::move(key)] = owner; }
+void FakeDirectory::AddList(std::string address, std::vector<std::string> members,
+                            std::set<std::string> senders, std::set<AccountId> viewers) {
+  lists_[Lower(address)] = List{std::move(members), std::move(senders), std::move(viewers)};
+}
+void FakeDirectory::SuspendDomain(std::string domain) {
+  suspended_domains_.insert(Lower(domain));
+}
+void FakeDirectory::SetRoom(AccountId account, std::uint64_t room, absl::Status over_quota) {
+  rooms_[account] = Room{room, std::move(over_quota)};
+}
 void FakeDirectory::Disable(std::string address) { disabled_.insert(Lower(address)); }
 
 Task<absl::StatusOr<Resolution>> FakeDirectory::Resolve(std::string address) {
@@ -44,18 +54,71 @@ Task<absl::StatusOr<Resolution>> FakeDirectory::Resolve(std::string address) {
   const std::string key = Lower(address);
   const auto account = accounts_.find(key);
   const auto alias = aliases_.find(key);
-  if (disabled_.contains(key)) {
+  const auto list = lists_.find(key);
+  if (suspended_domains_.contains(DomainOf(key))) {
+    answer.kind = AddressKind::kDomainSuspended;
+    answer.refusal = MakeFailure(Failure::kDomainSuspended);
+  } else if (disabled_.contains(key)) {
     answer.kind = AddressKind::kDisabled;
+  } else if (list != lists_.end()) {
+    answer.kind = AddressKind::kList;
+    answer.targets.emplace_back(AccountId(), key);
+    answer.targets.back().is_list = true;
   } else if (account != accounts_.end()) {
     answer.kind = AddressKind::kLocal;
     answer.targets.emplace_back(account->second.id, key);
+    const auto room = rooms_.find(account->second.id);
+    if (room != rooms_.end()) {
+      answer.targets.back().room = room->second.octets;
+      answer.over_quota = room->second.over_quota;
+    }
   } else if (alias != aliases_.end()) {
     answer.kind = AddressKind::kLocal;
     answer.targets = alias->second;
+    for (const Target& target : answer.targets) {
+      if (target.is_list) answer.kind = AddressKind::kList;
+    }
   } else {
     answer.kind = AddressKind::kNoSuchRecipient;
   }
   co_return answer;
+}
+
+Task<absl::Status> FakeDirectory::AuthorizePost(std::string list, std::string sender,
+                                                TenantId proven) {
+  if (failure_.has_value()) co_return *failure_;
+  const auto it = lists_.find(Lower(list));
+  if (it == lists_.end()) co_return MakeFailure(Failure::kNotFound);
+  if (sender.empty()) co_return MakeFailure(Failure::kPostNotAllowed);
+  if (it->second.senders.contains("*")) co_return absl::OkStatus();
+  const auto domain = domains_.find(DomainOf(sender));
+  const bool unproven = domain != domains_.end() && domain->second != proven;
+  if (unproven || !it->second.senders.contains(Lower(sender))) {
+    co_return MakeFailure(Failure::kPostNotAllowed);
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<ShownMembers>> FakeDirectory::ShowMembers(TenantId tenant, AccountId account,
+                                                              std::string address) {
+  if (failure_.has_value()) co_return *failure_;
+  const std::string key = Lower(address);
+  const auto domain = domains_.find(DomainOf(key));
+  if (domain == domains_.end() || domain->second != tenant) {
+    co_return MakeFailure(Failure::kNotFound);
+  }
+  const auto alias = aliases_.find(key);
+  if (alias != aliases_.end()) {
+    std::vector<std::string> targets;
+    for (const Target& target : alias->second) targets.push_back(target.address);
+    const auto total = static_cast<std::int64_t>(targets.size());
+    co_return ShownMembers(std::move(targets), total);
+  }
+  const auto list = lists_.find(key);
+  if (list == lists_.end()) co_return MakeFailure(Failure::kNotFound);
+  if (!list->second.viewers.contains(account)) co_return MakeFailure(Failure::kPermissionDenied);
+  co_return ShownMembers(list->second.members,
+                         static_cast<std::int64_t>(list->second.members.size()));
 }
 
 Task<absl::StatusOr<Login>> FakeDirectory::Authenticate(Credentials credentials) {
