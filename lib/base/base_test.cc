@@ -126,6 +126,7 @@ bool IsListed(Failure failure) {
     case Failure::kDnsTemporary: case Failure::kDnsNoSuchDomain: case Failure::kNullMx:
     case Failure::kConnectFailed: case Failure::kRemoteTemporary: case Failure::kRemotePermanent:
     case Failure::kExpired: case Failure::kTlsFailed: case Failure::kCancelled:
+    case Failure::kQueueFull: case Failure::kRequireTlsUnmet:
       return true;
   }
   return false;

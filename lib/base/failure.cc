@@ -128,6 +128,11 @@ constexpr FailureRow kFailures[] = {
      Code::kUnavailable, "TLS negotiation failed"},
     {Failure::kCancelled, "cancelled", true, 550, "5.0.0", "CANNOT", "SYS/PERM", Code::kCancelled,
      "Cancelled by the operator"},
+
+    {Failure::kQueueFull, "queue_full", false, 452, "4.3.1", "LIMIT", "SYS/TEMP",
+     Code::kResourceExhausted, "Too much mail is waiting, try again later"},
+    {Failure::kRequireTlsUnmet, "require_tls_unmet", true, 550, "5.7.30", "CANNOT", "SYS/PERM",
+     Code::kFailedPrecondition, "REQUIRETLS support required"},
 };
 
 }  // namespace

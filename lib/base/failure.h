@@ -78,6 +78,10 @@ enum class Failure : int {
   kExpired = 86,
   kTlsFailed = 87,
   kCancelled = 88,
+
+  // Queue and delivery
+  kQueueFull = 120,
+  kRequireTlsUnmet = 121,
 };
 
 // One row a failure: how each protocol says it.
