@@ -20,6 +20,18 @@ constexpr int kDefaultListLimit = 100;
 constexpr int kMaxListLimit = 1000;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
 
+std::int32_t SecondsOf(absl::Duration duration) {
+  return static_cast<std::int32_t>(absl::ToInt64Seconds(duration));
+}
+
+// GetScheduleResponse and RetryRule alike.
+template <typename Proto>
+void FillDelays(const RetryPolicy& policy, Proto& to) {
+  for (const absl::Duration delay : policy.schedule) to.add_delay_seconds(SecondsOf(delay));
+  to.set_delay_warning_seconds(SecondsOf(policy.delay_warning));
+  to.set_expiry_seconds(SecondsOf(policy.expiry));
+}
+
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
 
@@ -59,6 +71,11 @@ class QueueService final : public v1::Queue::CallbackService {
   Reactor* CancelMessages(Context* context, const v1::CancelMessagesRequest* request,
                           v1::CancelMessagesResponse* response) override {
     return Handle(context, DoCancel(request, response));
+  }
+
+  Reactor* GetSchedule(Context* context, const v1::GetScheduleRequest*,
+                       v1::GetScheduleResponse* response) override {
+    return Handle(context, DoGetSchedule(response));
   }
 
  private:
@@ -176,8 +193,19 @@ class QueueService final : public v1::Queue::CallbackService {
     absl::StatusOr<std::vector<QueuedMessage>> messages =
         co_await core_.List(std::move(filter), 1, std::nullopt);
     if (!messages.ok()) co_return messages.status();
-    if (messages->empty()) co_return MakeFailure(Failure::kNotFound, "No such message");
-    *response->mutable_message() = ToProto(messages->front());
+    const absl::StatusOr<History> history =
+        co_await core_.HistoryOf(TenantId(request->tenant_id()), *id);
+    if (!history.ok()) co_return history.status();
+    v1::QueuedMessage& message = *response->mutable_message();
+    if (!messages->empty()) {
+      message = ToProto(messages->front());
+    } else if (!history->events.empty()) {
+      message.set_tenant_id(history->tenant.value());
+      message.set_message_id(request->message_id());
+    } else {
+      co_return MakeFailure(Failure::kNotFound, "No such message");
+    }
+    for (const Event& event : history->events) *message.add_events() = ToProto(event);
     co_return absl::OkStatus();
   }
 
@@ -198,6 +226,20 @@ class QueueService final : public v1::Queue::CallbackService {
     absl::StatusOr<int> recipients = co_await core_.Cancel(*std::move(filter));
     if (!recipients.ok()) co_return recipients.status();
     response->set_recipients(*recipients);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoGetSchedule(v1::GetScheduleResponse* response) {
+    const RetryPolicies& policy = core_.options().policy;
+    FillDelays(policy.general, *response);
+    response->set_jitter_percent(policy.general.jitter_percent);
+    response->set_max_hold_seconds(SecondsOf(core_.options().max_hold));
+    for (const RetryRule& rule : policy.rules) {
+      v1::RetryRule& added = *response->add_rules();
+      added.set_tenant_id(rule.tenant.value());
+      added.set_destination(rule.destination);
+      FillDelays(rule.policy, added);
+    }
     co_return absl::OkStatus();
   }
 
