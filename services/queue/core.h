@@ -62,6 +62,12 @@ class Core {
   Task<absl::StatusOr<History>> HistoryOf(TenantId tenant, MessageId message);
   Task<absl::StatusOr<int>> Retry(Filter filter);   // jobs
   Task<absl::StatusOr<int>> Cancel(Filter filter);  // recipients
+  // All answer the number of jobs; see Spool.
+  Task<absl::StatusOr<int>> Hold(Filter filter);
+  Task<absl::StatusOr<int>> Release(Filter filter);
+  Task<absl::StatusOr<int>> Bounce(Filter filter, std::string reason);
+  Task<absl::StatusOr<int>> Reroute(Filter filter, std::string hosts);
+  Task<absl::StatusOr<std::vector<DestinationSummary>>> Summarize(TenantId tenant, int limit);
   const Options& options() const { return options_; }
 
   postgres::BodyStore& bodies() { return bodies_; }
@@ -88,6 +94,7 @@ class Core {
   Task<absl::Status> CollectBodies();
   Task<void> CountOnce();
   Task<void> KeepCounting();
+  Task<absl::StatusOr<int>> MakeDue(Task<absl::StatusOr<std::vector<JobRef>>> change);
 
   net::EventLoop& loop_;
   const Clock& clock_;

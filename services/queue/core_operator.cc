@@ -18,7 +18,31 @@ Task<absl::StatusOr<History>> Core::HistoryOf(TenantId tenant, MessageId message
 }
 
 Task<absl::StatusOr<int>> Core::Retry(Filter filter) {
-  const absl::StatusOr<std::vector<JobRef>> jobs = co_await spool_.Retry(std::move(filter));
+  return MakeDue(spool_.Retry(std::move(filter)));
+}
+Task<absl::StatusOr<int>> Core::Release(Filter filter) {
+  return MakeDue(spool_.Release(std::move(filter)));
+}
+Task<absl::StatusOr<int>> Core::Bounce(Filter filter, std::string reason) {
+  return MakeDue(spool_.Bounce(std::move(filter), std::move(reason)));
+}
+Task<absl::StatusOr<int>> Core::Reroute(Filter filter, std::string hosts) {
+  return MakeDue(spool_.Reroute(std::move(filter), std::move(hosts)));
+}
+
+Task<absl::StatusOr<int>> Core::Hold(Filter filter) {
+  const absl::StatusOr<std::vector<JobRef>> jobs = co_await spool_.Hold(std::move(filter));
+  if (!jobs.ok()) co_return jobs.status();
+  // What the schedule still hands out is found not to be due.
+  co_return static_cast<int>(jobs->size());
+}
+
+Task<absl::StatusOr<std::vector<DestinationSummary>>> Core::Summarize(TenantId tenant, int limit) {
+  return spool_.Summarize(tenant, limit);
+}
+
+Task<absl::StatusOr<int>> Core::MakeDue(Task<absl::StatusOr<std::vector<JobRef>>> change) {
+  const absl::StatusOr<std::vector<JobRef>> jobs = co_await std::move(change);
   if (!jobs.ok()) co_return jobs.status();
   const absl::Time now = clock_.Now();
   std::vector<Schedule::Change> changes;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/failure.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
@@ -18,6 +19,7 @@ constexpr int kMaxMessagesPerCall = 1000;
 constexpr int kMaxLeasesPerCall = 10000;
 constexpr int kDefaultListLimit = 100;
 constexpr int kMaxListLimit = 1000;
+constexpr std::size_t kMaxReason = 500;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
 
 std::int32_t SecondsOf(absl::Duration duration) {
@@ -73,6 +75,26 @@ class QueueService final : public v1::Queue::CallbackService {
     return Handle(context, DoCancel(request, response));
   }
 
+  Reactor* HoldMessages(Context* context, const v1::HoldMessagesRequest* request,
+                        v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoHold(request, response));
+  }
+  Reactor* ReleaseMessages(Context* context, const v1::ReleaseMessagesRequest* request,
+                           v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoRelease(request, response));
+  }
+  Reactor* BounceMessages(Context* context, const v1::BounceMessagesRequest* request,
+                          v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoBounce(request, response));
+  }
+  Reactor* RerouteMessages(Context* context, const v1::RerouteMessagesRequest* request,
+                           v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoReroute(request, response));
+  }
+  Reactor* Summarize(Context* context, const v1::SummarizeRequest* request,
+                     v1::SummarizeResponse* response) override {
+    return Handle(context, DoSummarize(request, response));
+  }
   Reactor* GetSchedule(Context* context, const v1::GetScheduleRequest*,
                        v1::GetScheduleResponse* response) override {
     return Handle(context, DoGetSchedule(response));
@@ -226,6 +248,72 @@ class QueueService final : public v1::Queue::CallbackService {
     absl::StatusOr<int> recipients = co_await core_.Cancel(*std::move(filter));
     if (!recipients.ok()) co_return recipients.status();
     response->set_recipients(*recipients);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoHold(const v1::HoldMessagesRequest* request,
+                            v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    const absl::StatusOr<int> jobs = co_await core_.Hold(*std::move(filter));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoRelease(const v1::ReleaseMessagesRequest* request,
+                               v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    const absl::StatusOr<int> jobs = co_await core_.Release(*std::move(filter));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoBounce(const v1::BounceMessagesRequest* request,
+                              v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    std::string reason = request->reason().substr(0, kMaxReason);
+    if (reason.empty()) reason = "returned by the operator";
+    const absl::StatusOr<int> jobs = co_await core_.Bounce(*std::move(filter), std::move(reason));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoReroute(const v1::RerouteMessagesRequest* request,
+                               v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    for (const std::string& host : request->hosts()) {
+      const bool odd = host.empty() || host.find_first_of(", \t\r\n") != std::string::npos;
+      if (odd) co_return MakeFailure(Failure::kInvalidArgument, "a host is \"name:port\"");
+    }
+    std::string hosts = absl::StrJoin(request->hosts(), ",");
+    const absl::StatusOr<int> jobs = co_await core_.Reroute(*std::move(filter), std::move(hosts));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoSummarize(const v1::SummarizeRequest* request,
+                                 v1::SummarizeResponse* response) {
+    const int limit = request->limit() <= 0 ? kDefaultListLimit
+                                            : std::min(request->limit(), kMaxListLimit);
+    const absl::StatusOr<std::vector<DestinationSummary>> summaries =
+        co_await core_.Summarize(TenantId(request->tenant_id()), limit);
+    if (!summaries.ok()) co_return summaries.status();
+    for (const int minutes : kAgeMinutes) response->add_age_minutes(minutes);
+    for (const DestinationSummary& summary : *summaries) {
+      v1::DestinationSummary& added = *response->add_destinations();
+      added.set_destination(summary.destination);
+      added.set_jobs(summary.jobs);
+      added.set_deferred(summary.deferred);
+      added.set_held(summary.held);
+      for (const std::int64_t jobs : summary.by_age) added.add_by_age(jobs);
+    }
     co_return absl::OkStatus();
   }
 

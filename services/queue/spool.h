@@ -91,6 +91,16 @@ class Spool {
     int recipients = 0;
   };
   Task<absl::StatusOr<CancelResult>> Cancel(Filter filter);
+  // Keeps jobs from being tried; makes those that are held due now.
+  Task<absl::StatusOr<std::vector<JobRef>>> Hold(Filter filter);
+  Task<absl::StatusOr<std::vector<JobRef>>> Release(Filter filter);
+  // Both make jobs due now (Reroute: unless held). The next attempt returns them for `reason`;
+  // attempts go to `hosts` ("host,host:port"; empty: no more).
+  Task<absl::StatusOr<std::vector<JobRef>>> Bounce(Filter filter, std::string reason);
+  Task<absl::StatusOr<std::vector<JobRef>>> Reroute(Filter filter, std::string hosts);
+  // The destinations with the most jobs, of one tenant or (none) of all.
+  Task<absl::StatusOr<std::vector<DestinationSummary>>> Summarize(TenantId tenant, int limit);
+
   // The last events, up to 1,000, of one tenant's message or (none) of whose it is.
   Task<absl::StatusOr<History>> HistoryOf(TenantId tenant, MessageId message);
   // Makes room for the events of the next days, and drops those older than `days`.
@@ -130,6 +140,10 @@ class Spool {
  private:
   class Groups;
   Task<absl::StatusOr<std::vector<TenantId>>> TenantsOf(const Filter& filter);
+  // Runs `sql`, which answers jobs, on all messages that match, page by page. Its parameters are the
+  // time (if `timed`), the arrays that name the messages, the destination, and `extra` if there.
+  Task<absl::StatusOr<std::vector<JobRef>>> Change(Filter filter, const char* sql, bool timed,
+                                                   std::optional<std::string> extra);
 
   postgres::Database& database_;
   const Clock& clock_;

@@ -1,4 +1,4 @@
-// What operators ask of the spool: list, history, retry, cancel.
+// What operators ask of the spool: list, retry, cancel, hold, release, bounce, reroute, summary.
 
 #include <algorithm>
 #include <map>
@@ -40,6 +40,16 @@ constexpr char kRetry[] =
 constexpr char kCancel[] =
     "SELECT tenant_id, job_id, hash, recipients FROM queue.cancel($1, $2, $3, NULLIF($4, ''))";
 
+constexpr char kHold[] =
+    "SELECT tenant_id, job_id, hash FROM queue.hold($1, $2, NULLIF($3, ''))";
+constexpr char kRelease[] =
+    "SELECT tenant_id, job_id, hash FROM queue.release($1, $2, $3, NULLIF($4, ''))";
+constexpr char kBounce[] =
+    "SELECT tenant_id, job_id, hash FROM queue.bounce($1, $2, $3, NULLIF($4, ''), $5)";
+constexpr char kReroute[] =
+    "SELECT tenant_id, job_id, hash FROM queue.reroute($1, $2, $3, NULLIF($4, ''), $5)";
+constexpr char kSummarize[] =
+    "SELECT destination, jobs, deferred, held, by_age FROM lookup.queue_summary($1, $2, $3::int)";
 constexpr char kTenantOf[] = "SELECT lookup.queue_event_tenants($1)";
 constexpr char kEvents[] =
     "SELECT happened_at, kind, recipient, destination, attempt, remote_host, smtp_code,"
@@ -172,7 +182,8 @@ Task<absl::StatusOr<std::vector<QueuedMessage>>> Spool::List(Filter filter, int 
   co_return std::move(page->messages);
 }
 
-Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Change(Filter filter, const char* sql, bool timed,
+                                                        std::optional<std::string> extra) {
   absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsOf(filter);
   if (!tenants.ok()) co_return tenants.status();
   std::vector<JobRef> refs;
@@ -185,15 +196,53 @@ Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
     if (page->messages.empty()) co_return refs;
     after = page->messages.back().id;
     after_tenant = page->messages.back().tenant;
-    postgres::Params params = postgres::Params::Of(clock_.Now());
+    postgres::Params params;
+    if (timed) params.Add(clock_.Now());
     std::vector<std::string> ids;
     AddMessages(*page, ids, params);
     params.Add(filter.destination);
+    if (extra.has_value()) params.Add(*extra);
     absl::StatusOr<postgres::Result> rows =
-        co_await database_.Query(page->TenantSet(), kRetry, std::move(params));
+        co_await database_.Query(page->TenantSet(), sql, std::move(params));
     if (!rows.ok()) co_return rows.status();
     for (int row = 0; row < rows->rows(); ++row) refs.push_back(RefOf(*rows, row));
   }
+}
+
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
+  return Change(std::move(filter), kRetry, true, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Hold(Filter filter) {
+  return Change(std::move(filter), kHold, false, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Release(Filter filter) {
+  return Change(std::move(filter), kRelease, true, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Bounce(Filter filter, std::string reason) {
+  return Change(std::move(filter), kBounce, true, std::move(reason));
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Reroute(Filter filter, std::string hosts) {
+  return Change(std::move(filter), kReroute, true, std::move(hosts));
+}
+
+Task<absl::StatusOr<std::vector<DestinationSummary>>> Spool::Summarize(TenantId tenant,
+                                                                       int limit) {
+  std::vector<TenantId> no_tenants;
+  postgres::Params params = postgres::Params::Of(clock_.Now(), tenant, limit);
+  absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(std::move(no_tenants), kSummarize, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<DestinationSummary> summaries;
+  for (int row = 0; row < rows->rows(); ++row) {
+    DestinationSummary summary;
+    summary.destination = rows->Text(row, 0);
+    summary.jobs = rows->Int(row, 1);
+    summary.deferred = rows->Int(row, 2);
+    summary.held = rows->Int(row, 3);
+    summary.by_age = rows->Ints(row, 4);
+    summaries.push_back(std::move(summary));
+  }
+  co_return summaries;
 }
 
 Task<absl::StatusOr<History>> Spool::HistoryOf(TenantId tenant, MessageId message) {

@@ -181,6 +181,17 @@ struct History {
   std::vector<Event> events;
 };
 
+// Jobs for one destination, by the age of their messages.
+struct DestinationSummary {
+  std::string destination;
+  std::int64_t jobs = 0;
+  std::int64_t deferred = 0;  // tried at least once
+  std::int64_t held = 0;
+  std::vector<std::int64_t> by_age;  // as kAgeMinutes
+};
+// The first column of by_age is below the first of these, the last from the last on.
+inline constexpr int kAgeMinutes[] = {5, 10, 20, 40, 80, 160, 320, 640, 1280};
+
 // Where mail for this recipient goes: "local" or the lower-case domain. Addresses come with
 // A-labels (the gateway's work).
 std::string DestinationOf(const Recipient& recipient);
