@@ -44,6 +44,9 @@ class MailRouter {
   // Failures: kDnsTemporary, kDnsNoSuchDomain, kNullMx (RFC 7505), kMailLoop (all servers are
   // ours).
   Task<absl::StatusOr<std::vector<Host>>> HostsFor(std::string domain);
+  // The same for hosts that somebody has named, "host" or "host:port", in their order. What is
+  // wrong with them is kDnsTemporary: never a reason to return mail.
+  Task<absl::StatusOr<std::vector<Host>>> HostsOf(std::vector<std::string> route);
 
  private:
   // Hosts of one preference, any order.
