@@ -117,6 +117,15 @@ absl::Status ListQueue(Session& session, const QueueSelection& selection);
 absl::Status ShowQueued(Session& session, const std::string& message_id);
 absl::Status RetryQueue(Session& session, const QueueSelection& selection);
 absl::Status CancelQueue(Session& session, const QueueSelection& selection);
+absl::Status HoldQueue(Session& session, const QueueSelection& selection);
+absl::Status ReleaseQueue(Session& session, const QueueSelection& selection);
+absl::Status BounceQueue(Session& session, const QueueSelection& selection,
+                         const std::string& reason);
+// No hosts: back to routes and MX.
+absl::Status RerouteQueue(Session& session, const QueueSelection& selection,
+                          const std::vector<std::string>& hosts);
+absl::Status SummarizeQueue(Session& session, const QueueSelection& selection);
+absl::Status ShowSchedule(Session& session);
 
 }  // namespace posthorn::ctl
 

@@ -350,7 +350,31 @@ void AddQueueCommands(Commands& c) {
                             [](Session& s, const Arguments& a) {
                               return CancelQueue(s, a.selection);
                             });
-  for (CLI::App* verb : {retry, cancel}) {
+  CLI::App* hold = c.Verb(noun, "hold", "Keep mail from being tried until it is released",
+                          [](Session& s, const Arguments& a) { return HoldQueue(s, a.selection); });
+  CLI::App* release = c.Verb(noun, "release", "Try held mail now",
+                             [](Session& s, const Arguments& a) {
+                               return ReleaseQueue(s, a.selection);
+                             });
+  CLI::App* bounce = c.Verb(noun, "bounce", "Return mail to its sender, with a notification",
+                            [](Session& s, const Arguments& a) {
+                              return BounceQueue(s, a.selection, a.description);
+                            });
+  bounce->add_option("--reason", c.arguments().description, "What the sender reads");
+  CLI::App* reroute = c.Verb(noun, "reroute", "Send mail to other hosts than route or MX say",
+                             [](Session& s, const Arguments& a) {
+                               return RerouteQueue(s, a.selection, a.targets);
+                             });
+  reroute->add_option("--to", c.arguments().targets,
+                      "host or host:port, several in order; none: back to route and MX");
+  CLI::App* summary = c.Verb(noun, "summary", "Count what waits by destination and age",
+                             [](Session& s, const Arguments& a) {
+                               return SummarizeQueue(s, a.selection);
+                             });
+  summary->add_option("--tenant", selection.tenant, "Only of this tenant");
+  c.Verb(noun, "schedule", "Say when failed deliveries are tried again, and until when",
+         [](Session& s, const Arguments&) { return ShowSchedule(s); });
+  for (CLI::App* verb : {retry, cancel, hold, release, bounce, reroute}) {
     verb->add_option("ID", selection.message_id);
     verb->add_flag("--all", selection.all, "All that is queued");
     add_filters(verb);

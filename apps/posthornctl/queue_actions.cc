@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "apps/posthornctl/actions.h"
 #include "apps/posthornctl/show.h"
@@ -20,7 +22,9 @@ std::string Sender(const QueuedMessage& message) {
 const QueuedRecipient* Waiting(const QueuedMessage& message) {
   for (const QueuedRecipient& recipient : message.recipients()) {
     const std::string& state = recipient.state();
-    if (state == "queued" || state == "deferred" || state == "leased") return &recipient;
+    const bool waits =
+        state == "queued" || state == "deferred" || state == "leased" || state == "held";
+    if (waits) return &recipient;
   }
   return nullptr;
 }
@@ -44,6 +48,24 @@ Columns<QueuedMessage> MessageColumns() {
                 first == nullptr ? "-" : FormatTime(first->next_attempt_at().seconds()),
                 first == nullptr ? "-" : first->last_reply()};
           }};
+}
+
+// What the sender asked for.
+std::vector<std::pair<std::string, std::string>> AskedFor(const QueuedMessage& message) {
+  const queue::v1::EnvelopeOptions& options = message.options();
+  std::vector<std::pair<std::string, std::string>> shown;
+  if (options.has_hold_until()) {
+    shown.emplace_back("HOLD UNTIL", FormatTime(options.hold_until().seconds()));
+  }
+  if (options.has_deliver_by()) {
+    const bool returns = options.deliver_by().mode() == queue::v1::DeliverBy::MODE_RETURN;
+    shown.emplace_back("DELIVER BY", absl::StrCat(FormatTime(options.deliver_by().by().seconds()),
+                                                  returns ? " or return" : " or notify"));
+  }
+  if (options.priority() != 0) shown.emplace_back("PRIORITY", absl::StrCat(options.priority()));
+  if (options.require_tls()) shown.emplace_back("TLS", "required");
+  if (!options.envelope_id().empty()) shown.emplace_back("ENVID", options.envelope_id());
+  return shown;
 }
 
 absl::StatusOr<queue::v1::MessageFilter> FilterFor(Session& session,
@@ -91,6 +113,51 @@ absl::Status RequireSelection(const QueueSelection& selection) {
   return absl::InvalidArgumentError("name a message id, or select with an option, or --all");
 }
 
+// For requests that change jobs: `request` has all but its filter.
+template <typename Request, typename Method>
+absl::Status Change(Session& session, const QueueSelection& selection, Request request,
+                    Method method, const char* what) {
+  if (absl::Status s = RequireSelection(selection); !s.ok()) return s;
+  absl::StatusOr<queue::v1::MessageFilter> filter = FilterFor(session, selection);
+  if (!filter.ok()) return filter.status();
+  *request.mutable_filter() = *std::move(filter);
+  const auto response = session.Call(method, request);
+  if (!response.ok()) return response.status();
+  if (session.json()) {
+    std::cout << ToJson(*response) << "\n";
+  } else {
+    std::cout << response->jobs() << " deliveries " << what << "\n";
+  }
+  return absl::OkStatus();
+}
+
+// "1 min", "4 h", "5 d".
+std::string FormatSeconds(std::int64_t seconds) {
+  if (seconds % 86400 == 0 && seconds > 0) return absl::StrCat(seconds / 86400, " d");
+  if (seconds % 3600 == 0 && seconds > 0) return absl::StrCat(seconds / 3600, " h");
+  if (seconds % 60 == 0 && seconds > 0) return absl::StrCat(seconds / 60, " min");
+  return absl::StrCat(seconds, " s");
+}
+
+// Of a GetScheduleResponse or a RetryRule.
+template <typename Proto>
+void PrintDelays(const Proto& schedule) {
+  Table table({"AFTER ATTEMPT", "WAITS", "AGE THEN"});
+  std::int64_t age = 0;
+  for (int i = 0; i < schedule.delay_seconds_size(); ++i) {
+    const bool last = i + 1 == schedule.delay_seconds_size();
+    age += schedule.delay_seconds(i);
+    table.Add({absl::StrCat(i + 1, last ? " and on" : ""), FormatSeconds(schedule.delay_seconds(i)),
+               FormatSeconds(age)});
+  }
+  std::cout << table.ToString();
+  if (schedule.delay_warning_seconds() > 0) {
+    std::cout << "the sender is warned after " << FormatSeconds(schedule.delay_warning_seconds())
+              << "; ";
+  }
+  std::cout << "the message is returned after " << FormatSeconds(schedule.expiry_seconds()) << "\n";
+}
+
 }  // namespace
 
 absl::Status Status(Session& session) {
@@ -119,25 +186,39 @@ absl::Status ListQueue(Session& session, const QueueSelection& selection) {
 absl::Status ShowQueued(Session& session, const std::string& message_id) {
   QueueSelection selection;
   selection.message_id = message_id;
-  const absl::StatusOr<std::vector<QueuedMessage>> found = Find(session, selection);
+  const absl::StatusOr<queue::v1::MessageFilter> filter = FilterFor(session, selection);
+  if (!filter.ok()) return filter.status();
+  queue::v1::GetMessageRequest request;
+  request.set_message_id(filter->message_id());
+  const auto found = session.Call(&Stub::GetQueued, request);
   if (!found.ok()) return found.status();
-  if (found->empty()) return absl::NotFoundError("is not in the queue");
-  const QueuedMessage& message = found->front();
+  const QueuedMessage& message = found->message();
   if (session.json()) {
     std::cout << ToJson(message) << "\n";
     return absl::OkStatus();
   }
+  Table events({"AT", "WHAT", "TO", "ATTEMPT", "HOST", "REPLY"});
+  for (const queue::v1::MessageEvent& event : message.events()) {
+    events.Add({FormatTime(event.at().seconds()), event.kind(), event.recipient(),
+                event.attempt() == 0 ? "" : absl::StrCat(event.attempt()), event.remote_host(),
+                event.text()});
+  }
   Table head({"ID", FormatId(message.message_id())});
+  if (message.recipients().empty()) {
+    std::cout << head.ToString() << "It is in the queue no more.\n\n" << events.ToString();
+    return absl::OkStatus();
+  }
   head.Add({"FROM", Sender(message)});
   head.Add({"SIZE", FormatOctets(message.size())});
   head.Add({"RECEIVED", FormatTime(message.received_at().seconds())});
   head.Add({"EXPIRES", FormatTime(message.expires_at().seconds())});
+  for (const auto& [name, value] : AskedFor(message)) head.Add({name, value});
   Table recipients({"TO", "STATE", "ATTEMPTS", "NEXT", "LAST REPLY"});
   for (const QueuedRecipient& recipient : message.recipients()) {
     recipients.Add({recipient.address(), recipient.state(), absl::StrCat(recipient.attempts()),
                     FormatTime(recipient.next_attempt_at().seconds()), recipient.last_reply()});
   }
-  std::cout << head.ToString() << "\n" << recipients.ToString();
+  std::cout << head.ToString() << "\n" << recipients.ToString() << "\n" << events.ToString();
   return absl::OkStatus();
 }
 
@@ -169,6 +250,80 @@ absl::Status CancelQueue(Session& session, const QueueSelection& selection) {
     std::cout << ToJson(*response) << "\n";
   } else {
     std::cout << response->recipients() << " recipients are cancelled\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HoldQueue(Session& session, const QueueSelection& selection) {
+  return Change(session, selection, queue::v1::HoldMessagesRequest(), &Stub::HoldQueue, "are held");
+}
+
+absl::Status ReleaseQueue(Session& session, const QueueSelection& selection) {
+  return Change(session, selection, queue::v1::ReleaseMessagesRequest(), &Stub::ReleaseQueue,
+                "are released");
+}
+
+absl::Status BounceQueue(Session& session, const QueueSelection& selection,
+                         const std::string& reason) {
+  queue::v1::BounceMessagesRequest request;
+  request.set_reason(reason);
+  return Change(session, selection, std::move(request), &Stub::BounceQueue, "go back to the sender");
+}
+
+absl::Status RerouteQueue(Session& session, const QueueSelection& selection,
+                          const std::vector<std::string>& hosts) {
+  queue::v1::RerouteMessagesRequest request;
+  for (const std::string& host : hosts) request.add_hosts(host);
+  return Change(session, selection, std::move(request), &Stub::RerouteQueue, "are rerouted");
+}
+
+absl::Status SummarizeQueue(Session& session, const QueueSelection& selection) {
+  queue::v1::SummarizeRequest request;
+  absl::StatusOr<queue::v1::MessageFilter> filter = FilterFor(session, selection);
+  if (!filter.ok()) return filter.status();
+  request.set_tenant_id(filter->tenant_id());
+  request.set_limit(kPage);
+  const auto response = session.Call(&Stub::SummarizeQueue, request);
+  if (!response.ok()) return response.status();
+  if (session.json()) {
+    std::cout << ToJson(*response) << "\n";
+    return absl::OkStatus();
+  }
+  std::vector<std::string> header = {"DESTINATION", "JOBS", "DEFERRED", "HELD"};
+  for (const int minutes : response->age_minutes()) {
+    header.push_back(absl::StrCat("<", minutes, "min"));
+  }
+  if (response->age_minutes_size() > 0) {
+    const int last = response->age_minutes(response->age_minutes_size() - 1);
+    header.push_back(absl::StrCat(last, "min+"));
+  }
+  Table table(header);
+  for (const queue::v1::DestinationSummary& summary : response->destinations()) {
+    std::vector<std::string> row = {summary.destination(), absl::StrCat(summary.jobs()),
+                                    absl::StrCat(summary.deferred()),
+                                    absl::StrCat(summary.held())};
+    for (const std::int64_t jobs : summary.by_age()) row.push_back(absl::StrCat(jobs));
+    table.Add(std::move(row));
+  }
+  std::cout << table.ToString();
+  return absl::OkStatus();
+}
+
+absl::Status ShowSchedule(Session& session) {
+  const auto schedule = session.Call(&Stub::GetQueueSchedule, queue::v1::GetScheduleRequest());
+  if (!schedule.ok()) return schedule.status();
+  if (session.json()) {
+    std::cout << ToJson(*schedule) << "\n";
+    return absl::OkStatus();
+  }
+  PrintDelays(*schedule);
+  std::cout << "each " << schedule->jitter_percent() << "% more or less; mail may be held for "
+            << FormatSeconds(schedule->max_hold_seconds()) << "\n";
+  for (const queue::v1::RetryRule& rule : schedule->rules()) {
+    std::cout << "\nto " << rule.destination();
+    if (rule.tenant_id() != 0) std::cout << ", of tenant " << rule.tenant_id();
+    std::cout << ":\n";
+    PrintDelays(rule);
   }
   return absl::OkStatus();
 }

@@ -131,6 +131,7 @@ bool IsListed(Failure failure) {
     case Failure::kDomainSuspended: case Failure::kAccountSuspendedForNow:
     case Failure::kDomainSuspendedForNow: case Failure::kMailboxFull:
     case Failure::kPostNotAllowed:
+    case Failure::kQueueFull: case Failure::kRequireTlsUnmet:
       return true;
   }
   return false;

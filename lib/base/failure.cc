@@ -150,6 +150,11 @@ constexpr FailureRow kFailures[] = {
      Code::kResourceExhausted, "Mailbox full"},
     {Failure::kPostNotAllowed, "post_not_allowed", true, 550, "5.7.1", "NOPERM", "SYS/PERM",
      Code::kPermissionDenied, "You may not post to this list"},
+
+    {Failure::kQueueFull, "queue_full", false, 452, "4.3.1", "LIMIT", "SYS/TEMP",
+     Code::kResourceExhausted, "Too much mail is waiting, try again later"},
+    {Failure::kRequireTlsUnmet, "require_tls_unmet", true, 550, "5.7.30", "CANNOT", "SYS/PERM",
+     Code::kFailedPrecondition, "REQUIRETLS support required"},
 };
 
 }  // namespace

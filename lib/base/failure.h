@@ -92,6 +92,10 @@ enum class Failure : int {
   kDomainSuspendedForNow = 112,
   kMailboxFull = 113,
   kPostNotAllowed = 114,
+
+  // Queue and delivery
+  kQueueFull = 120,
+  kRequireTlsUnmet = 121,
 };
 
 // One row a failure: how each protocol says it.

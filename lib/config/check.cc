@@ -176,6 +176,14 @@ absl::Status Check(const v1::Config& config,
 
   checker.Require(!config.queue().retry_schedule_seconds().empty(), "queue.retry_schedule_seconds",
                   "must have at least one delay");
+  for (int i = 0; i < config.queue().retry_rules_size(); ++i) {
+    const std::string& destination = config.queue().retry_rules(i).destination();
+    checker.Require(destination.find_first_of("@ ,") == std::string::npos &&
+                        destination.find('*', destination.starts_with("*") ? 1 : 0) ==
+                            std::string::npos,
+                    absl::StrCat("queue.retry_rules[", i, "].destination"),
+                    "must be a domain, *.domain, local or *");
+  }
   const v1::Delivery& delivery = config.delivery();
   for (int i = 0; i < delivery.routes_size(); ++i) {
     const std::string key = absl::StrCat("delivery.routes[", i, "]");

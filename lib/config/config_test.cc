@@ -112,6 +112,9 @@ std::vector<BadFile> BadFiles() {
        "as in 10.0.0.0/8=acme, not \"10.0.0.0/8\""},
       {"CertificateWithoutKey", "tls:\n  certificate_file: /a.pem\n",
        "posthorn.yaml:2: tls.key_file: must be set too, because tls.certificate_file is"},
+      {"RetryRuleForAnAddress",
+       "queue:\n  retry_rules:\n    - {destination: 'a@example.net', expiry_seconds: 60}\n",
+       "posthorn.yaml:3: queue.retry_rules[0].destination: must be a domain, *.domain, local or *"},
       {"RouteWithoutPort", "delivery:\n  routes:\n    - {pattern: '*', hosts: [relay]}\n",
        "posthorn.yaml:3: delivery.routes[0].hosts[0]: must be host:port or [address]:port, not "
        "\"relay\""},

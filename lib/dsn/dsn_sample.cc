@@ -6,7 +6,8 @@
 
 int main() {
   using posthorn::dsn::Kind;
-  for (const Kind kind : {Kind::kFailure, Kind::kDelay}) {
+  for (const Kind kind : {Kind::kFailure, Kind::kDelay, Kind::kDelivered, Kind::kRelayed,
+                          Kind::kExpanded}) {
     posthorn::dsn::Notification n;
     n.kind = kind;
     n.reporting_host = "mail.example.org";
@@ -18,7 +19,8 @@ int main() {
     posthorn::dsn::Recipient first;
     first.final_address = "who@example.net";
     first.original_address = "WHO@example.net";
-    first.status = kind == Kind::kFailure ? "5.1.1" : "4.2.0";
+    first.status = kind == Kind::kFailure ? "5.1.1" : kind == Kind::kDelay ? "4.2.0" : "2.0.0";
+    first.original_recipient = "rfc822;WHO@example.net";
     first.diagnostic = "550 5.1.1 <who@example.net>: no such user";
     first.diagnostic_is_smtp = true;
     first.remote_host = "mx.example.net";
@@ -26,7 +28,9 @@ int main() {
     second.final_address = "j\xc3\xbcrgen@example.net";
     second.diagnostic = "connection refused";
     n.recipients = {first, second};
-    n.original_headers =
+    n.envelope_id = "QQ314159";
+    n.full = kind == Kind::kFailure;
+    n.original =
         "From: sender@example.org\r\nSubject: gr\xc3\xbc\xc3\x9f\x65\r\n folded\r\n\r\nbody\r\n";
     std::cout << posthorn::dsn::Compose(n).message << '\0';
   }

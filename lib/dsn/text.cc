@@ -72,9 +72,11 @@ std::string OneLineUtf8(std::string_view text, std::size_t limit) {
   return Clean(text, limit, true);
 }
 
-std::string AddressField(std::string_view address) {
-  if (!Is8Bit(address)) return absl::StrCat("rfc822; ", OneLine(address, 900));
-  std::string out = "utf-8; ";
+namespace {
+
+// RFC 6533 section 3: utf-8-addr-xtext, without the encoding as xtext.
+std::string EmbedUnicode(std::string_view address) {
+  std::string out;
   while (!address.empty() && out.size() < 900) {
     char32_t point = 0;
     const std::size_t length = std::max<std::size_t>(Utf8Length(address, point), 1);
@@ -87,6 +89,21 @@ std::string AddressField(std::string_view address) {
     address.remove_prefix(length);
   }
   return out;
+}
+
+}  // namespace
+
+std::string AddressField(std::string_view address) {
+  if (!Is8Bit(address)) return absl::StrCat("rfc822; ", OneLine(address, 900));
+  return absl::StrCat("utf-8; ", EmbedUnicode(address));
+}
+
+std::string TypedAddressField(std::string_view typed) {
+  const std::size_t end = typed.find(';');
+  if (end == std::string_view::npos) return AddressField(typed);
+  const std::string_view address = typed.substr(end + 1);
+  if (Is8Bit(address)) return absl::StrCat("utf-8; ", EmbedUnicode(address));
+  return absl::StrCat(OneLine(typed.substr(0, end), 64), "; ", OneLine(address, 900));
 }
 
 std::string DateTime(absl::Time time) {

@@ -19,6 +19,9 @@ std::string OneLineUtf8(std::string_view text, std::size_t limit);
 // section 3): fit for a field of a delivery-status.
 std::string AddressField(std::string_view address);
 
+// The same of an address with its type as ORCPT gives it, decoded: "rfc822;a@example.net".
+std::string TypedAddressField(std::string_view typed);
+
 // "Mon, 23 Nov 2026 08:00:00 +0000" (RFC 5322 section 3.3).
 std::string DateTime(absl::Time time);
 

@@ -26,6 +26,8 @@ void Put64(std::string& out, std::int64_t value) {
 // Microseconds since 2000-01-01 (PostgreSQL's timestamp format).
 std::int64_t ToPostgres(absl::Time time) {
   constexpr std::int64_t kEpoch = 946684800;
+  if (time == absl::InfiniteFuture()) return std::numeric_limits<std::int64_t>::max();
+  if (time == absl::InfinitePast()) return std::numeric_limits<std::int64_t>::min();
   return absl::ToUnixMicros(time) - kEpoch * 1000000;
 }
 

@@ -3,6 +3,7 @@
 #include <postgresql/libpq-fe.h>
 
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -83,7 +84,10 @@ double Result::Double(int row, int column) const {
 
 absl::Time Result::Time(int row, int column) const {
   if (IsNull(row, column)) return absl::UnixEpoch();
-  return absl::FromUnixMicros(Int(row, column) + std::int64_t{946684800} * 1000000);
+  const std::int64_t raw = Int(row, column);
+  if (raw == std::numeric_limits<std::int64_t>::max()) return absl::InfiniteFuture();
+  if (raw == std::numeric_limits<std::int64_t>::min()) return absl::InfinitePast();
+  return absl::FromUnixMicros(raw + std::int64_t{946684800} * 1000000);
 }
 
 std::vector<std::int64_t> Result::Ints(int row, int column) const {

@@ -34,7 +34,7 @@ class Result {
   double Double(int row, int column) const;     // double precision
   std::string_view Bytes(int row, int column) const;  // bytea, text, uuid: as sent
   std::string Text(int row, int column) const { return std::string(Bytes(row, column)); }
-  absl::Time Time(int row, int column) const;   // timestamptz
+  absl::Time Time(int row, int column) const;   // timestamptz; infinity is InfiniteFuture
   std::vector<std::int64_t> Ints(int row, int column) const;  // bigint[] or int[], no NULLs
   std::vector<std::string> Texts(int row, int column) const;  // text[] or bytea[], NULL: empty
 

@@ -12,10 +12,26 @@
 namespace posthorn::delivery {
 namespace {
 
-bool Has(const std::vector<RecipientResult>& results, Outcome outcome) {
-  return std::any_of(results.begin(), results.end(),
-                     [outcome](const RecipientResult& r) { return r.outcome == outcome; });
-}
+// What the queue takes with the report itself.
+constexpr std::size_t kMaxInline = 64 * 1024;
+constexpr std::size_t kPiece = 256 * 1024;
+
+constexpr dsn::Kind kKinds[] = {dsn::Kind::kFailure, dsn::Kind::kDelay, dsn::Kind::kDelivered,
+                                dsn::Kind::kRelayed, dsn::Kind::kExpanded};
+
+class StringReader final : public BodyReader {
+ public:
+  explicit StringReader(const std::string& text) : text_(text) {}
+  Task<absl::StatusOr<std::string>> Next() override {
+    std::string piece = text_.substr(std::min(position_, text_.size()), kPiece);
+    position_ += piece.size();
+    co_return piece;
+  }
+
+ private:
+  const std::string& text_;
+  std::size_t position_ = 0;
+};
 
 dsn::Recipient Describe(const JobRecipient& recipient, const RecipientResult& result) {
   dsn::Recipient described;
@@ -23,6 +39,7 @@ dsn::Recipient Describe(const JobRecipient& recipient, const RecipientResult& re
   if (recipient.original_address != recipient.address) {
     described.original_address = recipient.original_address;
   }
+  described.original_recipient = recipient.options.original_recipient;
   described.status = result.enhanced;
   described.diagnostic = result.text;
   described.diagnostic_is_smtp = result.is_smtp_reply;
@@ -30,30 +47,108 @@ dsn::Recipient Describe(const JobRecipient& recipient, const RecipientResult& re
   return described;
 }
 
+// What the sender hears of this recipient now, if anything.
+std::optional<dsn::Kind> KindFor(const Job& job, std::size_t index, const RecipientResult& result,
+                                 bool overdue) {
+  const RecipientOptions& options = job.recipients[index].options;
+  if (options.never) return std::nullopt;
+  switch (result.outcome) {
+    case Outcome::kBounced:
+      if (options.WantsFailure()) return dsn::Kind::kFailure;
+      return std::nullopt;
+    case Outcome::kDeferred:
+      if (overdue || (job.delay_warning_due && options.WantsDelay())) return dsn::Kind::kDelay;
+      return std::nullopt;
+    case Outcome::kDelivered:
+      break;
+  }
+  if (result.tell_handover) return dsn::Kind::kRelayed;
+  if (!options.WantsSuccess()) return std::nullopt;
+  switch (result.handover) {
+    case Handover::kMailbox: return dsn::Kind::kDelivered;
+    case Handover::kExpanded: return dsn::Kind::kExpanded;
+    case Handover::kRelayed: return dsn::Kind::kRelayed;
+    case Handover::kForwarded:
+    case Handover::kPassedOn: break;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
+bool Bounces::IsTooLate(const Job& job) const {
+  const std::optional<DeliverBy>& deliver_by = job.options.deliver_by;
+  return deliver_by.has_value() && deliver_by->return_after && clock_.Now() >= deliver_by->by;
+}
+
+bool Bounces::IsOverdue(const Job& job) const {
+  const std::optional<DeliverBy>& deliver_by = job.options.deliver_by;
+  return deliver_by.has_value() && !deliver_by->return_after && !job.deliver_by_notified &&
+         clock_.Now() >= deliver_by->by;
+}
+
 void Bounces::Expire(const Job& job, std::vector<RecipientResult>& results) const {
-  if (clock_.Now() < job.expires_at) return;
+  const bool too_late = IsTooLate(job);
+  if (clock_.Now() < job.expires_at && !too_late) return;
   for (RecipientResult& result : results) {
     if (result.outcome != Outcome::kDeferred) continue;
     result.outcome = Outcome::kBounced;
     const FailureRow& row = RowOf(Failure::kExpired);
     result.smtp_code = row.smtp_code;
     result.enhanced = std::string(row.enhanced);
-    result.text = absl::StrCat("delivery time expired; the last reason: ", result.text);
+    result.text = absl::StrCat(too_late ? "not delivered by the time that the sender set"
+                                        : "delivery time expired",
+                               "; the last reason: ", result.text);
     result.is_smtp_reply = false;
   }
 }
 
-Task<std::vector<OutboundMessage>> Bounces::Compose(const Job& job,
-                                                    const std::vector<RecipientResult>& results) {
-  std::vector<OutboundMessage> notifications;
-  const bool bounced = Has(results, Outcome::kBounced);
-  const bool late = job.delay_warning_due && Has(results, Outcome::kDeferred);
-  if (job.reverse_path.empty() || (!bounced && !late)) co_return notifications;
+Task<absl::StatusOr<std::vector<OutboundMessage>>> Bounces::Compose(
+    const Job& job, const std::vector<RecipientResult>& results, bool overdue) {
+  std::vector<OutboundMessage> messages;
+  std::vector<dsn::Notification> notifications;
+  if (job.reverse_path.empty()) co_return messages;
+  for (const dsn::Kind kind : kKinds) {
+    dsn::Notification notification;
+    notification.kind = kind;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (KindFor(job, i, results[i], overdue) != kind) continue;
+      dsn::Recipient recipient = Describe(job.recipients[i], results[i]);
+      if (kind == dsn::Kind::kDelay && overdue) recipient.status = "4.4.7";
+      notification.recipients.push_back(std::move(recipient));
+    }
+    if (!notification.recipients.empty()) notifications.push_back(std::move(notification));
+  }
+  if (notifications.empty()) co_return messages;
 
-  // Where the sender is. Without an answer the bare address is queued: it is resolved again when
-  // it is delivered.
+  const std::vector<OutboundRecipient> senders = co_await SendersOf(job);
+  if (senders.empty()) {
+    log::Warn("delivery", "the sender to be notified does not exist",
+              {{"id", job.message_id.ToString()}, {"from", job.reverse_path}});
+    co_return messages;
+  }
+  // RFC 3461 section 4.3: RET is for failures. RFC 8689 section 5: no more of a message that was to
+  // be protected than its header.
+  const bool full = notifications.front().kind == dsn::Kind::kFailure &&
+                    job.options.ret == EnvelopeOptions::Ret::kFull && !job.options.require_tls &&
+                    job.prefix.size() + job.body_size() <= dsn::kMaxFull;
+  const std::string front = co_await FrontOf(job, full ? dsn::kMaxFull : dsn::kMaxHeaders);
+  for (dsn::Notification& notification : notifications) {
+    notification.original = front;
+    notification.full = full && notification.kind == dsn::Kind::kFailure &&
+                        front.size() == job.prefix.size() + job.body_size();
+    absl::StatusOr<OutboundMessage> message =
+        co_await Notify(job, std::move(notification), senders);
+    if (!message.ok()) co_return message.status();
+    messages.push_back(*std::move(message));
+  }
+  Metrics().notifications.Increment(static_cast<double>(messages.size()));
+  co_return messages;
+}
+
+// Where the sender is. Without an answer the bare address is queued: it is resolved again when it
+// is delivered.
+Task<std::vector<OutboundRecipient>> Bounces::SendersOf(const Job& job) {
   std::vector<OutboundRecipient> senders;
   OutboundRecipient bare;
   bare.address = bare.original_address = job.reverse_path;
@@ -71,65 +166,56 @@ Task<std::vector<OutboundMessage>> Bounces::Compose(const Job& job,
       senders.push_back(std::move(sender));
     }
   }
-  if (senders.empty()) {
-    log::Warn("delivery", "the sender to be notified does not exist",
-              {{"id", job.message_id.ToString()}, {"from", job.reverse_path}});
-    co_return notifications;
-  }
-  const std::string headers = co_await HeadersOf(job);
-  if (bounced) {
-    notifications.push_back(Notify(job, results, Outcome::kBounced, headers, senders));
-  }
-  if (late) notifications.push_back(Notify(job, results, Outcome::kDeferred, headers, senders));
-  Metrics().notifications.Increment(static_cast<double>(notifications.size()));
-  co_return notifications;
+  co_return senders;
 }
 
-// As much of the front of the message as a notification may repeat.
-Task<std::string> Bounces::HeadersOf(const Job& job) {
-  std::string headers = job.prefix;
+// As much of the message as a notification may repeat: the prefix, and `limit` octets of the body.
+Task<std::string> Bounces::FrontOf(const Job& job, std::size_t limit) {
+  std::string front = job.prefix;
   if (!job.stored_body.has_value()) {
-    headers.append(job.inline_body, 0, dsn::kMaxHeaders);
-    co_return headers;
+    front.append(job.inline_body, 0, limit);
+    co_return front;
   }
   const std::unique_ptr<BodyReader> reader =
-      queue_.ReadBody(job.key.tenant, *job.stored_body, dsn::kMaxHeaders);
-  while (headers.size() < job.prefix.size() + dsn::kMaxHeaders) {
+      queue_.ReadBody(job.key.tenant, *job.stored_body, limit);
+  while (front.size() < job.prefix.size() + limit) {
     const absl::StatusOr<std::string> piece = co_await reader->Next();
     // A notification without all headers is better than none.
     if (!piece.ok() || piece->empty()) break;
-    headers.append(*piece);
+    front.append(*piece);
   }
-  co_return headers;
+  co_return front;
 }
 
-OutboundMessage Bounces::Notify(const Job& job, const std::vector<RecipientResult>& results,
-                                Outcome outcome, const std::string& headers,
-                                const std::vector<OutboundRecipient>& senders) const {
+Task<absl::StatusOr<OutboundMessage>> Bounces::Notify(const Job& job,
+                                                      dsn::Notification notification,
+                                                      std::vector<OutboundRecipient> senders) {
   const absl::Time now = clock_.Now();
   OutboundMessage message;
   message.tenant = job.key.tenant;
   message.message_id = MessageId::Generate(now);
-  message.recipients = senders;
+  message.recipients = std::move(senders);
   message.received_at = now;
+  message.options.priority = job.options.priority;
 
-  dsn::Notification notification;
-  notification.kind = outcome == Outcome::kBounced ? dsn::Kind::kFailure : dsn::Kind::kDelay;
   notification.reporting_host = hostname_;
   notification.to = job.reverse_path;
   notification.message_id = message.message_id.ToString();
+  notification.envelope_id = job.options.envelope_id;
   notification.now = now;
   notification.arrival = job.received_at;
   notification.retry_until = job.expires_at;
-  notification.original_headers = headers;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].outcome != outcome) continue;
-    notification.recipients.push_back(Describe(job.recipients[i], results[i]));
-  }
   dsn::Composed composed = dsn::Compose(notification);
-  message.inline_body = std::move(composed.message);
   message.body_is_8bit = composed.body_is_8bit;
-  return message;
+  if (composed.message.size() <= kMaxInline) {
+    message.inline_body = std::move(composed.message);
+    co_return message;
+  }
+  StringReader reader(composed.message);
+  absl::StatusOr<BodyRef> stored = co_await queue_.PutBody(job.key.tenant, reader);
+  if (!stored.ok()) co_return stored.status();
+  message.stored_body = *std::move(stored);
+  co_return message;
 }
 
 }  // namespace posthorn::delivery

@@ -17,10 +17,14 @@ constexpr std::size_t kWriteOctets = 64 * 1024;
 // How long an answer to a body that could not be written whole is waited for.
 constexpr absl::Duration kLastWords = absl::Seconds(2);
 
+// Pieces sent ahead of their replies, with PIPELINING (RFC 3030 section 4.2 lets all go at once;
+// a server that refuses early should not get the whole of a large message).
+constexpr std::size_t kChunksAhead = 16;
+
 smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, bool use_tls) {
   smtp::client::SessionOptions result;
   result.hostname = options.hostname;
-  result.allow_starttls = use_tls && options.tls != nullptr;
+  result.allow_starttls = use_tls;
   return result;
 }
 
@@ -33,21 +37,27 @@ absl::Status Broken(const Host& host, Stage stage, absl::string_view what) {
                                   absl::string_view(place.data(), place.size()), ")"));
 }
 
+absl::Status LeaseNotSure() {
+  return MakeFailure(Failure::kUnavailable, "the lease was not confirmed in time");
+}
+
 }  // namespace
 
-Connection::Connection(Host host, const ConnectionOptions& options, bool use_tls,
+Connection::Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
                        std::unique_ptr<net::Stream> stream)
     : host_(std::move(host)),
       options_(options),
+      tls_(tls),
       stream_(std::move(stream)),
-      session_(OptionsFor(options, use_tls)) {}
+      session_(OptionsFor(options, tls != nullptr)) {}
 
 Connection::~Connection() { stream_->Close(); }
 
 void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
-    Connector& connector, Host host, const ConnectionOptions& options, bool use_tls) {
+    Connector& connector, Host host, const ConnectionOptions& options,
+    const net::TlsContext* tls) {
   absl::StatusOr<std::unique_ptr<net::Stream>> stream =
       co_await connector.Connect(host.ip, host.port, options.connect_timeout);
   if (!stream.ok()) {
@@ -55,7 +65,7 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
                           absl::StrCat(host.ToString(), ": ", stream.status().message()));
   }
   std::unique_ptr<Connection> connection(
-      new Connection(std::move(host), options, use_tls, *std::move(stream)));
+      new Connection(std::move(host), options, tls, *std::move(stream)));
   for (;;) {
     co_await connection->Flush();
     switch (connection->session_.need()) {
@@ -105,9 +115,14 @@ Task<void> Connection::ReadReply() {
 
 Task<void> Connection::StartTls() {
   const absl::Status started =
-      co_await stream_->StartTlsClient(*options_.tls, host_.name, options_.command_timeout);
+      co_await stream_->StartTlsClient(*tls_, host_.name, options_.command_timeout);
   if (started.ok()) {
     session_.OnTlsStarted();
+    co_return;
+  }
+  if (tls_ == options_.verified_tls && FailureOf(started) != Failure::kTlsFailed) {
+    // Not the handshake but the connection: says nothing about the certificate.
+    session_.ConnectionLost(Broken(host_, Stage::kStartTls, started.message()));
     co_return;
   }
   tls_failed_ = true;
@@ -127,7 +142,11 @@ Task<Connection::Result> Connection::Send(smtp::client::Transaction transaction,
         co_await ReadReply();
         continue;
       case Session::Need::kBody: {
-        result = co_await SendBody(body, lease);
+        if (session_.chunked()) {
+          result = co_await SendChunks(body, lease);
+        } else {
+          result = co_await SendBody(body, lease);
+        }
         if (result.end != End::kDone) co_return result;
         continue;
       }
@@ -142,17 +161,29 @@ Task<Connection::Result> Connection::Send(smtp::client::Transaction transaction,
   }
 }
 
-Task<Connection::Result> Connection::SendBody(BodySource& body, const LeaseView& lease) {
+// Without its end the server throws away what it has (RFC 5321 section 4.1.1.4).
+Connection::Result Connection::GiveUpBody(End end, absl::Status error) {
   Result result;
+  result.end = end;
+  result.error = std::move(error);
+  session_.ConnectionLost(result.error);
+  stream_->Close();
+  return result;
+}
+
+// A server that has had enough may have said so before it closed.
+Task<void> Connection::HearLastWords(absl::Status written) {
+  const absl::StatusOr<std::string> words = co_await stream_->ReadSome(kLastWords);
+  if (words.ok() && !words->empty()) session_.Feed(*words);
+  session_.ConnectionLost(Broken(host_, Stage::kFinalDot, written.message()));
+}
+
+Task<Connection::Result> Connection::SendBody(BodySource& body, const LeaseView& lease) {
   smtp::client::DotEncoder encoder;
   std::string buffer;
   for (;;) {
     absl::StatusOr<std::string> piece = co_await body.Next();
-    if (!piece.ok()) {
-      result.end = End::kBodyFailed;
-      result.error = piece.status();
-      break;
-    }
+    if (!piece.ok()) co_return GiveUpBody(End::kBodyFailed, piece.status());
     if (piece->empty()) break;
     encoder.Encode(*piece, buffer);
     if (buffer.size() < kWriteOctets) continue;
@@ -160,21 +191,11 @@ Task<Connection::Result> Connection::SendBody(BodySource& body, const LeaseView&
         co_await stream_->WriteAll(std::move(buffer), options_.command_timeout);
     buffer = std::string();
     if (written.ok()) continue;
-    // A server that has had enough may have said so before it closed.
-    const absl::StatusOr<std::string> words = co_await stream_->ReadSome(kLastWords);
-    if (words.ok() && !words->empty()) session_.Feed(*words);
-    session_.ConnectionLost(Broken(host_, Stage::kFinalDot, written.message()));
-    co_return result;
+    co_await HearLastWords(written);
+    co_return Result();
   }
-  if (result.end == End::kDone && !lease.MaySendFinalDot()) {
-    result.end = End::kLeaseNotSure;
-    result.error = MakeFailure(Failure::kUnavailable, "the lease was not confirmed in time");
-  }
-  if (result.end != End::kDone) {
-    // Without a final dot the server throws away what it has (RFC 5321 section 4.1.1.4).
-    session_.ConnectionLost(result.error);
-    stream_->Close();
-    co_return result;
+  if (!lease.MaySendFinalDot()) {
+    co_return GiveUpBody(End::kLeaseNotSure, LeaseNotSure());
   }
   encoder.Finish(buffer);
   // From here on the server may have the message, whatever becomes of the write.
@@ -184,7 +205,54 @@ Task<Connection::Result> Connection::SendBody(BodySource& body, const LeaseView&
   if (!written.ok()) {
     session_.ConnectionLost(Broken(host_, Stage::kFinalDot, written.message()));
   }
-  co_return result;
+  co_return Result();
+}
+
+Task<Connection::Result> Connection::SendChunks(BodySource& body, const LeaseView& lease) {
+  // The octets of a binary message are its own; any other has lines.
+  const bool raw = body.is_binary();
+  smtp::client::DotEncoder encoder(smtp::client::DotEncoder::Framing::kChunks);
+  std::string buffer;
+  for (;;) {
+    absl::StatusOr<std::string> piece = co_await body.Next();
+    if (!piece.ok()) co_return GiveUpBody(End::kBodyFailed, piece.status());
+    if (piece->empty()) break;
+    if (raw) {
+      buffer.append(*piece);
+    } else {
+      encoder.Encode(*piece, buffer);
+    }
+    if (buffer.size() < kWriteOctets) continue;
+    std::string chunk = std::exchange(buffer, std::string());
+    const bool go_on = co_await SendChunk(std::move(chunk), false);
+    if (!go_on) co_return Result();
+  }
+  if (!lease.MaySendFinalDot()) {
+    co_return GiveUpBody(End::kLeaseNotSure, LeaseNotSure());
+  }
+  if (!raw) encoder.Finish(buffer);
+  co_await SendChunk(std::move(buffer), true);
+  co_return Result();
+}
+
+Task<bool> Connection::SendChunk(std::string octets, bool last) {
+  const std::size_t ahead = capabilities().pipelining ? kChunksAhead : 1;
+  while (session_.need() == Session::Need::kBody && session_.unanswered_chunks() >= ahead) {
+    co_await ReadReply();
+  }
+  if (session_.need() != Session::Need::kBody) co_return false;
+  session_.SendChunk(octets.size(), last);
+  std::string output = session_.TakeOutput();
+  output.append(octets);
+  const absl::Status written =
+      co_await stream_->WriteAll(std::move(output), options_.command_timeout);
+  if (written.ok()) co_return true;
+  if (last) {
+    session_.ConnectionLost(Broken(host_, Stage::kFinalDot, written.message()));
+  } else {
+    co_await HearLastWords(written);
+  }
+  co_return false;
 }
 
 Task<void> Connection::Quit() {

@@ -18,7 +18,9 @@ namespace posthorn::delivery {
 
 struct ConnectionOptions {
   std::string hostname;  // for EHLO
-  const net::TlsContext* tls = nullptr;  // nullptr: STARTTLS is not used
+  const net::TlsContext* tls = nullptr;  // opportunistic; nullptr: STARTTLS is not used
+  // Checks certificates, for mail that requires TLS; nullptr: such mail can't be sent.
+  const net::TlsContext* verified_tls = nullptr;
   // RFC 5321 section 4.5.3.2.
   absl::Duration connect_timeout = absl::Seconds(30);
   absl::Duration command_timeout = absl::Minutes(5);
@@ -29,11 +31,12 @@ struct ConnectionOptions {
 // Belongs to one executor.
 class Connection {
  public:
-  // Connects, greets and starts TLS when offered and `use_tls`. kConnectFailed when the server
-  // can't be reached or does not want us, kTlsFailed when the handshake fails: temporary both.
+  // Connects, greets and starts TLS with `tls` when offered (nullptr: never). kConnectFailed when
+  // the server can't be reached or does not want us, kTlsFailed when the handshake fails: temporary
+  // both. `options` and `tls` outlive the connection.
   static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(Connector& connector, Host host,
                                                                 const ConnectionOptions& options,
-                                                                bool use_tls);
+                                                                const net::TlsContext* tls);
   ~Connection();
 
   enum class End {
@@ -60,6 +63,7 @@ class Connection {
   bool reusable() const { return session_.need() == smtp::client::Session::Need::kReady; }
   const Host& host() const { return host_; }
   bool tls_active() const { return session_.tls_active(); }
+  const smtp::client::Capabilities& capabilities() const { return session_.capabilities(); }
 
   // QUIT, without waiting for the reply, and close.
   Task<void> Quit();
@@ -67,16 +71,22 @@ class Connection {
   void Abort();
 
  private:
-  Connection(Host host, const ConnectionOptions& options, bool use_tls,
+  Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
              std::unique_ptr<net::Stream> stream);
   Task<void> Flush();
   Task<void> ReadReply();
   Task<void> StartTls();
   Task<Result> SendBody(BodySource& body, const LeaseView& lease);
+  Task<Result> SendChunks(BodySource& body, const LeaseView& lease);
+  // One BDAT with its octets. False: the rest is in vain.
+  Task<bool> SendChunk(std::string octets, bool last);
+  Result GiveUpBody(End end, absl::Status error);
+  Task<void> HearLastWords(absl::Status written);
   absl::Duration TimeoutNow() const;
 
   const Host host_;
   const ConnectionOptions& options_;
+  const net::TlsContext* const tls_;
   std::unique_ptr<net::Stream> stream_;
   smtp::client::Session session_;
   bool tls_failed_ = false;

@@ -42,8 +42,11 @@ ConnectionPool::ConnectionPool(PoolOptions options, ConnectionOptions connection
 
 ConnectionPool::~ConnectionPool() { *self_ = nullptr; }
 
-Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh) {
+Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh,
+                                                                       TlsRule rule) {
   std::string key = absl::StrCat(host.ip, " ", host.port, " ", connection_options_.tls != nullptr);
+  // The certificate was checked for one name.
+  if (rule == TlsRule::kVerified) absl::StrAppend(&key, " ", host.name);
   std::unique_ptr<HostState>& slot = hosts_[key];
   if (slot == nullptr) slot = std::make_unique<HostState>();
   HostState& state = *slot;
@@ -85,7 +88,7 @@ Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host
     }
   }
   if (entry == nullptr) {
-    absl::StatusOr<std::unique_ptr<Entry>> opened = co_await Open(std::move(host), key);
+    absl::StatusOr<std::unique_ptr<Entry>> opened = co_await Open(std::move(host), key, rule);
     if (!opened.ok()) {
       GiveSlot(key);
       co_return opened.status();
@@ -96,19 +99,22 @@ Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host
 }
 
 Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Open(
-    Host host, std::string key) {
+    Host host, std::string key, TlsRule rule) {
   HostState& state = *hosts_[key];
   const absl::Time started = clock_.Now();
-  bool use_tls = connection_options_.tls != nullptr && started >= state.clear_until;
+  const bool verified = rule == TlsRule::kVerified;
+  const net::TlsContext* tls = verified                        ? connection_options_.verified_tls
+                               : started >= state.clear_until ? connection_options_.tls
+                                                              : nullptr;
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      co_await Connection::Open(connector_, host, connection_options_, use_tls);
-  if (!connection.ok() && FailureOf(connection.status()) == Failure::kTlsFailed) {
+      co_await Connection::Open(connector_, host, connection_options_, tls);
+  if (!connection.ok() && !verified && FailureOf(connection.status()) == Failure::kTlsFailed) {
     // Opportunistic TLS (RFC 7435): better in clear than not at all.
     Metrics().tls_failures.Increment();
     log::Info("delivery", "tls failed, going on in clear",
               {{"host", host.ToString()}, {"error", connection.status()}});
     state.clear_until = clock_.Now() + options_.clear_time;
-    connection = co_await Connection::Open(connector_, host, connection_options_, false);
+    connection = co_await Connection::Open(connector_, host, connection_options_, nullptr);
   }
   if (!connection.ok()) {
     Metrics().connect_failures.Increment();

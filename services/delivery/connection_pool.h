@@ -27,6 +27,14 @@ struct PoolOptions {
   absl::Duration down_time = absl::Minutes(1);
 };
 
+enum class TlsRule {
+  kOpportunistic,  // when offered and it works, else in clear (RFC 7435)
+  // With a certificate for the host's name that the configured authorities vouch for, or not at
+  // all: a handshake that fails is kTlsFailed. A host without STARTTLS is connected in clear, so
+  // that it can be told from one that does not answer: ask Connection::tls_active.
+  kVerified,
+};
+
 // Open connections by host, port and TLS rule, shared by all messages and tenants; at most
 // `connections_per_host` to each, further callers wait their turn. Belongs to one executor, which
 // together with `connector` and `clock` outlives it; nothing may be waiting when it is destroyed.
@@ -61,7 +69,8 @@ class ConnectionPool {
   };
 
   // `fresh`: a new connection, because a reused one was stale; idle ones to the host are closed.
-  Task<absl::StatusOr<Checkout>> Acquire(Host host, bool fresh);
+  Task<absl::StatusOr<Checkout>> Acquire(Host host, bool fresh,
+                                         TlsRule rule = TlsRule::kOpportunistic);
 
   // Closes every connection, those in use too: what they do fails.
   void CloseAll();
@@ -79,7 +88,7 @@ class ConnectionPool {
     std::string down_reason;
   };
 
-  Task<absl::StatusOr<std::unique_ptr<Entry>>> Open(Host host, std::string key);
+  Task<absl::StatusOr<std::unique_ptr<Entry>>> Open(Host host, std::string key, TlsRule rule);
   void Release(const std::string& key, std::unique_ptr<Entry> entry);
   void GiveSlot(const std::string& key);
   void Retire(std::unique_ptr<Entry> entry);

@@ -28,6 +28,7 @@ constexpr char kRecords[] =
     "mail MX 20 backup\n"
     "mx A 127.0.0.1\n"
     "backup A 127.0.0.1\n"
+    "one MX 10 mx\n"
     "null MX 0 .\n";
 
 class DeliveryServerTest : public ::testing::Test {
@@ -104,25 +105,84 @@ TEST_F(DeliveryServerTest, DeliversByMx) {
   EXPECT_THAT(sink_.sink.messages()[0].reverse_path, HasSubstr("<sender@local.test>"));
 }
 
+// A certificate for `name`, its own authority, in a directory that goes with it.
+class SelfSigned {
+ public:
+  explicit SelfSigned(const std::string& name) {
+    EXPECT_NE(mkdtemp(directory_), nullptr);
+    const std::string key = absl::StrCat(directory_, "/key.pem");
+    const std::string command = absl::StrCat(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=",
+        name, " -addext subjectAltName=DNS:", name, " -keyout ", key, " -out ", file(),
+        " >/dev/null 2>&1");
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    auto tls = net::TlsContext::Server({file(), key});
+    EXPECT_TRUE(tls.ok()) << tls.status();
+    tls_ = *std::move(tls);
+  }
+  ~SelfSigned() { std::filesystem::remove_all(directory_); }
+  std::string file() const { return absl::StrCat(directory_, "/cert.pem"); }
+  const net::TlsContext* server() const { return tls_.get(); }
+
+ private:
+  char directory_[32] = "/tmp/posthorn-tls-XXXXXX";
+  std::unique_ptr<net::TlsContext> tls_;
+};
+
 TEST_F(DeliveryServerTest, EncryptsWithARealHandshake) {
-  char directory[] = "/tmp/posthorn-tls-XXXXXX";
-  ASSERT_NE(mkdtemp(directory), nullptr);
-  const std::string key = absl::StrCat(directory, "/key.pem");
-  const std::string certificate = absl::StrCat(directory, "/cert.pem");
-  ASSERT_EQ(std::system(absl::StrCat("openssl req -x509 -newkey ec -pkeyopt "
-                                     "ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mx -keyout ",
-                                     key, " -out ", certificate, " >/dev/null 2>&1")
-                            .c_str()),
-            0);
-  const auto tls = net::TlsContext::Server({certificate, key});
-  ASSERT_TRUE(tls.ok()) << tls.status();
-  sink_.sink.tls = tls->get();
+  const SelfSigned tls("mx");
+  sink_.sink.tls = tls.server();
   Start();
   platform_.Add(MakeJob(1, "who@mail.example.test"));
   EXPECT_EQ(OnlyReport().recipients(0).outcome(), q::RecipientReport::OUTCOME_DELIVERED);
   EXPECT_THAT(sink_.sink.transcript(), HasSubstr("C: STARTTLS\nS: 220 2.0.0 go\nC: EHLO"));
   server_->Stop();
-  std::filesystem::remove_all(directory);
+}
+
+TEST_F(DeliveryServerTest, RequiredTlsChecksNameAndAuthority) {
+  const SelfSigned right("mx.example.test"), wrong_name("other.example.test");
+  struct Row {
+    const char* name;
+    const SelfSigned& shown;
+    const SelfSigned& trusted;
+    bool offers;
+    bool delivered;
+  };
+  const Row rows[] = {
+      {"all in order", right, right, true, true},
+      {"without the extension", right, right, false, false},
+      {"another name", wrong_name, wrong_name, true, false},
+      {"another authority", right, wrong_name, true, false},
+  };
+  std::int64_t id = 0;
+  for (const Row& row : rows) {
+    sink_.sink.tls = row.shown.server();
+    sink_.sink.extensions = {"PIPELINING"};
+    if (row.offers) sink_.sink.extensions.push_back("REQUIRETLS");
+    config_.mutable_delivery()->set_tls_ca_file(row.trusted.file());
+    Start();
+    q::Job job = MakeJob(++id, "who@one.example.test");
+    job.mutable_options()->set_require_tls(true);
+    platform_.Add(job);
+    ASSERT_TRUE(platform_.WaitForReports(static_cast<std::size_t>(id), absl::Seconds(20)));
+    const q::RecipientReport result = platform_.reports().back().recipients(0);
+    EXPECT_EQ(result.outcome(), row.delivered ? q::RecipientReport::OUTCOME_DELIVERED
+                                              : q::RecipientReport::OUTCOME_BOUNCED)
+        << row.name << ": " << result.text();
+    if (!row.delivered) {
+      EXPECT_EQ(result.enhanced_status(), "5.7.30") << row.name;
+    }
+    server_->Stop();
+    server_.reset();
+  }
+  EXPECT_EQ(sink_.sink.message_count(), 1u);
+}
+
+TEST_F(DeliveryServerTest, AMissingAuthorityFileIsNamed) {
+  config_.mutable_delivery()->set_tls_ca_file("/nonexistent/ca.pem");
+  const auto server = DeliveryServer::Start(config_, platform_.channel(), platform_.channel(), "");
+  ASSERT_FALSE(server.ok());
+  EXPECT_TRUE(absl::StrContains(server.status().message(), "delivery.tls_ca_file"));
 }
 
 TEST_F(DeliveryServerTest, StreamsALargeBody) {

@@ -37,6 +37,14 @@ void Record(const Job& job, const std::vector<RecipientResult>& results, bool lo
   }
 }
 
+// No recipient fails for good without its notification: the next attempt finds the same.
+void PutOff(const absl::Status& why, std::vector<RecipientResult>& results) {
+  log::Warn("delivery", "notification not stored", {{"error", why}});
+  for (RecipientResult& result : results) {
+    if (result.outcome == Outcome::kBounced) result.outcome = Outcome::kDeferred;
+  }
+}
+
 }  // namespace
 
 Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
@@ -44,6 +52,8 @@ Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
   report.key = job.key;
   bool local = job.key.destination == kLocalDestination;
   absl::Status unsure = absl::OkStatus();
+  std::vector<OutboundMessage> forwards;
+  std::vector<std::size_t> forwarded;
   if (!local && !job.recipients.empty()) {
     const absl::StatusOr<bool> ours =
         co_await local_.IsOurs(job.key.destination, job.recipients.front().address);
@@ -53,26 +63,51 @@ Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
       unsure = ours.status();
     }
   }
-  if (!unsure.ok()) {
+  if (!job.bounce_reason.empty()) {
+    const RecipientResult returned = ResultOf(MakeFailure(Failure::kCancelled, job.bounce_reason));
+    report.results.assign(job.recipients.size(), returned);
+  } else if (bounces_.IsTooLate(job)) {
+    const RecipientResult late = ResultOf(MakeFailure(
+        Failure::kExpired, "not delivered by the time that the sender set"));
+    report.results.assign(job.recipients.size(), late);
+  } else if (!unsure.ok()) {
     RecipientResult deferred = ResultOf(unsure);
     deferred.outcome = Outcome::kDeferred;
     report.results.assign(job.recipients.size(), deferred);
   } else if (local) {
     LocalResult result = co_await local_.Deliver(job);
     report.results = std::move(result.results);
-    report.notifications = std::move(result.forwards);
+    forwards = std::move(result.forwards);
+    forwarded = std::move(result.forwarded);
   } else {
     report.results = co_await remote_.Deliver(job, lease);
   }
   bounces_.Expire(job, report.results);
-  std::vector<OutboundMessage> notifications = co_await bounces_.Compose(job, report.results);
-  for (OutboundMessage& message : notifications) {
-    report.notifications.push_back(std::move(message));
+  const bool overdue = bounces_.IsOverdue(job);
+  absl::StatusOr<std::vector<OutboundMessage>> notifications =
+      co_await bounces_.Compose(job, report.results, overdue);
+  if (notifications.ok()) {
+    for (OutboundMessage& message : *notifications) {
+      report.notifications.push_back(std::move(message));
+    }
+  } else {
+    PutOff(notifications.status(), report.results);
   }
-  report.delay_warning_sent =
-      job.delay_warning_due &&
+  // A recipient that is resolved again sends its forward then; one now would be a second.
+  for (std::size_t i = 0; i < forwards.size(); ++i) {
+    if (report.results[forwarded[i]].outcome == Outcome::kDeferred) continue;
+    report.notifications.push_back(std::move(forwards[i]));
+  }
+  const bool deferred =
       std::any_of(report.results.begin(), report.results.end(),
                   [](const RecipientResult& r) { return r.outcome == Outcome::kDeferred; });
+  report.delay_warning_sent = job.delay_warning_due && deferred && notifications.ok();
+  report.deliver_by_notified = overdue && deferred && notifications.ok();
+  // The time of DELIVERBY does not wait for the schedule of retries.
+  if (deferred && job.options.deliver_by.has_value() && !job.deliver_by_notified &&
+      !report.deliver_by_notified) {
+    report.retry_before = job.options.deliver_by->by;
+  }
   for (const JobRecipient& recipient : job.recipients) {
     report.recipient_ids.push_back(recipient.recipient_id);
   }

@@ -118,6 +118,20 @@ std::vector<std::vector<OutboundRecipient>> PartsOf(const ListExpansion& list, b
   return result;
 }
 
+// RFC 3461 section 5.2.7: what was asked for goes on with the message. Of an alias of several
+// addresses the sender hears that it was expanded, and then nothing of success any more.
+RecipientOptions ForwardOptions(const JobRecipient& recipient, bool expanded) {
+  RecipientOptions options = recipient.options;
+  if (options.original_recipient.empty() && options.notify_given) {
+    options.original_recipient = absl::StrCat("rfc822;", recipient.original_address);
+  }
+  if (expanded && options.success) {
+    options.success = false;
+    options.never = !options.failure && !options.delay;
+  }
+  return options;
+}
+
 }  // namespace
 
 Task<LocalResult> LocalDelivery::Deliver(const Job& job) {
@@ -221,6 +235,7 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
   std::vector<std::string> lists;
   OutboundMessage forward;
   bool looped = false;
+  const bool expanded = resolved->targets.size() > 1;
   for (const ResolvedTarget& target : resolved->targets) {
     if (!target.list_address.empty()) {
       lists.push_back(target.list_address);
@@ -236,6 +251,7 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
       OutboundRecipient out;
       out.address = target.remote_address;
       out.original_address = recipient.original_address;
+      out.options = ForwardOptions(recipient, expanded);
       forward.recipients.push_back(std::move(out));
     }
   }
@@ -258,6 +274,7 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
   // forward has no such memory, so it leaves only with the last answer.
   if (forward.recipients.empty() || slot.outcome == Outcome::kDeferred) co_return;
   if (stored.empty() && lists.empty()) slot.text = "forwarded";
+  slot.handover = expanded ? Handover::kExpanded : Handover::kForwarded;
   forward.tenant = job.key.tenant;
   forward.message_id = MessageId::Generate(clock_.Now());
   forward.reverse_path = job.reverse_path;
@@ -266,7 +283,10 @@ Task<void> LocalDelivery::DeliverResolved(const Job& job, std::size_t index,
   forward.stored_body = job.stored_body;
   forward.received_at = job.received_at;
   forward.body_is_8bit = job.body_is_8bit;
+  forward.options = job.options;
+  forward.options.hold_until.reset();
   result.forwards.push_back(std::move(forward));
+  result.forwarded.push_back(index);
 }
 
 Task<absl::Status> LocalDelivery::Expand(const Job& job, std::string list, std::string& note) {

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_DELIVERY_LOCAL_DELIVERY_H_
 #define POSTHORN_SERVICES_DELIVERY_LOCAL_DELIVERY_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct LocalResult {
   std::vector<RecipientResult> results;  // one a recipient, in order
   // What an alias sends out of the platform again: the queue takes it together with the report.
   std::vector<OutboundMessage> forwards;
+  std::vector<std::size_t> forwarded;  // the recipient each of them is for, a position in results
 };
 
 // Puts jobs into the mailboxes of this platform. Idempotent by message id, so it needs no lease.

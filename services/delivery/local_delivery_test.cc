@@ -324,6 +324,42 @@ TEST_F(LocalDeliveryTest, ASuspendedAddressIsAnsweredByPolicy) {
   EXPECT_EQ(Deliver(job).results[0].outcome, Outcome::kDeferred);
 }
 
+TEST_F(LocalDeliveryTest, WhatWasAskedForGoesOnWithAForward) {
+  ResolvedTarget away;
+  away.remote_address = "away@example.net";
+  Resolution& alias = directory_.addresses["alias@example.test"];
+  alias.kind = Resolution::Kind::kLocal;
+  alias.tenant = TenantId(1);
+  alias.targets = {away};
+  Job job = MakeJob();
+  job.options.envelope_id = "QQ1";
+  job.options.require_tls = true;
+  job.options.hold_until = clock_.Now() - absl::Hours(1);
+  Add(job, "alias@example.test", AccountId());
+  RecipientOptions& options = job.recipients[0].options;
+  options.notify_given = options.success = options.delay = true;
+  LocalResult result = Deliver(job);
+  EXPECT_EQ(result.results[0].handover, Handover::kForwarded);
+  ASSERT_EQ(result.forwards.size(), 1u);
+  EXPECT_EQ(result.forwards[0].options.envelope_id, "QQ1");
+  EXPECT_TRUE(result.forwards[0].options.require_tls);
+  EXPECT_FALSE(result.forwards[0].options.hold_until.has_value());
+  EXPECT_TRUE(result.forwards[0].recipients[0].options.success);
+  EXPECT_EQ(result.forwards[0].recipients[0].options.original_recipient,
+            "rfc822;alias@example.test");
+
+  // An alias of several is an expansion: its success is told here, and not asked of the next.
+  alias.targets.push_back(away);
+  result = Deliver(job);
+  EXPECT_EQ(result.results[0].handover, Handover::kExpanded);
+  EXPECT_FALSE(result.forwards[0].recipients[0].options.success);
+  EXPECT_TRUE(result.forwards[0].recipients[0].options.delay);
+  EXPECT_FALSE(result.forwards[0].recipients[0].options.never);
+  options.delay = false;
+  result = Deliver(job);
+  EXPECT_TRUE(result.forwards[0].recipients[0].options.never);
+}
+
 TEST_F(LocalDeliveryTest, WithoutTheDirectoryAnUnknownRecipientWaits) {
   Job job = MakeJob();
   Add(job, "a@example.test", AccountId(0));

@@ -72,6 +72,18 @@ Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsFor(std::string domain,
   co_return Order(*plan);
 }
 
+Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsOf(std::vector<std::string> route) {
+  std::vector<HostPort> hosts;
+  for (const std::string& host : route) {
+    absl::StatusOr<HostPort> parsed = ParseHostPort(host, options_.smtp_port);
+    if (!parsed.ok()) co_return Temporary(host, "it is no host");
+    hosts.push_back(*std::move(parsed));
+  }
+  const absl::StatusOr<Plan> plan = co_await PlanByRoute(hosts);
+  if (!plan.ok()) co_return plan.status();
+  co_return Order(*plan);
+}
+
 Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanFor(std::string domain) {
   if (const std::vector<HostPort>* route = routes_.Find(domain)) {
     co_return co_await PlanByRoute(*route);

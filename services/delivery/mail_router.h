@@ -48,6 +48,9 @@ class MailRouter {
   // Failures: kDnsTemporary, kDnsNoSuchDomain, kNullMx (RFC 7505), kMailLoop (all servers are
   // ours), kUnavailable (the sender's smart hosts are not known now).
   Task<absl::StatusOr<std::vector<Host>>> HostsFor(std::string domain, Sender sender = Sender());
+  // The same for hosts that somebody has named, "host" or "host:port", in their order. What is
+  // wrong with them is kDnsTemporary: never a reason to return mail.
+  Task<absl::StatusOr<std::vector<Host>>> HostsOf(std::vector<std::string> route);
 
  private:
   // Hosts of one preference, any order.

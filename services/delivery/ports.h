@@ -40,6 +40,8 @@ class QueuePort {
   // Committed when it returns. `reports` stays the caller's until then.
   virtual Task<absl::Status> Report(std::string worker_id,
                                     const std::vector<JobReport>& reports) = 0;
+  // Copies a body into the spool, piece by piece, for a message that refers to it.
+  virtual Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) = 0;
   // `length` octets from the front; 0: all.
   virtual std::unique_ptr<BodyReader> ReadBody(TenantId tenant, const BodyRef& body,
                                                std::uint64_t length) = 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/failure.h"
 #include "lib/telemetry/log.h"
 #include "services/delivery/delivery_metrics.h"
@@ -31,25 +32,73 @@ RecipientResult FromReply(const Host& host, const Reply& reply) {
   return result;
 }
 
-smtp::client::Transaction TransactionOf(const Job& job, const std::vector<std::size_t>& batch,
-                                        std::uint64_t size) {
+// RFC 6152 section 3, RFC 3030 section 3: what the server doesn't take is rewritten.
+bool NeedsConversion(const Job& job, const smtp::client::Capabilities& offered) {
+  if (job.options.body_is_binary) return !(offered.binary && offered.chunking);
+  return job.body_is_8bit && !offered.eight_bit;
+}
+
+// NOTIFY as the next server is asked (RFC 3461 section 5.2.1).
+std::string NotifyOf(const RecipientOptions& options) {
+  if (options.never) return "NEVER";
+  std::vector<absl::string_view> parts;
+  if (options.success) parts.push_back("SUCCESS");
+  if (options.failure) parts.push_back("FAILURE");
+  if (options.delay) parts.push_back("DELAY");
+  return absl::StrJoin(parts, ",");
+}
+
+smtp::client::DsnRequest DsnRequestOf(const JobRecipient& recipient) {
+  smtp::client::DsnRequest request;
+  request.notify = NotifyOf(recipient.options);
+  request.original_recipient = recipient.options.original_recipient;
+  if (request.original_recipient.empty() && recipient.options.notify_given) {
+    // The address as it came to us, should an alias have changed it.
+    request.original_recipient = absl::StrCat("rfc822;", recipient.original_address);
+  }
+  return request;
+}
+
+}  // namespace
+
+smtp::client::Transaction RemoteDelivery::TransactionOf(const Job& job,
+                                                        const std::vector<std::size_t>& batch,
+                                                        std::uint64_t size) const {
+  const EnvelopeOptions& options = job.options;
   smtp::client::Transaction transaction;
   transaction.reverse_path = job.reverse_path;
   transaction.size = size;
   transaction.body_is_8bit = job.body_is_8bit;
-  for (const std::size_t i : batch) transaction.recipients.push_back(job.recipients[i].address);
+  for (const std::size_t i : batch) {
+    transaction.recipients.push_back(job.recipients[i].address);
+    transaction.dsn.push_back(DsnRequestOf(job.recipients[i]));
+  }
+  transaction.envelope_id = options.envelope_id;
+  if (options.ret == EnvelopeOptions::Ret::kFull) transaction.ret = "FULL";
+  if (options.ret == EnvelopeOptions::Ret::kHeaders) transaction.ret = "HDRS";
+  transaction.priority = options.priority;
+  transaction.body_is_binary = options.body_is_binary;
+  transaction.smtputf8 = options.smtputf8;
+  transaction.require_tls = options.require_tls;
+  if (options.deliver_by.has_value()) {
+    smtp::client::DeliverByRequest& by = transaction.deliver_by.emplace();
+    by.seconds = absl::ToInt64Seconds(options.deliver_by->by - clock_.Now());
+    by.return_after = options.deliver_by->return_after;
+    by.trace = options.deliver_by->trace;
+  }
   return transaction;
 }
-
-}  // namespace
 
 Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
                                                            const LeaseView& lease) {
   Attempt attempt;
   attempt.results.resize(job.recipients.size());
+  attempt.unfit.resize(job.recipients.size());
   Sender sender(job.key.tenant, job.reverse_path);
-  const absl::StatusOr<std::vector<Host>> hosts =
-      co_await router_.HostsFor(job.key.destination, std::move(sender));
+  Task<absl::StatusOr<std::vector<Host>>> lookup =
+      job.route.empty() ? router_.HostsFor(job.key.destination, std::move(sender))
+                        : router_.HostsOf(job.route);
+  const absl::StatusOr<std::vector<Host>> hosts = co_await std::move(lookup);
   if (!hosts.ok()) {
     const RecipientResult failed = ResultOf(hosts.status());
     std::fill(attempt.results.begin(), attempt.results.end(), failed);
@@ -63,6 +112,10 @@ Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
     const bool talked = co_await TryHost(job, lease, host, attempt);
     sessions += talked ? 1 : 0;
   }
+  for (const std::size_t i : attempt.open) {
+    const bool may_find_another = attempt.unfit[i] && attempt.saw_temporary;
+    if (may_find_another) attempt.results[i].outcome = Outcome::kDeferred;
+  }
   co_return std::move(attempt.results);
 }
 
@@ -71,14 +124,23 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
   std::vector<std::size_t> todo = std::move(attempt.open);
   attempt.open.clear();
   std::vector<std::size_t> deferred;  // for the next server
+  const TlsRule rule = job.options.require_tls ? TlsRule::kVerified : TlsRule::kOpportunistic;
   bool talked = false;
   bool fresh = false;
   while (!todo.empty()) {
-    absl::StatusOr<ConnectionPool::Checkout> checkout = co_await pool_.Acquire(host, fresh);
+    absl::StatusOr<ConnectionPool::Checkout> checkout = co_await pool_.Acquire(host, fresh, rule);
     if (!checkout.ok()) {
-      RecipientResult failed = ResultOf(checkout.status());
+      const bool unfit = rule == TlsRule::kVerified &&
+                         FailureOf(checkout.status()) == Failure::kTlsFailed;
+      RecipientResult failed =
+          ResultOf(unfit ? MakeFailure(Failure::kRequireTlsUnmet, PeerText(checkout.status()))
+                         : checkout.status());
       failed.remote_host = NameOf(host);
-      for (const std::size_t i : todo) attempt.results[i] = failed;
+      attempt.saw_temporary = attempt.saw_temporary || !unfit;
+      for (const std::size_t i : todo) {
+        attempt.results[i] = failed;
+        attempt.unfit[i] = unfit;
+      }
       deferred.insert(deferred.end(), todo.begin(), todo.end());
       break;
     }
@@ -87,8 +149,10 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
     const std::size_t size = std::min(todo.size(), options_.recipients_per_transaction);
     const auto middle = todo.begin() + static_cast<std::ptrdiff_t>(size);
     const std::vector<std::size_t> batch(todo.begin(), middle);
-    BodySource body(job, queue_);
+    const bool convert = NeedsConversion(job, connection.capabilities());
+    BodySource body(job, queue_, convert);
     smtp::client::Transaction transaction = TransactionOf(job, batch, body.size());
+    if (convert) transaction.body_is_8bit = transaction.body_is_binary = false;
     const Connection::Result result =
         co_await connection.Send(std::move(transaction), body, lease);
     const bool stale = result.end == Connection::End::kLost && checkout->reused() &&
@@ -124,6 +188,16 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
   co_return talked;
 }
 
+// What the sender may have to hear of a server that took its message.
+RecipientResult RemoteDelivery::DeliveredBy(const Job& job, const Connection& connection,
+                                            RecipientResult result) const {
+  const smtp::client::Capabilities& offered = connection.capabilities();
+  result.handover = offered.dsn ? Handover::kPassedOn : Handover::kRelayed;
+  const std::optional<DeliverBy>& by = job.options.deliver_by;
+  result.tell_handover = by.has_value() && (by->trace || !offered.deliver_by);
+  return result;
+}
+
 std::vector<std::size_t> RemoteDelivery::Take(const Job& job, const Connection& connection,
                                               const Connection::Result& result,
                                               const std::vector<std::size_t>& batch,
@@ -137,9 +211,18 @@ std::vector<std::size_t> RemoteDelivery::Take(const Job& job, const Connection& 
   for (std::size_t k = 0; k < batch.size(); ++k) {
     const RecipientOutcome& outcome = outcomes[k];
     RecipientResult& slot = attempt.results[batch[k]];
+    attempt.unfit[batch[k]] = false;
     if (outcome.decided) {
       slot = FromReply(connection.host(), outcome.reply);
+      if (slot.outcome == Outcome::kDelivered) slot = DeliveredBy(job, connection, std::move(slot));
+      if (outcome.lacks_extension) {
+        slot.is_smtp_reply = false;
+        attempt.unfit[batch[k]] = true;
+        deferred.push_back(batch[k]);
+        continue;
+      }
       if (slot.outcome != Outcome::kDeferred) continue;
+      attempt.saw_temporary = true;
       // RFC 5321 section 4.5.3.1.10: too many recipients at once; the rest goes in another round.
       const bool too_many = outcome.stage == smtp::client::Stage::kRcpt &&
                             outcome.reply.code == 452 && some_delivered;
@@ -153,6 +236,7 @@ std::vector<std::size_t> RemoteDelivery::Take(const Job& job, const Connection& 
     slot = outcome.reply.code != 0 ? FromReply(connection.host(), outcome.reply)
                                    : ResultOf(result.error);
     slot.outcome = Outcome::kDeferred;  // nothing undecided is ever final
+    attempt.saw_temporary = true;
     slot.remote_host = NameOf(connection.host());
     if (!connection.final_dot_lost()) deferred.push_back(batch[k]);
   }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/base/clock.h"
 #include "lib/base/task.h"
 #include "services/delivery/connection_pool.h"
 #include "services/delivery/mail_router.h"
@@ -22,8 +23,8 @@ struct RemoteOptions {
 class RemoteDelivery {
  public:
   RemoteDelivery(RemoteOptions options, MailRouter& router, ConnectionPool& pool,
-                 QueuePort& queue)
-      : options_(options), router_(router), pool_(pool), queue_(queue) {}
+                 QueuePort& queue, const Clock& clock)
+      : options_(options), router_(router), pool_(pool), queue_(queue), clock_(clock) {}
 
   // One result a recipient of the job, in order. `job` and `lease` outlive the call.
   Task<std::vector<RecipientResult>> Deliver(const Job& job, const LeaseView& lease);
@@ -33,7 +34,15 @@ class RemoteDelivery {
     std::vector<RecipientResult> results;
     std::vector<std::size_t> open;  // recipients that another server may still take
     bool stop = false;              // no further server: not its fault, or perhaps delivered
+    // Recipients whose result is a bounce for what the last server lacks. It stands only when no
+    // other server was merely out of reach.
+    std::vector<bool> unfit;
+    bool saw_temporary = false;
   };
+  smtp::client::Transaction TransactionOf(const Job& job, const std::vector<std::size_t>& batch,
+                                          std::uint64_t size) const;
+  RecipientResult DeliveredBy(const Job& job, const Connection& connection,
+                              RecipientResult result) const;
   // True: the server has been talked to.
   Task<bool> TryHost(const Job& job, const LeaseView& lease, Host host, Attempt& attempt);
   // Recipients to offer to the same server again: it had too many at once.
@@ -46,6 +55,7 @@ class RemoteDelivery {
   MailRouter& router_;
   ConnectionPool& pool_;
   QueuePort& queue_;
+  const Clock& clock_;
 };
 
 }  // namespace posthorn::delivery

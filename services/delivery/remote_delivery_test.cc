@@ -56,11 +56,12 @@ class RemoteDeliveryTest : public ::testing::Test {
     ConnectionOptions connection_options;
     connection_options.hostname = "us.example.org";
     connection_options.tls = tls_;
+    connection_options.verified_tls = verified_tls_;
     connection_options.command_timeout = absl::Seconds(300);
     connection_options.final_dot_timeout = absl::Seconds(600);
     pool_ = std::make_unique<ConnectionPool>(pool_options_, connection_options, executor_,
                                              connector_, clock_);
-    remote_ = std::make_unique<RemoteDelivery>(options_, *router_, *pool_, queue_);
+    remote_ = std::make_unique<RemoteDelivery>(options_, *router_, *pool_, queue_, clock_);
   }
   std::vector<RecipientResult> Deliver(const Job& job) {
     Build();
@@ -85,6 +86,7 @@ class RemoteDeliveryTest : public ::testing::Test {
   RemoteOptions options_;
   PoolOptions pool_options_;
   const net::TlsContext* tls_ = nullptr;
+  const net::TlsContext* verified_tls_ = nullptr;
   std::unique_ptr<MailRouter> router_;
   std::unique_ptr<ConnectionPool> pool_;
   std::unique_ptr<RemoteDelivery> remote_;
@@ -414,6 +416,214 @@ TEST_F(RemoteDeliveryTlsTest, GoesInClearWhenTheHandshakeFails) {
   EXPECT_EQ(Deliver(MakeJob({"a@example.net"}))[0].outcome, Outcome::kDelivered);
   EXPECT_EQ(first_.connections(), 2);
   EXPECT_EQ(first_.message_count(), 1u);
+}
+
+TEST_F(RemoteDeliveryTest, PassesOnWhatTheSenderAskedForToAServerWithDsn) {
+  first_.extensions = {"PIPELINING", "DSN", "MT-PRIORITY", "DELIVERBY"};
+  Job job = MakeJob({"a@example.net", "b@example.net", "c@example.net"});
+  job.options.envelope_id = "QQ+1";
+  job.options.ret = EnvelopeOptions::Ret::kHeaders;
+  job.options.priority = 4;
+  job.options.deliver_by.emplace();
+  job.options.deliver_by->by = clock_.Now() + absl::Seconds(90);
+  RecipientOptions& a = job.recipients[0].options;
+  a.notify_given = a.success = a.failure = true;
+  a.original_recipient = "rfc822;Alias+1@example.org";
+  RecipientOptions& b = job.recipients[1].options;
+  b.notify_given = b.never = true;
+  job.recipients[1].original_address = "alias@example.org";
+  const auto results = Deliver(job);
+  for (const RecipientResult& result : results) {
+    EXPECT_EQ(result.outcome, Outcome::kDelivered);
+    EXPECT_EQ(result.handover, Handover::kPassedOn);
+    EXPECT_FALSE(result.tell_handover);
+  }
+  EXPECT_THAT(first_.transcript(),
+              HasSubstr("C: MAIL FROM:<from@example.org> RET=HDRS ENVID=QQ+2B1 MT-PRIORITY=4 "
+                        "BY=90;N\n"));
+  EXPECT_THAT(first_.transcript(),
+              HasSubstr("C: RCPT TO:<a@example.net> NOTIFY=SUCCESS,FAILURE "
+                        "ORCPT=rfc822;Alias+2B1@example.org\n"));
+  EXPECT_THAT(first_.transcript(),
+              HasSubstr("C: RCPT TO:<b@example.net> NOTIFY=NEVER ORCPT=rfc822;alias@example.org\n"));
+  EXPECT_THAT(first_.transcript(), HasSubstr("C: RCPT TO:<c@example.net>\n"));
+}
+
+TEST_F(RemoteDeliveryTest, AServerWithoutDsnOrDeliverByIsARelay) {
+  Job job = MakeJob({"a@example.net"});
+  job.recipients[0].options.notify_given = job.recipients[0].options.success = true;
+  EXPECT_EQ(Deliver(job)[0].handover, Handover::kRelayed);
+  EXPECT_FALSE(Deliver(job)[0].tell_handover);
+  job.options.deliver_by.emplace();
+  job.options.deliver_by->by = clock_.Now() + absl::Seconds(90);
+  EXPECT_TRUE(Deliver(job)[0].tell_handover);
+}
+
+TEST_F(RemoteDeliveryTest, AnotherServerMayHaveTheExtension) {
+  second_.extensions.push_back("SMTPUTF8");
+  Job job = MakeJob({"a@example.net"});
+  job.options.smtputf8 = true;
+  const auto results = Deliver(job);
+  EXPECT_EQ(results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(results[0].remote_host, "mx2.example.net (192.0.2.2)");
+  EXPECT_EQ(second_.messages()[0].reverse_path, "<from@example.org> SIZE=34 SMTPUTF8");
+}
+
+TEST_F(RemoteDeliveryTest, WithoutTheExtensionAnywhereItBounces) {
+  Job job = MakeJob({"a@example.net", "b@example.net"});
+  job.options.smtputf8 = true;
+  for (const RecipientResult& result : Deliver(job)) {
+    EXPECT_EQ(result.outcome, Outcome::kBounced);
+    EXPECT_EQ(result.enhanced, "5.6.7");
+    EXPECT_FALSE(result.is_smtp_reply);
+  }
+  EXPECT_EQ(first_.message_count() + second_.message_count(), 0u);
+  // A server that is away may have it.
+  connector_.servers.erase("192.0.2.1");
+  pool_.reset();
+  for (const RecipientResult& result : Deliver(job)) {
+    EXPECT_EQ(result.outcome, Outcome::kDeferred);
+  }
+}
+
+TEST_F(RemoteDeliveryTest, SendsByBdatWithoutDots) {
+  first_.extensions = {"PIPELINING", "CHUNKING"};
+  Job job = MakeJob({"a@example.net"});
+  job.inline_body = "Subject: hi\r\n\r\n.dot\r\nbare\nend\r";
+  EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDelivered);
+  ASSERT_EQ(first_.message_count(), 1u);
+  EXPECT_EQ(first_.messages()[0].data,
+            "Received: x\r\nSubject: hi\r\n\r\n.dot\r\nbare\r\nend\r\n");
+}
+
+TEST_F(RemoteDeliveryTest, ABinaryMessageGoesUnchanged) {
+  first_.extensions = {"CHUNKING", "BINARYMIME"};
+  Job job = MakeJob({"a@example.net"});
+  job.options.body_is_binary = true;
+  job.inline_body = std::string("Subject: hi\r\n\r\n\0\r\n.\r\n\n\xff\r", 25);
+  EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(first_.messages()[0].data, job.prefix + job.inline_body);
+  EXPECT_THAT(first_.transcript(), HasSubstr("BODY=BINARYMIME"));
+}
+
+TEST_F(RemoteDeliveryTest, ALargeBodyGoesInChunksAheadOfTheirReplies) {
+  for (const bool pipelining : {true, false}) {
+    first_.extensions = {"CHUNKING"};
+    if (pipelining) first_.extensions.push_back("PIPELINING");
+    Job job = MakeJob({"a@example.net"});
+    job.inline_body.clear();
+    job.stored_body.emplace();
+    job.stored_body->sha256 = "x";
+    queue_.bodies["x"] = "Subject: large\r\n\r\n" + std::string(3000000, 'b') + "\r\n";
+    job.stored_body->size = queue_.bodies["x"].size();
+    pool_.reset();
+    EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDelivered);
+    const SmtpSink::Message message = first_.messages().back();
+    EXPECT_EQ(message.data, job.prefix + queue_.bodies["x"]);
+    EXPECT_GT(message.chunks, 40);
+    // The spool fails: no LAST.
+    queue_.body_end = MakeFailure(Failure::kStorageDown);
+    const std::size_t before = first_.message_count();
+    EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDeferred);
+    EXPECT_EQ(first_.message_count(), before);
+    queue_.body_end = absl::OkStatus();
+  }
+}
+
+TEST_F(RemoteDeliveryTest, ARefusedChunkBouncesAndTheConnectionServesOn) {
+  first_.extensions = {"PIPELINING", "CHUNKING"};
+  first_.script = Reply("BDAT 6", "552 5.3.4 too large", 1);
+  Job job = MakeJob({"a@example.net"});
+  job.inline_body.clear();
+  job.stored_body.emplace();
+  job.stored_body->sha256 = "x";
+  queue_.bodies["x"] = std::string(3000000, 'b') + "\r\n";
+  job.stored_body->size = queue_.bodies["x"].size();
+  const auto results = Deliver(job);
+  EXPECT_EQ(results[0].outcome, Outcome::kBounced);
+  EXPECT_EQ(results[0].enhanced, "5.3.4");
+  EXPECT_EQ(Deliver(MakeJob({"a@example.net"}))[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(first_.connections(), 1);
+}
+
+TEST_F(RemoteDeliveryTlsTest, RequiredTlsNeedsStarttlsAndTheExtension) {
+  verified_tls_ = client_.get();
+  Job job = MakeJob({"a@example.net"});
+  job.options.require_tls = true;
+  // In clear the extension says nothing, and under TLS it is missing.
+  first_.extensions.push_back("REQUIRETLS");
+  second_.tls = client_.get();
+  RecipientResult result = Deliver(job)[0];
+  EXPECT_EQ(result.outcome, Outcome::kBounced);
+  EXPECT_EQ(result.enhanced, "5.7.30");
+  EXPECT_EQ(first_.message_count() + second_.message_count(), 0u);
+
+  second_.extensions.push_back("REQUIRETLS");
+  pool_.reset();
+  result = Deliver(job)[0];
+  EXPECT_EQ(result.outcome, Outcome::kDelivered);
+  EXPECT_EQ(result.remote_host, "mx2.example.net (192.0.2.2)");
+  EXPECT_THAT(second_.transcript(), HasSubstr("C: MAIL FROM:<from@example.org> SIZE=34 REQUIRETLS"));
+  // What goes opportunistically does not use the connection, nor the other way round.
+  Deliver(MakeJob({"a@example.net"}));
+  EXPECT_THAT(first_.transcript(), HasSubstr("C: MAIL FROM:<from@example.org> SIZE=34\n"));
+}
+
+TEST_F(RemoteDeliveryTlsTest, RequiredTlsNeverFallsBackToClear) {
+  verified_tls_ = client_.get();
+  first_.tls_breaks = second_.tls_breaks = true;
+  first_.extensions.push_back("REQUIRETLS");
+  Job job = MakeJob({"a@example.net"});
+  job.options.require_tls = true;
+  EXPECT_NE(Deliver(job)[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(first_.message_count() + second_.message_count(), 0u);
+  EXPECT_EQ(first_.connections(), 1);
+}
+
+TEST_F(RemoteDeliveryTest, RewritesWhatTheServerDoesNotTake) {
+  struct Row {
+    const char* name;
+    std::vector<std::string> offers;
+    bool is_8bit, is_binary;
+    bool rewritten;
+  };
+  const Row rows[] = {
+      {"7-bit", {}, false, false, false},
+      {"8-bit, offered", {"8BITMIME"}, true, false, false},
+      {"8-bit", {}, true, false, true},
+      {"8-bit by BDAT", {"CHUNKING"}, true, false, true},
+      {"binary, offered", {"CHUNKING", "BINARYMIME"}, false, true, false},
+      {"binary, CHUNKING only", {"CHUNKING", "8BITMIME"}, false, true, true},
+      {"binary", {"8BITMIME"}, false, true, true},
+  };
+  for (const Row& row : rows) {
+    first_.extensions = row.offers;
+    pool_.reset();
+    Job job = MakeJob({"a@example.net"});
+    job.inline_body = "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n\xfc\r\n.\r\n";
+    job.body_is_8bit = row.is_8bit;
+    job.options.body_is_binary = row.is_binary;
+    EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDelivered) << row.name;
+    const SmtpSink::Message message = first_.messages().back();
+    if (!row.rewritten) {
+      EXPECT_EQ(message.data, job.prefix + job.inline_body) << row.name;
+      continue;
+    }
+    EXPECT_THAT(message.data, HasSubstr("quoted-printable\r\n\r\n=FC\r\n.\r\n")) << row.name;
+    EXPECT_FALSE(absl::StrContains(message.reverse_path, "BODY=")) << row.name;
+  }
+}
+
+TEST_F(RemoteDeliveryTest, GoesWhereAnOperatorWants) {
+  dns_.AddA("other.example.org", "192.0.2.2");
+  Job job = MakeJob({"a@example.net"});
+  job.route = {"other.example.org:2525"};
+  EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDelivered);
+  EXPECT_THAT(connector_.attempts, ElementsAre("192.0.2.2:2525"));
+  for (const char* wrong : {"missing.example.org", "not a:host:at all"}) {
+    job.route = {wrong};
+    EXPECT_EQ(Deliver(job)[0].outcome, Outcome::kDeferred) << wrong;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "services/delivery/wiring.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <future>
 #include <random>
@@ -31,6 +33,9 @@ namespace {
 
 // How long Stop waits for what it has broken off to notice.
 constexpr absl::Duration kStopWait = absl::Seconds(5);
+
+// The default: where most systems have them. A system without must be able to start.
+constexpr char kUsualAuthorities[] = "/etc/ssl/certs/ca-certificates.crt";
 
 class TcpConnector final : public Connector {
  public:
@@ -76,11 +81,13 @@ PoolOptions PoolOptionsOf(const config::v1::Delivery& config) {
 }
 
 ConnectionOptions ConnectionOptionsOf(const config::v1::Config& config,
-                                      const net::TlsContext* tls) {
+                                      const net::TlsContext* tls,
+                                      const net::TlsContext* verified_tls) {
   const config::v1::Delivery& delivery = config.delivery();
   ConnectionOptions options;
   options.hostname = config.hostname();
   options.tls = delivery.starttls() == "off" ? nullptr : tls;
+  options.verified_tls = verified_tls;
   options.connect_timeout = absl::Seconds(delivery.connect_timeout_seconds());
   options.command_timeout = absl::Seconds(delivery.command_timeout_seconds());
   options.final_dot_timeout = absl::Seconds(delivery.final_dot_timeout_seconds());
@@ -106,6 +113,7 @@ struct Shared {
   SystemClock clock;
   TcpConnector connector;
   std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<net::TlsContext> verified_tls;
   std::unique_ptr<dns::UnboundResolver> resolver;
   std::unique_ptr<QueuePort> queue;
   std::unique_ptr<DirectoryPort> directory;
@@ -120,9 +128,10 @@ struct Lane {
         smart_hosts(*shared.directory, shared.clock, config.delivery().smtp_port()),
         router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
                shared.clock),
-        pool(PoolOptionsOf(config.delivery()), ConnectionOptionsOf(config, shared.tls.get()), loop,
+        pool(PoolOptionsOf(config.delivery()),
+             ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get()), loop,
              shared.connector, shared.clock),
-        remote(RemoteOptionsOf(config.delivery()), router, pool, *shared.queue),
+        remote(RemoteOptionsOf(config.delivery()), router, pool, *shared.queue, shared.clock),
         local(*mailbox, *shared.directory, *shared.queue, shared.clock),
         bounces(config.hostname(), *shared.directory, *shared.queue, shared.clock),
         runner(remote, local, bounces),
@@ -192,10 +201,25 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   }
   absl::StatusOr<std::unique_ptr<net::TlsContext>> tls = net::TlsContext::Client("");
   if (!tls.ok()) return tls.status();
+  std::unique_ptr<net::TlsContext> verified_tls;
+  const std::string& authorities = config.delivery().tls_ca_file();
+  if (authorities == kUsualAuthorities && access(kUsualAuthorities, F_OK) != 0) {
+    log::Warn("delivery", "no authorities, mail that requires TLS will come back",
+              {{"delivery.tls_ca_file", authorities}});
+  } else if (!authorities.empty()) {
+    absl::StatusOr<std::unique_ptr<net::TlsContext>> verified =
+        net::TlsContext::Client(authorities);
+    if (!verified.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("delivery.tls_ca_file: ", verified.status().message()));
+    }
+    verified_tls = *std::move(verified);
+  }
 
   const absl::Duration deadline = absl::Seconds(config.rpc().deadline_seconds());
   auto impl = std::make_unique<Impl>(config.delivery().threads());
   impl->shared.tls = *std::move(tls);
+  impl->shared.verified_tls = std::move(verified_tls);
   impl->shared.resolver = *std::move(resolver);
   impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
   impl->shared.directory = MakeDirectoryClient(mailbox, service_token, deadline);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "lib/base/failure.h"
 
 namespace posthorn::queue {
@@ -12,6 +13,9 @@ namespace {
 constexpr std::size_t kMaxInlineBody = 64 * 1024;
 constexpr std::size_t kMaxPrefix = 64 * 1024;
 constexpr std::size_t kMaxIdempotencyKey = 512;
+constexpr std::size_t kMaxEnvelopeId = 100;         // RFC 3461 section 4.4
+constexpr std::size_t kMaxOriginalRecipient = 500;  // RFC 3461 section 4.2
+constexpr int kMaxPriority = 9;
 
 absl::Status Malformed(std::string_view what) {
   return MakeFailure(Failure::kInvalidArgument, what);
@@ -29,6 +33,9 @@ void ToProto(absl::Time time, google::protobuf::Timestamp& to) {
 }
 
 const char* NameOf(const QueuedRecipient& recipient) {
+  if (recipient.held && !recipient.leased && recipient.state < RecipientState::kDelivered) {
+    return "held";
+  }
   switch (recipient.state) {
     case RecipientState::kDelivered: return "delivered";
     case RecipientState::kBounced: return "bounced";
@@ -37,6 +44,45 @@ const char* NameOf(const QueuedRecipient& recipient) {
     case RecipientState::kDeferred: return recipient.leased ? "leased" : "deferred";
   }
   return "queued";
+}
+
+const char* NameOf(EventKind kind) {
+  switch (kind) {
+    case EventKind::kAccepted: return "accepted";
+    case EventKind::kDeferred: return "deferred";
+    case EventKind::kDelivered: return "delivered";
+    case EventKind::kBounced: return "bounced";
+    case EventKind::kExpired: return "expired";
+    case EventKind::kCancelled: return "cancelled";
+  }
+  return "";
+}
+
+absl::Status TakeOptions(const v1::EnvelopeOptions& from, Message& message) {
+  if (from.envelope_id().size() > kMaxEnvelopeId) return Malformed("envelope_id is too long");
+  if (from.priority() < -kMaxPriority || from.priority() > kMaxPriority) {
+    return Malformed("priority must be from -9 to 9");
+  }
+  if (from.has_deliver_by() && (!from.deliver_by().has_by() || from.deliver_by().mode() == 0)) {
+    return Malformed("deliver_by needs a time and a mode");
+  }
+  message.priority = from.priority();
+  if (from.has_hold_until()) message.hold_until = FromProto(from.hold_until());
+  message.options = from.SerializeAsString();
+  return absl::OkStatus();
+}
+
+absl::Status TakeOptions(const v1::RecipientOptions& from, Recipient& recipient) {
+  if (from.original_recipient().size() > kMaxOriginalRecipient) {
+    return Malformed("original_recipient is too long");
+  }
+  for (const int notify : from.notify()) {
+    if (notify == v1::RecipientOptions::NOTIFY_NEVER && from.notify_size() > 1) {
+      return Malformed("NOTIFY_NEVER stands alone");
+    }
+  }
+  recipient.options = from.SerializeAsString();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -61,6 +107,7 @@ absl::StatusOr<Message> FromProto(v1::OutboundMessage&& from) {
     to.original_address = std::move(*recipient.mutable_original_address());
     if (to.original_address.empty()) to.original_address = to.address;
     to.account = AccountId(recipient.account_id());
+    if (absl::Status s = TakeOptions(recipient.options(), to); !s.ok()) return s;
     message.recipients.push_back(std::move(to));
   }
   switch (from.body_case()) {
@@ -85,6 +132,7 @@ absl::StatusOr<Message> FromProto(v1::OutboundMessage&& from) {
   message.resend_key = std::move(*from.mutable_resend_key());
   message.idempotency_key = std::move(*from.mutable_idempotency_key());
   message.local_resend_key = std::move(*from.mutable_local_resend_key());
+  if (absl::Status s = TakeOptions(from.options(), message); !s.ok()) return s;
   return message;
 }
 
@@ -102,6 +150,7 @@ v1::Job ToProto(LeasedJob&& job) {
     added.set_address(std::move(recipient.address));
     added.set_original_address(std::move(recipient.original_address));
     added.set_account_id(recipient.account.value());
+    if (!recipient.options.empty()) added.mutable_options()->ParseFromString(recipient.options);
   }
   to.set_prefix(std::move(job.prefix));
   if (job.inline_body.has_value()) {
@@ -115,6 +164,12 @@ v1::Job ToProto(LeasedJob&& job) {
   to.set_body_is_8bit(job.body_is_8bit);
   to.set_delay_warning_due(job.delay_warning_due);
   to.set_local_resend_key(std::move(job.local_resend_key));
+  if (!job.options.empty()) to.mutable_options()->ParseFromString(job.options);
+  to.set_deliver_by_notified(job.deliver_by_notified);
+  to.set_bounce_reason(std::move(job.bounce_reason));
+  for (const absl::string_view host : absl::StrSplit(job.route, ',', absl::SkipEmpty())) {
+    to.add_route(std::string(host));
+  }
   return to;
 }
 
@@ -124,6 +179,7 @@ LeaseKey FromProto(const v1::LeaseKey& from) {
   key.ref.job = JobId(from.job_id());
   key.ref.hash = HashOf(from.destination());
   key.attempt = from.attempt();
+  key.destination = from.destination();
   return key;
 }
 
@@ -152,6 +208,8 @@ absl::StatusOr<JobReport> FromProto(v1::JobReport&& from) {
     report.notifications.push_back(*std::move(message));
   }
   report.delay_warning_sent = from.delay_warning_sent();
+  report.deliver_by_notified = from.deliver_by_notified();
+  if (from.has_retry_before()) report.retry_before = FromProto(from.retry_before());
   return report;
 }
 
@@ -176,6 +234,7 @@ v1::QueuedMessage ToProto(const QueuedMessage& message) {
   to.set_size(message.size);
   ToProto(message.received_at, *to.mutable_received_at());
   ToProto(message.expires_at, *to.mutable_expires_at());
+  if (!message.options.empty()) to.mutable_options()->ParseFromString(message.options);
   for (const QueuedRecipient& recipient : message.recipients) {
     v1::QueuedRecipient& added = *to.add_recipients();
     added.set_address(recipient.address);
@@ -187,6 +246,20 @@ v1::QueuedMessage ToProto(const QueuedMessage& message) {
     }
     added.set_last_reply(recipient.last_reply);
   }
+  return to;
+}
+
+v1::MessageEvent ToProto(const Event& event) {
+  v1::MessageEvent to;
+  ToProto(event.at, *to.mutable_at());
+  to.set_kind(NameOf(event.kind));
+  to.set_recipient(event.recipient);
+  to.set_destination(event.destination);
+  to.set_attempt(event.attempt);
+  to.set_remote_host(event.remote_host);
+  to.set_smtp_code(event.smtp_code);
+  to.set_enhanced_status(event.enhanced_status);
+  to.set_text(event.reply);
   return to;
 }
 

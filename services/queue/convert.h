@@ -17,6 +17,7 @@ LeaseKey FromProto(const v1::LeaseKey& key);
 absl::StatusOr<JobReport> FromProto(v1::JobReport&& report);
 absl::StatusOr<Filter> FromProto(const v1::MessageFilter& filter);
 v1::QueuedMessage ToProto(const QueuedMessage& message);
+v1::MessageEvent ToProto(const Event& event);
 
 }  // namespace posthorn::queue
 

@@ -39,6 +39,7 @@ Spool::Options SpoolOptions(const Core::Options& options) {
   spool.connection = ConnectionOf(options);
   spool.policy = options.policy;
   spool.lease = options.dispatcher.lease;
+  spool.max_hold = options.max_hold;
   return spool;
 }
 
@@ -53,6 +54,16 @@ double Chance() {
   thread_local absl::BitGen random;
   return absl::Uniform(random, 0.0, 1.0);
 }
+
+// Room for a message, as long as there is some.
+struct Reservation {
+  Reservation(const Message& message, Backlog& backlog)
+      : tenant(message.tenant), octets(static_cast<std::int64_t>(message.size)),
+        status(backlog.Reserve(tenant, octets)) {}
+  TenantId tenant;
+  std::int64_t octets;
+  absl::Status status;
+};
 
 void Count(const JobReport& report, const JobOutcome& outcome, std::int64_t job) {
   Metrics& metrics = Metrics::Get();
@@ -81,8 +92,9 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
       database_(OpenDatabase(options_)),
       bodies_(*database_, "queue"),
       spool_(*database_, clock_, SpoolOptions(options_)),
+      backlog_(options_.limits),
       redis_(loop_, options_.redis),
-      schedule_(redis_, options_.shards),
+      schedule_(redis_, options_.shards, options_.tenant_weights),
       background_(loop_),
       reconciler_(background_, schedule_, spool_, clock_, ReconcilerOptions(options_)),
       dispatcher_(background_, schedule_, spool_, clock_, options_.dispatcher,
@@ -99,6 +111,7 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
   hints_->Subscribe({Schedule::kDueChannel});
   background_.Start(reconciler_.RunForever());
   background_.Start(KeepHouse());
+  if (options_.limits.any()) background_.Start(KeepCounting());
 }
 
 Core::~Core() { Stop(); }
@@ -144,6 +157,12 @@ Task<void> Core::TellAll() {
 
 Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Core::Enqueue(
     std::vector<Message> messages) {
+  std::vector<Reservation> reservations;
+  std::vector<Message> taken;
+  for (Message& message : messages) {
+    reservations.emplace_back(message, backlog_);
+    if (reservations.back().status.ok()) taken.push_back(std::move(message));
+  }
   int claimed = 0;
   Spool::Claim claim = [this, &claimed](int jobs) {
     const bool free = dispatcher_.Claim(jobs);
@@ -151,21 +170,30 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Core::Enqueue(
     return free;
   };
   absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>> queued =
-      co_await spool_.Enqueue(std::move(messages), std::move(claim));
-  if (!queued.ok()) {
-    dispatcher_.Unclaim(claimed);
-    co_return queued.status();
-  }
+      co_await spool_.Enqueue(std::move(taken), std::move(claim));
   const absl::Time now = clock_.Now();
   std::vector<absl::StatusOr<Accepted>> results;
   std::vector<Schedule::Change> changes;
   std::vector<LeasedJob> leased;
-  for (absl::StatusOr<Spool::EnqueueResult>& result : *queued) {
+  std::size_t next = 0;
+  for (const Reservation& reservation : reservations) {
+    if (!reservation.status.ok()) {
+      Metrics::Get().refused_full.Increment();
+      results.push_back(reservation.status);
+      continue;
+    }
+    absl::StatusOr<Spool::EnqueueResult> result =
+        queued.ok() ? std::move((*queued)[next++]) : queued.status();
+    // A commit that is in doubt counts: the next count knows.
+    backlog_.Settle(reservation.tenant, reservation.octets,
+                    result.ok() ? !result->accepted.duplicate : !queued.ok());
     if (!result.ok()) {
       results.push_back(result.status());
       continue;
     }
-    for (const JobRef& job : result->jobs) changes.emplace_back(Kind::kDue, job, now);
+    for (const JobRef& job : result->jobs) {
+      changes.emplace_back(Kind::kDue, job, std::max(now, result->due_at), result->priority);
+    }
     std::move(result->claimed.begin(), result->claimed.end(), std::back_inserter(leased));
     const std::string id = result->accepted.id.ToString();
     if (result->accepted.duplicate) {
@@ -176,6 +204,10 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<Accepted>>>> Core::Enqueue(
       log::Debug("queue", "accepted", {{"id", id}});
     }
     results.push_back(result->accepted);
+  }
+  if (!queued.ok()) {
+    dispatcher_.Unclaim(claimed);
+    co_return queued.status();
   }
   Tell(std::move(changes));
   HandOver(std::move(leased), claimed);
@@ -223,10 +255,13 @@ Task<absl::StatusOr<std::vector<JobId>>> Core::Heartbeat(std::vector<LeaseKey> l
 Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
   const absl::Time now = clock_.Now();
   for (JobReport& report : reports) {
+    const RetryPolicy& policy =
+        options_.policy.For(report.key.ref.tenant, report.key.destination);
     if (report.retry_at == absl::InfinitePast()) {
-      report.retry_at = now + options_.policy.DelayAfter(report.key.attempt, Chance());
+      report.retry_at = now + policy.DelayAfter(report.key.attempt, Chance());
     }
-    report.retry_at = std::clamp(report.retry_at, now, now + options_.policy.expiry);
+    report.retry_at = std::min(report.retry_at, report.retry_before);
+    report.retry_at = std::clamp(report.retry_at, now, now + policy.expiry);
   }
   for (std::size_t first = 0; first < reports.size(); first += kReportsPerCall) {
     const std::size_t last = std::min(reports.size(), first + kReportsPerCall);
@@ -249,40 +284,18 @@ Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
           changes.emplace_back(Kind::kGone, report.key.ref);
           break;
         case JobOutcome::Kind::kWaits:
-          changes.emplace_back(Kind::kDue, report.key.ref, result.due_at);
+          changes.emplace_back(Kind::kDue, report.key.ref, result.due_at, result.priority);
           break;
         case JobOutcome::Kind::kOutdated:
           break;
       }
-      for (const JobRef& job : result.notifications) changes.emplace_back(Kind::kDue, job, now);
+      for (const auto& [job, priority] : result.notifications) {
+        changes.emplace_back(Kind::kDue, job, now, priority);
+      }
     }
     Tell(std::move(changes));
   }
   co_return absl::OkStatus();
-}
-
-Task<absl::StatusOr<std::vector<QueuedMessage>>> Core::List(Filter filter, int limit,
-                                                            std::optional<MessageId> after) {
-  return spool_.List(std::move(filter), limit, after);
-}
-
-Task<absl::StatusOr<int>> Core::Retry(Filter filter) {
-  const absl::StatusOr<std::vector<JobRef>> jobs = co_await spool_.Retry(std::move(filter));
-  if (!jobs.ok()) co_return jobs.status();
-  const absl::Time now = clock_.Now();
-  std::vector<Schedule::Change> changes;
-  for (const JobRef& job : *jobs) changes.emplace_back(Kind::kDueOrSooner, job, now);
-  Tell(std::move(changes));
-  co_return static_cast<int>(jobs->size());
-}
-
-Task<absl::StatusOr<int>> Core::Cancel(Filter filter) {
-  const absl::StatusOr<Spool::CancelResult> result = co_await spool_.Cancel(std::move(filter));
-  if (!result.ok()) co_return result.status();
-  std::vector<Schedule::Change> changes;
-  for (const JobRef& job : result->jobs) changes.emplace_back(Kind::kGone, job);
-  Tell(std::move(changes));
-  co_return result->recipients;
 }
 
 Task<absl::StatusOr<Reconciler::Pass>> Core::ReconcileNow() {
@@ -328,9 +341,37 @@ Task<void> Core::CountOnce() {
       totals->oldest ? absl::ToDoubleSeconds(clock_.Now() - *totals->oldest) : 0);
 }
 
+Task<absl::Status> Core::CountBacklog() {
+  backlog_.BeginCount();
+  const absl::StatusOr<std::vector<Spool::Usage>> usages = co_await spool_.CountByTenant();
+  if (!usages.ok()) co_return usages.status();
+  std::vector<Backlog::Count> counts;
+  for (const Spool::Usage& usage : *usages) {
+    Backlog::Count count;
+    count.tenant = usage.tenant;
+    count.messages = usage.messages;
+    count.octets = usage.octets;
+    counts.push_back(count);
+  }
+  backlog_.EndCount(counts);
+  co_return absl::OkStatus();
+}
+
+Task<void> Core::KeepCounting() {
+  while (!background_.stopping()) {
+    // With PostgreSQL away nothing is taken either.
+    const absl::Status counted = co_await CountBacklog();
+    if (!counted.ok()) log::Debug("queue", "counting fails", {{"error", counted}});
+    co_await background_.Sleep(options_.count_every);
+  }
+}
+
 Task<void> Core::KeepHouse() {
   constexpr int kCountsPerRound = 4;
   while (!background_.stopping()) {
+    // It gives up where a reader is in the way; days are made well before they are needed.
+    const absl::Status kept = co_await KeepEvents();
+    if (!kept.ok()) log::Debug("queue", "the log of events waits", {{"error", kept}});
     for (int i = 0; i < kCountsPerRound && !background_.stopping(); ++i) {
       co_await CountOnce();
       co_await background_.Sleep(options_.housekeeping_every / kCountsPerRound);

@@ -14,6 +14,7 @@
 #include "lib/postgres/database.h"
 #include "lib/redis/client.h"
 #include "services/queue/background.h"
+#include "services/queue/backlog.h"
 #include "services/queue/dispatcher.h"
 #include "services/queue/reconciler.h"
 #include "services/queue/schedule.h"
@@ -32,7 +33,12 @@ class Core {
     absl::Duration statement_timeout = absl::Seconds(30);
     redis::Options redis;
     int shards = 16;
-    RetryPolicy policy;
+    Schedule::Weights tenant_weights;
+    RetryPolicies policy;
+    absl::Duration max_hold = absl::Hours(24 * 30);
+    BacklogLimits limits;
+    absl::Duration count_every = absl::Seconds(2);  // for the limits
+    int keep_events_days = 7;
     Dispatcher::Options dispatcher;
     absl::Duration reconcile_every = absl::Seconds(10);
     absl::Duration housekeeping_every = absl::Seconds(60);
@@ -53,8 +59,16 @@ class Core {
 
   Task<absl::StatusOr<std::vector<QueuedMessage>>> List(Filter filter, int limit,
                                                         std::optional<MessageId> after);
+  Task<absl::StatusOr<History>> HistoryOf(TenantId tenant, MessageId message);
   Task<absl::StatusOr<int>> Retry(Filter filter);   // jobs
   Task<absl::StatusOr<int>> Cancel(Filter filter);  // recipients
+  // All answer the number of jobs; see Spool.
+  Task<absl::StatusOr<int>> Hold(Filter filter);
+  Task<absl::StatusOr<int>> Release(Filter filter);
+  Task<absl::StatusOr<int>> Bounce(Filter filter, std::string reason);
+  Task<absl::StatusOr<int>> Reroute(Filter filter, std::string hosts);
+  Task<absl::StatusOr<std::vector<DestinationSummary>>> Summarize(TenantId tenant, int limit);
+  const Options& options() const { return options_; }
 
   postgres::BodyStore& bodies() { return bodies_; }
   absl::Duration lease() const { return options_.dispatcher.lease; }
@@ -68,6 +82,9 @@ class Core {
   // For tests: one pass of the reconciler; and a wait until the schedule has been told everything.
   Task<absl::StatusOr<Reconciler::Pass>> ReconcileNow();
   Task<void> Settle();
+  // One round for the log of events, one count for the limits.
+  Task<absl::Status> KeepEvents() { return spool_.KeepEvents(options_.keep_events_days); }
+  Task<absl::Status> CountBacklog();
 
  private:
   void Tell(std::vector<Schedule::Change> changes);
@@ -76,6 +93,8 @@ class Core {
   Task<void> KeepHouse();
   Task<absl::Status> CollectBodies();
   Task<void> CountOnce();
+  Task<void> KeepCounting();
+  Task<absl::StatusOr<int>> MakeDue(Task<absl::StatusOr<std::vector<JobRef>>> change);
 
   net::EventLoop& loop_;
   const Clock& clock_;
@@ -83,6 +102,7 @@ class Core {
   std::unique_ptr<postgres::Database> database_;
   postgres::BodyStore bodies_;
   Spool spool_;
+  Backlog backlog_;
   redis::Client redis_;
   Schedule schedule_;
   Background background_;

@@ -187,7 +187,10 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string wor
     changes.emplace_back(Schedule::Change::Kind::kGone, job);
   }
   for (const auto& [job, at] : leased->not_due) {
-    changes.emplace_back(Schedule::Change::Kind::kDue, job, at);
+    // Held by an operator: the release tells of it.
+    const bool held = at == absl::InfiniteFuture();
+    changes.emplace_back(held ? Schedule::Change::Kind::kGone : Schedule::Change::Kind::kDue, job,
+                         held ? now : at);
   }
   if (!changes.empty()) background_.Start(ApplyQuietly(schedule_, std::move(changes), now));
 
@@ -212,18 +215,20 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string wor
 Task<void> Dispatcher::GiveBack(std::vector<LeasedJob> jobs) {
   const absl::Time now = clock_.Now();
   std::vector<JobReport> reports;
-  std::vector<Schedule::Change> changes;
   for (const LeasedJob& job : jobs) {
     JobReport report;
     report.key.ref = job.ref;
     report.key.attempt = job.attempt;
     report.retry_at = now;
     reports.push_back(std::move(report));
-    changes.emplace_back(Schedule::Change::Kind::kDue, job.ref, now);
   }
   const absl::StatusOr<std::vector<Spool::ReportResult>> given =
       co_await spool_.Report(std::move(reports));
   if (!given.ok()) co_return;  // they come back when the lease ends
+  std::vector<Schedule::Change> changes;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    changes.emplace_back(Schedule::Change::Kind::kDue, jobs[i].ref, now, (*given)[i].priority);
+  }
   for (const Schedule::Change& change : changes) due_shards_.insert(schedule_.ShardOf(change.job));
   co_await ApplyQuietly(schedule_, std::move(changes), now);
   WakeOne();

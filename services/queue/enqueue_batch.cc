@@ -16,7 +16,8 @@ constexpr char kNextJobIds[] = "SELECT nextval('queue.job_id')";
 constexpr std::int64_t kJobIdBlock = 1048576;  // the sequence's increment
 constexpr char kEnqueue[] =
     "SELECT outcome, known_id FROM queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
+    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,"
+    " $31, $32)";
 
 // The caller's own key says most precisely what is the same; then the resend key. The recipients
 // belong to it: one message for other recipients is another envelope.
@@ -33,6 +34,31 @@ std::string KeyOf(const Message& message) {
   std::string text = absl::StrCat("resend", message.resend_key);
   for (const std::string& address : addresses) absl::StrAppend(&text, address, "\n");
   return postgres::Sha256(text);
+}
+
+std::optional<std::string_view> OrNull(const std::string& octets) {
+  return octets.empty() ? std::nullopt : std::optional<std::string_view>(octets);
+}
+
+// What senders asked for, in the order of the other arrays.
+void AddOptions(const std::vector<PlannedMessage*>& messages, absl::Time now,
+                postgres::Params& params) {
+  std::vector<std::optional<std::string_view>> options, recipient_options;
+  std::vector<absl::Time> holds;
+  std::vector<std::int64_t> priorities;
+  for (const PlannedMessage* planned : messages) {
+    const Message& message = planned->message;
+    options.push_back(OrNull(message.options));
+    holds.push_back(message.hold_until > now ? message.hold_until : absl::UnixEpoch());
+    priorities.push_back(message.priority);
+    for (const PlannedMessage::Job& job : planned->jobs) {
+      for (const std::size_t i : job.recipients) {
+        recipient_options.push_back(OrNull(message.recipients[i].options));
+      }
+    }
+  }
+  params.AddBytesArray(options).AddTimes(holds).AddInts(priorities);
+  params.AddBytesArray(recipient_options);
 }
 
 }  // namespace
@@ -64,6 +90,7 @@ std::vector<LeasedJob> PlannedMessage::TakeLeased(const EnqueueTimes& times) {
     job.ref = refs[i];
     job.attempt = 1;
     job.message = message.id;
+    job.expires_at = times.ExpiryOf(message, jobs[i].destination);
     job.destination = std::move(jobs[i].destination);
     job.reverse_path = message.reverse_path;
     std::int64_t number = 0;
@@ -74,6 +101,7 @@ std::vector<LeasedJob> PlannedMessage::TakeLeased(const EnqueueTimes& times) {
       to.address = std::move(from.address);
       to.original_address = std::move(from.original_address);
       to.account = from.account;
+      to.options = std::move(from.options);
       job.recipients.push_back(std::move(to));
     }
     const bool last = i + 1 == jobs.size();
@@ -82,9 +110,9 @@ std::vector<LeasedJob> PlannedMessage::TakeLeased(const EnqueueTimes& times) {
     job.body_sha256 = message.body_sha256;
     job.size = message.size;
     job.received_at = ReceivedAt(times.now);
-    job.expires_at = times.MessagesExpire();
     job.body_is_8bit = message.body_is_8bit;
     job.local_resend_key = message.local_resend_key;
+    job.options = message.options;
     leased.push_back(std::move(job));
   }
   return leased;
@@ -143,7 +171,7 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
   std::vector<std::int64_t> tenants, sizes, is_8bit, first_jobs, last_jobs, claimed;
   std::vector<std::string> ids, reverse_paths;
   std::vector<std::optional<std::string_view>> id_views, keys, prefixes, inlines, shas, local_keys;
-  std::vector<absl::Time> received, expires;
+  std::vector<absl::Time> received, expires, job_expires;
   std::vector<std::int64_t> job_message, job_ids, job_hashes;
   std::vector<std::string> job_destinations;
   std::vector<std::int64_t> recipient_job, recipient_ids, accounts;
@@ -163,7 +191,12 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
                        : std::optional<std::string_view>(message.body_sha256));
     sizes.push_back(static_cast<std::int64_t>(message.size));
     received.push_back(planned->ReceivedAt(times.now));
-    expires.push_back(times.MessagesExpire());
+    absl::Time latest = absl::InfinitePast();
+    for (const PlannedMessage::Job& job : planned->jobs) {
+      job_expires.push_back(times.ExpiryOf(message, job.destination));
+      latest = std::max(latest, job_expires.back());
+    }
+    expires.push_back(latest);
     is_8bit.push_back(message.body_is_8bit);
     local_keys.push_back(message.local_resend_key);
     claimed.push_back(planned->claimed);
@@ -194,6 +227,8 @@ absl::StatusOr<std::vector<EnqueueAnswer>> EnqueueIn(
   params.AddInts(job_message).AddInts(job_ids).AddTexts(job_destinations).AddInts(job_hashes);
   params.AddInts(recipient_job).AddInts(recipient_ids).AddTexts(addresses).AddTexts(originals);
   params.AddInts(accounts).AddInts(claimed).Add(times.lease_end);
+  AddOptions(messages, times.now, params);
+  params.AddTimes(job_expires);
   absl::StatusOr<postgres::Result> rows = commit ? transaction.ExecAndCommit(kEnqueue, params)
                                                  : transaction.Exec(kEnqueue, params);
   if (!rows.ok()) return rows.status();

@@ -1,15 +1,18 @@
 #ifndef POSTHORN_SERVICES_QUEUE_ENQUEUE_BATCH_H_
 #define POSTHORN_SERVICES_QUEUE_ENQUEUE_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/postgres/connection.h"
+#include "services/queue/retry_policy.h"
 #include "services/queue/types.h"
 
 namespace posthorn::queue {
@@ -18,9 +21,12 @@ struct EnqueueTimes {
   absl::Time now;
   absl::Time keys_expire;
   absl::Time lease_end;  // of what is claimed
-  absl::Duration message_lifetime;
+  const RetryPolicies* policy;  // outlives this
 
-  absl::Time MessagesExpire() const { return now + message_lifetime; }
+  // Counts from the time until which it is held.
+  absl::Time ExpiryOf(const Message& message, std::string_view destination) const {
+    return std::max(now, message.hold_until) + policy->For(message.tenant, destination).expiry;
+  }
 };
 
 // A message as it will be stored: its recipients grouped into jobs.

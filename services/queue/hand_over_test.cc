@@ -59,6 +59,51 @@ TEST_F(HandOverTest, WaitingWorkerNeedsNoSchedule) {
   EXPECT_EQ(queue_->List().size(), ids.size() - 1);
 }
 
+TEST_F(HandOverTest, OptionsComeAlongAndAPriorityIsKeptForTheNextAttempt) {
+  std::atomic<bool> gone{false};
+  std::future<std::vector<LeasedJob>> waiting = Wait(gone);
+  Message sent = To({"urgent@example.net"});
+  sent.options = "of the envelope";
+  sent.recipients[0].options = "of the recipient";
+  sent.priority = 5;
+  while (!Ready(waiting)) {
+    queue_->Lease();  // what came before the call waited
+    sent.id = MessageId::Generate(absl::Now());
+    queue_->Enqueue(sent);
+  }
+  const std::vector<LeasedJob> jobs = waiting.get();
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].options, sent.options);
+  EXPECT_EQ(jobs[0].recipients[0].options, "of the recipient");
+  EXPECT_EQ(Count("SELECT count(*) FROM queue.message WHERE options = 'of the envelope'"),
+            Count("SELECT count(*) FROM queue.message"));
+  // Behind others by time, before them by priority.
+  queue_->Enqueue(To({"plain@example.net"}));
+  queue_->Report({Outcome(jobs[0], RecipientState::kDeferred, clock_.Now() + absl::Seconds(5))});
+  clock_.Advance(absl::Seconds(6));
+  const std::vector<LeasedJob> next = queue_->Lease(1);
+  ASSERT_EQ(next.size(), 1u);
+  EXPECT_EQ(next[0].recipients[0].address, "urgent@example.net");
+}
+
+TEST_F(HandOverTest, WhatIsHeldIsNotHandedOver) {
+  std::atomic<bool> gone{false};
+  std::future<std::vector<LeasedJob>> waiting = Wait(gone);
+  absl::SleepFor(absl::Milliseconds(50));
+  Message held = To({"held@example.net"});
+  held.hold_until = clock_.Now() + absl::Hours(1);
+  for (int i = 0; i < 10; ++i) {
+    held.id = MessageId::Generate(absl::Now());
+    queue_->Enqueue(held);
+  }
+  EXPECT_FALSE(Ready(waiting));
+  EXPECT_EQ(Count("SELECT count(*) FROM queue.job WHERE attempt = 0 AND leased_until IS NULL"), 10);
+  while (!Ready(waiting)) queue_->Enqueue(To({"now@example.net"}));
+  for (const LeasedJob& job : waiting.get()) {
+    EXPECT_EQ(job.recipients[0].address, "now@example.net");
+  }
+}
+
 TEST_F(HandOverTest, WhatNobodyTakesGoesToTheSchedule) {
   std::atomic<bool> gone{true};
   std::future<std::vector<LeasedJob>> waiting = Wait(gone);

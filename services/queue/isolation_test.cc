@@ -18,7 +18,8 @@ TEST_F(QueueIsolationTest, WithoutTenantsNothingIsSeen) {
   queue_->Enqueue(To({"a@one.example"}, 1));
   queue_->Enqueue(To({"a@one.example"}, 2));
   const auto connection = ServiceConnection();
-  for (const char* table : {"message", "job", "recipient", "accepted", "body", "body_chunk"}) {
+  for (const char* table : {"message", "job", "recipient", "accepted", "usage", "event",
+                            "body", "body_chunk"}) {
     const std::string sql = std::string("SELECT count(*) FROM queue.") + table;
     auto rows = connection->Exec(sql);
     ASSERT_TRUE(rows.ok()) << table << ": " << rows.status();
@@ -36,7 +37,7 @@ TEST_F(QueueIsolationTest, WithoutTenantsNothingIsSeen) {
 
 TEST_F(QueueIsolationTest, EveryTableForcesRowLevelSecurity) {
   EXPECT_EQ(Count("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                  " WHERE n.nspname = 'queue' AND c.relkind = 'r'"
+                  " WHERE n.nspname = 'queue' AND c.relkind IN ('r', 'p')"
                   " AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"),
             0);
   EXPECT_EQ(Count("SELECT count(*) FROM pg_roles WHERE rolname IN ('posthorn_queue',"

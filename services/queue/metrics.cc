@@ -12,6 +12,9 @@ Metrics& Metrics::Get() {
       MakeCounter("posthorn_queue_accepted_again_total",
                   "Enqueue calls for messages already accepted. Many: clients lose replies, look "
                   "for timeouts between gateway and queue."),
+      MakeCounter("posthorn_queue_refused_full_messages_total",
+                  "Messages refused because too much waits (452 4.3.1). Find out what waits with "
+                  "posthornctl queue summary; or raise the limits in the configuration."),
       MakeCounter("posthorn_queue_leased_jobs_total", "Attempts started."),
       MakeCounter("posthorn_queue_leases_expired_total",
                   "Attempts that ended without a report. More than a few: delivery workers die, "

@@ -11,6 +11,7 @@ struct Metrics {
 
   metrics::Counter& accepted;
   metrics::Counter& accepted_again;
+  metrics::Counter& refused_full;
   metrics::Counter& leased;
   metrics::Counter& leases_expired;
   metrics::Counter& delivered;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/failure.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
@@ -18,7 +19,20 @@ constexpr int kMaxMessagesPerCall = 1000;
 constexpr int kMaxLeasesPerCall = 10000;
 constexpr int kDefaultListLimit = 100;
 constexpr int kMaxListLimit = 1000;
+constexpr std::size_t kMaxReason = 500;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
+
+std::int32_t SecondsOf(absl::Duration duration) {
+  return static_cast<std::int32_t>(absl::ToInt64Seconds(duration));
+}
+
+// GetScheduleResponse and RetryRule alike.
+template <typename Proto>
+void FillDelays(const RetryPolicy& policy, Proto& to) {
+  for (const absl::Duration delay : policy.schedule) to.add_delay_seconds(SecondsOf(delay));
+  to.set_delay_warning_seconds(SecondsOf(policy.delay_warning));
+  to.set_expiry_seconds(SecondsOf(policy.expiry));
+}
 
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
@@ -59,6 +73,31 @@ class QueueService final : public v1::Queue::CallbackService {
   Reactor* CancelMessages(Context* context, const v1::CancelMessagesRequest* request,
                           v1::CancelMessagesResponse* response) override {
     return Handle(context, DoCancel(request, response));
+  }
+
+  Reactor* HoldMessages(Context* context, const v1::HoldMessagesRequest* request,
+                        v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoHold(request, response));
+  }
+  Reactor* ReleaseMessages(Context* context, const v1::ReleaseMessagesRequest* request,
+                           v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoRelease(request, response));
+  }
+  Reactor* BounceMessages(Context* context, const v1::BounceMessagesRequest* request,
+                          v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoBounce(request, response));
+  }
+  Reactor* RerouteMessages(Context* context, const v1::RerouteMessagesRequest* request,
+                           v1::ChangeMessagesResponse* response) override {
+    return Handle(context, DoReroute(request, response));
+  }
+  Reactor* Summarize(Context* context, const v1::SummarizeRequest* request,
+                     v1::SummarizeResponse* response) override {
+    return Handle(context, DoSummarize(request, response));
+  }
+  Reactor* GetSchedule(Context* context, const v1::GetScheduleRequest*,
+                       v1::GetScheduleResponse* response) override {
+    return Handle(context, DoGetSchedule(response));
   }
 
  private:
@@ -176,8 +215,19 @@ class QueueService final : public v1::Queue::CallbackService {
     absl::StatusOr<std::vector<QueuedMessage>> messages =
         co_await core_.List(std::move(filter), 1, std::nullopt);
     if (!messages.ok()) co_return messages.status();
-    if (messages->empty()) co_return MakeFailure(Failure::kNotFound, "No such message");
-    *response->mutable_message() = ToProto(messages->front());
+    const absl::StatusOr<History> history =
+        co_await core_.HistoryOf(TenantId(request->tenant_id()), *id);
+    if (!history.ok()) co_return history.status();
+    v1::QueuedMessage& message = *response->mutable_message();
+    if (!messages->empty()) {
+      message = ToProto(messages->front());
+    } else if (!history->events.empty()) {
+      message.set_tenant_id(history->tenant.value());
+      message.set_message_id(request->message_id());
+    } else {
+      co_return MakeFailure(Failure::kNotFound, "No such message");
+    }
+    for (const Event& event : history->events) *message.add_events() = ToProto(event);
     co_return absl::OkStatus();
   }
 
@@ -198,6 +248,86 @@ class QueueService final : public v1::Queue::CallbackService {
     absl::StatusOr<int> recipients = co_await core_.Cancel(*std::move(filter));
     if (!recipients.ok()) co_return recipients.status();
     response->set_recipients(*recipients);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoHold(const v1::HoldMessagesRequest* request,
+                            v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    const absl::StatusOr<int> jobs = co_await core_.Hold(*std::move(filter));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoRelease(const v1::ReleaseMessagesRequest* request,
+                               v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    const absl::StatusOr<int> jobs = co_await core_.Release(*std::move(filter));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoBounce(const v1::BounceMessagesRequest* request,
+                              v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    std::string reason = request->reason().substr(0, kMaxReason);
+    if (reason.empty()) reason = "returned by the operator";
+    const absl::StatusOr<int> jobs = co_await core_.Bounce(*std::move(filter), std::move(reason));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoReroute(const v1::RerouteMessagesRequest* request,
+                               v1::ChangeMessagesResponse* response) {
+    absl::StatusOr<Filter> filter = FromProto(request->filter());
+    if (!filter.ok()) co_return filter.status();
+    for (const std::string& host : request->hosts()) {
+      const bool odd = host.empty() || host.find_first_of(", \t\r\n") != std::string::npos;
+      if (odd) co_return MakeFailure(Failure::kInvalidArgument, "a host is \"name:port\"");
+    }
+    std::string hosts = absl::StrJoin(request->hosts(), ",");
+    const absl::StatusOr<int> jobs = co_await core_.Reroute(*std::move(filter), std::move(hosts));
+    if (!jobs.ok()) co_return jobs.status();
+    response->set_jobs(*jobs);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoSummarize(const v1::SummarizeRequest* request,
+                                 v1::SummarizeResponse* response) {
+    const int limit = request->limit() <= 0 ? kDefaultListLimit
+                                            : std::min(request->limit(), kMaxListLimit);
+    const absl::StatusOr<std::vector<DestinationSummary>> summaries =
+        co_await core_.Summarize(TenantId(request->tenant_id()), limit);
+    if (!summaries.ok()) co_return summaries.status();
+    for (const int minutes : kAgeMinutes) response->add_age_minutes(minutes);
+    for (const DestinationSummary& summary : *summaries) {
+      v1::DestinationSummary& added = *response->add_destinations();
+      added.set_destination(summary.destination);
+      added.set_jobs(summary.jobs);
+      added.set_deferred(summary.deferred);
+      added.set_held(summary.held);
+      for (const std::int64_t jobs : summary.by_age) added.add_by_age(jobs);
+    }
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> DoGetSchedule(v1::GetScheduleResponse* response) {
+    const RetryPolicies& policy = core_.options().policy;
+    FillDelays(policy.general, *response);
+    response->set_jitter_percent(policy.general.jitter_percent);
+    response->set_max_hold_seconds(SecondsOf(core_.options().max_hold));
+    for (const RetryRule& rule : policy.rules) {
+      v1::RetryRule& added = *response->add_rules();
+      added.set_tenant_id(rule.tenant.value());
+      added.set_destination(rule.destination);
+      FillDelays(rule.policy, added);
+    }
     co_return absl::OkStatus();
   }
 

@@ -84,7 +84,7 @@ Core::Options QueueTest::Options() const {
   options.postgres_connections = 2;
   options.redis = redis::Options(redis_server_.address(), "");
   options.shards = 4;
-  options.policy.jitter_percent = 0;
+  options.policy.general.jitter_percent = 0;
   // Far away: tests run it when they mean it.
   options.reconcile_every = absl::Hours(1);
   return options;
@@ -130,6 +130,7 @@ JobReport QueueTest::Outcome(const LeasedJob& job, RecipientState outcome, absl:
   JobReport report;
   report.key.ref = job.ref;
   report.key.attempt = job.attempt;
+  report.key.destination = job.destination;
   report.retry_at = retry_at;
   for (const LeasedRecipient& recipient : job.recipients) {
     RecipientReport result;

@@ -56,7 +56,8 @@ Task<absl::StatusOr<std::optional<Spool::DueJob>>> Reconciler::Walk(
     for (const Spool::DueJob& job : *due) {
       // Leased: a later pass is early enough, and mostly the job is done before.
       if (may_pause && job.next_at > horizon) continue;
-      changes.emplace_back(Schedule::Change::Kind::kDueOrSooner, job.ref, job.next_at);
+      changes.emplace_back(Schedule::Change::Kind::kDueOrSooner, job.ref, job.next_at,
+                           job.priority);
     }
     const absl::StatusOr<int> news = co_await schedule_.Apply(std::move(changes), clock_.Now());
     if (!news.ok()) co_return news.status();

@@ -121,7 +121,7 @@ TEST_F(RepairTest, OldScheduleIsCorrectedByTheSpool) {
   {
     net::EventLoop loop;
     redis::Client client(loop, redis::Options(redis_server_.address(), ""));
-    Schedule schedule(client, 4);
+    Schedule schedule(client, 4, Schedule::Weights());
     std::vector<Schedule::Change> changes;
     changes.emplace_back(Schedule::Change::Kind::kDue, jobs[0].ref, clock_.Now());
     // After the report's own change has arrived.

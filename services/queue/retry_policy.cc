@@ -17,4 +17,23 @@ absl::Duration RetryPolicy::DelayAfter(int attempt, double chance) const {
   return schedule[index] * (1 + (2 * chance - 1) * jitter_percent / 100.0);
 }
 
+namespace {
+
+bool Matches(std::string_view pattern, std::string_view destination) {
+  if (pattern == "*") return true;
+  if (!pattern.starts_with("*.")) return destination == pattern;
+  pattern.remove_prefix(1);
+  return destination.size() > pattern.size() && destination.ends_with(pattern);
+}
+
+}  // namespace
+
+const RetryPolicy& RetryPolicies::For(TenantId tenant, std::string_view destination) const {
+  for (const RetryRule& rule : rules) {
+    if (rule.tenant && rule.tenant != tenant) continue;
+    if (Matches(rule.destination, destination)) return rule.policy;
+  }
+  return general;
+}
+
 }  // namespace posthorn::queue

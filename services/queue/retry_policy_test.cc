@@ -25,6 +25,31 @@ TEST(RetryPolicyTest, JitterStaysWithinItsBounds) {
   EXPECT_LT(policy.DelayAfter(1, 0.999999), absl::Seconds(72));
 }
 
+TEST(RetryPoliciesTest, TheFirstRuleThatFitsCounts) {
+  RetryPolicies policies;
+  const auto add = [&](TenantId tenant, const std::string& destination, int seconds) {
+    RetryRule rule;
+    rule.tenant = tenant;
+    rule.destination = destination;
+    rule.policy.schedule = {absl::Seconds(seconds)};
+    policies.rules.push_back(std::move(rule));
+  };
+  add(TenantId(1), "example.net", 1);
+  add(TenantId(), "*.example.net", 2);
+  add(TenantId(2), "*", 3);
+  add(TenantId(), "local", 4);
+  const auto delay = [&](std::int64_t tenant, std::string_view destination) {
+    return policies.For(TenantId(tenant), destination).DelayAfter(1, 0.5);
+  };
+  EXPECT_EQ(delay(1, "example.net"), absl::Seconds(1));
+  EXPECT_EQ(delay(2, "example.net"), absl::Seconds(3));
+  EXPECT_EQ(delay(3, "example.net"), absl::Seconds(60));
+  EXPECT_EQ(delay(2, "mx.example.net"), absl::Seconds(2));
+  EXPECT_EQ(delay(1, "badexample.net"), absl::Seconds(60));
+  EXPECT_EQ(delay(1, ".example.net"), absl::Seconds(60));
+  EXPECT_EQ(delay(1, "local"), absl::Seconds(4));
+}
+
 TEST(DestinationTest, IsTheLowerCaseDomainOrLocal) {
   Recipient remote;
   remote.address = "\"a@b\"@Example.NET";

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -15,25 +16,81 @@ namespace {
 
 using redis::Reply;
 
-// KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job and time for each
-// change. The index of tenants is brought up to date once for each tenant that was touched.
+// What ApplyScript and PopScript share. A shard in which no job has a priority pays for one EXISTS.
+constexpr char kShared[] = R"lua(
+local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
+local prio, turns = tag .. ':prio', tag .. ':turns'
+local some = redis.call('EXISTS', prio) == 1
+-- Where the job waits. given '0': by what is known.
+local function queue_of(tenant, job, given)
+  local level = given
+  if given ~= '0' then
+    redis.call('HSET', prio, tenant .. ':' .. job, given)
+    some = true
+  else
+    level = some and redis.call('HGET', prio, tenant .. ':' .. job)
+  end
+  return level and tag .. ':t:' .. tenant .. ':' .. level or tag .. ':t:' .. tenant
+end
+local function wait(tenant, queue, job, at)
+  redis.call('ZADD', queue, at, job)
+  local level = some and string.match(queue, ':t:%d+:(-?%d+)$')
+  if level then redis.call('ZADD', tag .. ':p:' .. tenant, -tonumber(level), level) end
+end
+-- The queues of a tenant, by priority.
+local function queues_of(tenant)
+  local plain = tag .. ':t:' .. tenant
+  if not some then return {plain} end
+  local queues, placed = {}, false
+  for _, level in ipairs(redis.call('ZRANGE', tag .. ':p:' .. tenant, 0, -1)) do
+    if not placed and tonumber(level) < 0 then
+      queues[#queues + 1] = plain
+      placed = true
+    end
+    queues[#queues + 1] = plain .. ':' .. level
+  end
+  if not placed then queues[#queues + 1] = plain end
+  return queues
+end
+-- Brings the index of tenants up to date: first comes whose turn was longest ago.
+local function index(tenant)
+  local earliest = nil
+  for _, queue in ipairs(queues_of(tenant)) do
+    local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+    if head and (not earliest or tonumber(head) < tonumber(earliest)) then earliest = head end
+    local level = not head and string.match(queue, ':t:%d+:(-?%d+)$')
+    if level then redis.call('ZREM', tag .. ':p:' .. tenant, level) end
+  end
+  if earliest then
+    local turn = redis.call('HGET', turns, tenant)
+    if turn and tonumber(turn) > tonumber(earliest) then earliest = turn end
+    redis.call('ZADD', tenants, earliest, tenant)
+  else
+    redis.call('ZREM', tenants, tenant)
+    redis.call('HDEL', turns, tenant)
+  end
+end
+)lua";
+
+// KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job, time and priority
+// for each change. The index of tenants is brought up to date once for each tenant that was touched.
 const redis::Script& ApplyScript() {
-  static const auto* const script = new redis::Script(R"lua(
-local tenants, lease, tag, now = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+  static const auto* const script = new redis::Script(std::string(kShared) + R"lua(
+local now = tonumber(ARGV[2])
 local touched, news, due = {}, 0, false
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 5 do
   local kind, tenant, job, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local queue, member = tag .. ':t:' .. tenant, tenant .. ':' .. job
+  local queue, member = queue_of(tenant, job, ARGV[i + 4]), tenant .. ':' .. job
   if kind == 'S' then
     redis.call('ZREM', lease, member)
-    redis.call('ZADD', queue, at, job)
+    wait(tenant, queue, job, at)
     touched[tenant] = true
     due = due or tonumber(at) <= now
   elseif kind == 'A' then
     if not redis.call('ZSCORE', lease, member) then
       local known = redis.call('ZSCORE', queue, job)
       if not known or tonumber(known) > tonumber(at) then
-        redis.call('ZADD', queue, at, job)
+        wait(tenant, queue, job, at)
         touched[tenant] = true
         if not known then news = news + 1 end
         due = due or tonumber(at) <= now
@@ -45,43 +102,46 @@ for i = 5, #ARGV, 4 do
   else
     redis.call('ZREM', lease, member)
     if redis.call('ZREM', queue, job) == 1 then touched[tenant] = true end
+    if some then redis.call('HDEL', prio, member) end
   end
 end
-for tenant in pairs(touched) do
-  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
-  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
-  else redis.call('ZREM', tenants, tenant) end
-end
+for tenant in pairs(touched) do index(tenant) end
 if due then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return news
 )lua");
   return *script;
 }
 
-// KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many. Leases that have ended go back
-// first. Two rounds: equal shares, then what shares have left over.
+// KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many, then tenant and weight of those
+// whose weight is not 1. Leases that have ended go back first. Two rounds: shares by weight, then
+// what shares have left over. A turn is a time, made unique by a count, and ends when a tenant has
+// had as many jobs as its weight says.
 const redis::Script& PopScript() {
-  static const auto* const script = new redis::Script(R"lua(
-local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
+  static const auto* const script = new redis::Script(std::string(kShared) + R"lua(
 local now, lease_end, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local touched, expired = {}, redis.call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, 500)
 for _, member in ipairs(expired) do
   local tenant, job = string.match(member, '^(%d+):(%d+)$')
   redis.call('ZREM', lease, member)
   if tenant then
-    redis.call('ZADD', tag .. ':t:' .. tenant, now, job)
+    wait(tenant, queue_of(tenant, job, '0'), job, now)
     redis.call('ZADD', tenants, 'LT', now, tenant)
   end
 end
-local ready = redis.call('ZRANGEBYSCORE', tenants, '-inf', now, 'LIMIT', 0, math.min(wanted, 256))
+local ready = redis.call('ZRANGEBYSCORE', tenants, '-inf', now + 1, 'LIMIT', 0,
+                         math.min(wanted, 256))
+local weights, weight_of_all, most = {}, 0, wanted
+for i = 5, #ARGV, 2 do weights[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for _, tenant in ipairs(ready) do weight_of_all = weight_of_all + (weights[tenant] or 1) end
 local result = {#expired}
 for round = 1, 2 do
-  local share = round == 1 and math.max(1, math.floor(wanted / math.max(1, #ready))) or wanted
   for _, tenant in ipairs(ready) do
-    if wanted > 0 then
-      local queue = tag .. ':t:' .. tenant
-      local jobs = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0,
-                              math.min(share, wanted))
+    local share = round == 2 and wanted
+      or math.max(1, math.floor(most * (weights[tenant] or 1) / weight_of_all))
+    local left = math.min(share, wanted)
+    for _, queue in ipairs(left > 0 and queues_of(tenant) or {}) do
+      local jobs = left > 0 and
+        redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, left) or {}
       if #jobs > 0 then
         redis.call('ZREM', queue, unpack(jobs))
         local leases = {}
@@ -92,16 +152,21 @@ for round = 1, 2 do
           result[#result + 1] = job
         end
         redis.call('ZADD', lease, unpack(leases))
+        left = left - #jobs
         wanted = wanted - #jobs
-        touched[tenant] = true
+        touched[tenant] = (touched[tenant] or 0) + #jobs
       end
     end
   end
 end
-for tenant in pairs(touched) do
-  local head = redis.call('ZRANGE', tag .. ':t:' .. tenant, 0, 0, 'WITHSCORES')
-  if head[2] then redis.call('ZADD', tenants, head[2], tenant)
-  else redis.call('ZREM', tenants, tenant) end
+local count = redis.call('INCR', tag .. ':count') % 1000
+for tenant, taken in pairs(touched) do
+  local weight = weights[tenant]
+  if not weight or redis.call('HINCRBY', tag .. ':had', tenant, taken) >= weight then
+    redis.call('HSET', turns, tenant, string.format('%.3f', now + count / 1000))
+    if weight then redis.call('HDEL', tag .. ':had', tenant) end
+  end
+  index(tenant)
 end
 return result
 )lua");
@@ -173,6 +238,7 @@ Task<absl::StatusOr<int>> Schedule::Apply(std::vector<Change> changes, absl::Tim
     args.push_back(absl::StrCat(change.job.tenant.value()));
     args.push_back(absl::StrCat(change.job.job.value()));
     args.push_back(DueMillis(change.at));
+    args.push_back(absl::StrCat(change.priority));
   }
   std::vector<Task<absl::StatusOr<Reply>>> calls;
   for (auto& [shard, args] : args_by_shard) {
@@ -193,6 +259,10 @@ Task<absl::StatusOr<Schedule::Popped>> Schedule::Pop(int shard, absl::Time now,
   std::vector<std::string> keys = {Tag(shard) + ":tenants", Tag(shard) + ":lease"};
   std::vector<std::string> args = {Tag(shard), Millis(now), DueMillis(lease_end),
                                    absl::StrCat(max)};
+  for (const auto& [tenant, weight] : weights_) {
+    args.push_back(absl::StrCat(tenant.value()));
+    args.push_back(absl::StrCat(weight));
+  }
   const absl::StatusOr<Reply> reply =
       co_await client_.Run(PopScript(), std::move(keys), std::move(args));
   if (!reply.ok()) co_return reply.status();

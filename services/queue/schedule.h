@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,11 +20,18 @@ namespace posthorn::queue {
 //
 // A shard is a hash of the destination, so a shard's jobs share destinations and its keys one tag:
 //   {q<N>}:t:<tenant>  zset  job id -> due, milliseconds since the epoch
-//   {q<N>}:tenants     zset  tenant -> its earliest due
+//   {q<N>}:t:<tenant>:<priority>  the same for jobs with a priority other than 0
+//   {q<N>}:p:<tenant>  zset  priorities other than 0 of waiting jobs, highest first
+//   {q<N>}:prio        hash  "<tenant>:<job>" -> its priority, if it is not 0
+//   {q<N>}:tenants     zset  tenant -> its earliest due, or its last turn if that was later
+//   {q<N>}:turns       hash  tenant with waiting jobs -> its last turn
+//   {q<N>}:had         hash  tenant with a weight -> jobs it has had in this turn
+//   {q<N>}:count       string, of pops
 //   {q<N>}:lease       zset  "<tenant>:<job>" -> end of the lease
 //   {q<N>}:epoch       string, present as long as the shard was not lost
 //   {q<N>}:reconciler  string, the replica that reconciles the shard
-// Tenants with due jobs share what a lease takes equally.
+// Tenants with due jobs share what a lease takes by their weights, and take turns where it is less
+// than they are; a tenant's due jobs go by priority first (RFC 6710), then by time.
 //
 // Methods may be awaited on any executor. Errors are those of redis::Client.
 class Schedule {
@@ -31,7 +39,10 @@ class Schedule {
   // Published when jobs have become due; the message is the shard.
   static constexpr char kDueChannel[] = "posthorn:queue:due";
 
-  Schedule(redis::Client& client, int shards) : client_(client), shards_(shards) {}
+  // Those of tenants whose weight is not 1: at least 2.
+  using Weights = std::vector<std::pair<TenantId, int>>;
+  Schedule(redis::Client& client, int shards, Weights weights)
+      : client_(client), shards_(shards), weights_(std::move(weights)) {}
 
   int shards() const { return shards_; }
   int ShardOf(const JobRef& job) const { return job.hash % shards_; }
@@ -43,11 +54,12 @@ class Schedule {
       kLeased = 'H',     // leased until `at`
       kGone = 'D',
     };
-    Change(Kind kind_in, JobRef job_in, absl::Time at_in = absl::UnixEpoch())
-        : kind(kind_in), job(job_in), at(at_in) {}
+    Change(Kind kind_in, JobRef job_in, absl::Time at_in = absl::UnixEpoch(), int priority_in = 0)
+        : kind(kind_in), job(job_in), at(at_in), priority(priority_in) {}
     Kind kind;
     JobRef job;
     absl::Time at;
+    int priority;  // -9 to 9; 0: what is known of the job, or none
   };
   // Applies the changes of any shards, one script call a shard, all sent together. Returns how many
   // jobs were news to Redis. An error says that some may not have been applied.
@@ -75,6 +87,7 @@ class Schedule {
  private:
   redis::Client& client_;
   const int shards_;
+  const Weights weights_;
 };
 
 // Applies changes whose loss the reconciler repairs: errors are only counted.

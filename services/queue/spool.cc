@@ -1,5 +1,6 @@
 #include "services/queue/spool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/failure.h"
@@ -13,10 +14,11 @@ constexpr char kLease[] =
     "SELECT tenant_id, job_id, verdict, next_at, repeated, attempt, destination,"
     " delay_warning_sent, message_id, reverse_path, prefix, inline_body, body_sha256, size,"
     " received_at, expires_at, body_is_8bit, local_resend_key, recipient_ids, addresses, originals,"
-    " accounts FROM queue.lease($1, $2, $3, $4, $5)";
+    " accounts, options, hold_until, deliver_by_notified, recipient_options, bounce_reason, route"
+    " FROM queue.lease($1, $2, $3, $4, $5)";
 constexpr char kHeartbeat[] = "SELECT queue.heartbeat($1, $2, $3, $4)";
 constexpr char kDue[] =
-    "SELECT tenant_id, job_id, hash, due_at, next_at FROM"
+    "SELECT tenant_id, job_id, hash, due_at, next_at, priority FROM"
     " lookup.queue_due($1::int[], $2::int, $3, $4, $5, $6, $7::int)";
 constexpr char kTotals[] =
     "SELECT messages, jobs, leased, deferred, oldest FROM lookup.queue_totals()";
@@ -58,12 +60,18 @@ absl::StatusOr<LeasedJob> ReadLeasedJob(const postgres::Result& rows, int row) {
   const std::vector<std::string> addresses = rows.Texts(row, 19);
   const std::vector<std::string> originals = rows.Texts(row, 20);
   const std::vector<std::int64_t> accounts = rows.Ints(row, 21);
+  job.options = rows.Text(row, 22);
+  job.deliver_by_notified = rows.Bool(row, 24);
+  const std::vector<std::string> options = rows.Texts(row, 25);
+  job.bounce_reason = rows.Text(row, 26);
+  job.route = rows.Text(row, 27);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     LeasedRecipient recipient;
     recipient.id = ids[i];
     recipient.address = addresses[i];
     recipient.original_address = originals[i];
     recipient.account = AccountId(accounts[i]);
+    recipient.options = options[i];
     job.recipients.push_back(std::move(recipient));
   }
   return job;
@@ -96,19 +104,32 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<Spool::EnqueueResult>>>> Spool::E
   std::vector<absl::StatusOr<EnqueueResult>> results(messages.size(), EnqueueResult());
   std::vector<PlannedMessage> planned;
   std::vector<std::size_t> position;  // of each planned message in results
+  const absl::Time latest = clock_.Now() + options_.max_hold;
   for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i].hold_until > latest) {
+      results[i] = MakeFailure(Failure::kBadParameter, "The message would be held too long");
+      continue;
+    }
     absl::StatusOr<PlannedMessage> plan = Plan(std::move(messages[i]));
     if (!plan.ok()) {
       results[i] = plan.status();
       continue;
     }
-    plan->claimed = claim(static_cast<int>(plan->jobs.size()));
+    // What is held is the schedule's. Priorities need none: places are free only where no job waits
+    // that could go first.
+    const bool held = plan->message.hold_until > clock_.Now();
+    plan->claimed = !held && claim(static_cast<int>(plan->jobs.size()));
     planned.push_back(*std::move(plan));
     position.push_back(i);
   }
   if (planned.empty()) co_return results;
   std::vector<MessageId> ids;
-  for (const PlannedMessage& message : planned) ids.push_back(message.message.id);
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    const Message& message = planned[i].message;
+    ids.push_back(message.id);
+    results[position[i]]->due_at = message.hold_until;
+    results[position[i]]->priority = message.priority;
+  }
 
   Groups::EnqueueCall call(std::move(planned));
   absl::StatusOr<Groups::EnqueueDone> done = co_await groups_->enqueue().Submit(std::move(call));
@@ -154,15 +175,19 @@ Task<absl::StatusOr<Spool::LeaseResult>> Spool::Lease(std::string worker, std::v
   absl::StatusOr<postgres::Result> rows =
       co_await database_.Transact<postgres::Result>(std::move(tenant_set), std::move(work));
   if (!rows.ok()) co_return rows.status();
-  const absl::Duration warning = options_.policy.delay_warning;
   for (int row = 0; row < rows->rows(); ++row) {
     const std::int64_t verdict = rows->Int(row, 2);
     if (verdict == 1) {
       absl::StatusOr<LeasedJob> job = ReadLeasedJob(*rows, row);
       if (!job.ok()) co_return job.status();
       const bool warned = rows->Bool(row, 7);
+      const absl::Duration warning =
+          options_.policy.For(job->ref.tenant, job->destination).delay_warning;
+      // A message that was to be held is late only after that.
+      const absl::Time since =
+          rows->IsNull(row, 23) ? job->received_at : std::max(job->received_at, rows->Time(row, 23));
       job->delay_warning_due = warning > absl::ZeroDuration() && !warned &&
-                               !job->reverse_path.empty() && now - job->received_at >= warning;
+                               !job->reverse_path.empty() && now - since >= warning;
       result.jobs.push_back(*std::move(job));
       continue;
     }
@@ -252,6 +277,7 @@ Task<absl::StatusOr<std::vector<Spool::DueJob>>> Spool::Due(std::vector<int> sha
     job.ref.hash = static_cast<int>(rows->Int(row, 2));
     job.due_at = rows->Time(row, 3);
     job.next_at = rows->Time(row, 4);
+    job.priority = static_cast<int>(rows->Int(row, 5));
     jobs.push_back(job);
   }
   co_return jobs;

@@ -28,9 +28,11 @@ class Spool {
   struct Options {
     postgres::ConnectionOptions connection;
     int group_connections = 2;
-    RetryPolicy policy;
+    RetryPolicies policy;
     absl::Duration keys_live = absl::Hours(24);
     absl::Duration lease = absl::Seconds(60);  // of what an Enqueue leases
+    // How far ahead a message may be held (RFC 4865).
+    absl::Duration max_hold = absl::Hours(24 * 30);
   };
   // What the service's connections need besides url and timeouts: the role, and settings that keep
   // plans on the indexes (statistics of tables that empty and fill by the second mislead).
@@ -46,11 +48,14 @@ class Spool {
 
   struct EnqueueResult {
     Accepted accepted;
-    std::vector<JobRef> jobs;        // to be scheduled for now
+    std::vector<JobRef> jobs;  // to be scheduled for due_at
+    absl::Time due_at;
+    int priority = 0;
     std::vector<LeasedJob> claimed;  // their first attempt has begun
   };
   // One result a message, all committed together. An error of one message: kBadAddress (a
-  // recipient without domain), kNotFound (no such stored body), kInvalidArgument.
+  // recipient without domain), kNotFound (no such stored body), kBadParameter (held too long),
+  // kInvalidArgument.
   Task<absl::StatusOr<std::vector<absl::StatusOr<EnqueueResult>>>> Enqueue(
       std::vector<Message> messages, Claim claim);
 
@@ -68,8 +73,10 @@ class Spool {
 
   struct ReportResult {
     JobOutcome outcome;
-    absl::Time due_at;                  // kWaits
-    std::vector<JobRef> notifications;  // jobs of the DSNs that were enqueued
+    absl::Time due_at;  // kWaits
+    int priority = 0;   // of the job
+    // The jobs of the DSNs that were enqueued, with their priorities.
+    std::vector<std::pair<JobRef, int>> notifications;
   };
   // One result a report. Reports of one job in one call are not allowed.
   Task<absl::StatusOr<std::vector<ReportResult>>> Report(std::vector<JobReport> reports);
@@ -84,11 +91,33 @@ class Spool {
     int recipients = 0;
   };
   Task<absl::StatusOr<CancelResult>> Cancel(Filter filter);
+  // Keeps jobs from being tried; makes those that are held due now.
+  Task<absl::StatusOr<std::vector<JobRef>>> Hold(Filter filter);
+  Task<absl::StatusOr<std::vector<JobRef>>> Release(Filter filter);
+  // Both make jobs due now (Reroute: unless held). The next attempt returns them for `reason`;
+  // attempts go to `hosts` ("host,host:port"; empty: no more).
+  Task<absl::StatusOr<std::vector<JobRef>>> Bounce(Filter filter, std::string reason);
+  Task<absl::StatusOr<std::vector<JobRef>>> Reroute(Filter filter, std::string hosts);
+  // The destinations with the most jobs, of one tenant or (none) of all.
+  Task<absl::StatusOr<std::vector<DestinationSummary>>> Summarize(TenantId tenant, int limit);
+
+  // The last events, up to 1,000, of one tenant's message or (none) of whose it is.
+  Task<absl::StatusOr<History>> HistoryOf(TenantId tenant, MessageId message);
+  // Makes room for the events of the next days, and drops those older than `days`.
+  Task<absl::Status> KeepEvents(int days);
+
+  struct Usage {
+    TenantId tenant;
+    std::int64_t messages = 0;
+    std::int64_t octets = 0;
+  };
+  Task<absl::StatusOr<std::vector<Usage>>> CountByTenant();
 
   struct DueJob {
     JobRef ref;
     absl::Time due_at;
     absl::Time next_at;  // later than due_at while leased
+    int priority = 0;
   };
   // Jobs of these shards with due_at up to `horizon`, by (due_at, tenant, job), after `after`.
   Task<absl::StatusOr<std::vector<DueJob>>> Due(std::vector<int> shards, int shard_count,
@@ -111,6 +140,10 @@ class Spool {
  private:
   class Groups;
   Task<absl::StatusOr<std::vector<TenantId>>> TenantsOf(const Filter& filter);
+  // Runs `sql`, which answers jobs, on all messages that match, page by page. Its parameters are the
+  // time (if `timed`), the arrays that name the messages, the destination, and `extra` if there.
+  Task<absl::StatusOr<std::vector<JobRef>>> Change(Filter filter, const char* sql, bool timed,
+                                                   std::optional<std::string> extra);
 
   postgres::Database& database_;
   const Clock& clock_;

@@ -17,8 +17,9 @@ constexpr std::size_t kMaxGroupRecipients = 5000;
 constexpr std::size_t kMaxGroupReports = 500;
 
 constexpr char kReport[] =
-    "SELECT outcome, accepted, late_deliveries FROM queue.report($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-    " $10, $11, $12, $13, $14)";
+    "SELECT outcome, accepted, late_deliveries, priority FROM queue.report($1, $2, $3, $4, $5, $6, $7,"
+    " $8, $9, $10, $11, $12, $13, $14)";
+constexpr char kNoteDeliverBy[] = "SELECT queue.note_deliver_by($1, $2)";
 
 postgres::WriteGroupOptions GroupOptions(const Spool::Options& options) {
   postgres::WriteGroupOptions group;
@@ -78,7 +79,7 @@ Spool::Groups::Groups(const Clock& clock, const Options& options)
     : clock_(clock),
       keys_live_(options.keys_live),
       lease_(options.lease),
-      message_lifetime_(options.policy.expiry),
+      policy_(options.policy),
       enqueue_(GroupOptions(options),
                [this](postgres::Connection& connection, absl::Span<EnqueueCall* const> calls) {
                  return CommitEnqueue(connection, calls);
@@ -93,7 +94,7 @@ EnqueueTimes Spool::Groups::Times() const {
   times.now = clock_.Now();
   times.keys_expire = times.now + keys_live_;
   times.lease_end = times.now + lease_;
-  times.message_lifetime = message_lifetime_;
+  times.policy = &policy_;
   return times;
 }
 
@@ -184,6 +185,8 @@ Spool::Groups::Results<Spool::Groups::ReportAnswers> Spool::Groups::CommitReport
     return absl::InternalError("queue.report lost a row");
   }
 
+  // Those who are told need a notification, so this is never alone.
+  std::vector<std::int64_t> notified_tenants, notified_jobs;
   // Only what the current attempt reported is told of: for the rest it has been, or will be.
   std::vector<PlannedMessage*> notifications;
   int row = 0;
@@ -194,10 +197,17 @@ Spool::Groups::Results<Spool::Groups::ReportAnswers> Spool::Groups::CommitReport
       result.outcome.kind = static_cast<JobOutcome::Kind>(rows->Int(row, 0));
       result.outcome.late_deliveries = static_cast<int>(rows->Int(row, 2));
       result.due_at = item.report.retry_at;
+      result.priority = static_cast<int>(rows->Int(row, 3));
       if (rows->Bool(row, 1)) {
+        if (item.report.deliver_by_notified) {
+          notified_tenants.push_back(item.report.key.ref.tenant.value());
+          notified_jobs.push_back(item.report.key.ref.job.value());
+        }
         for (PlannedMessage& planned : item.notifications) {
           notifications.push_back(&planned);
-          for (const JobRef& ref : planned.Refs()) result.notifications.push_back(ref);
+          for (const JobRef& ref : planned.Refs()) {
+            result.notifications.emplace_back(ref, planned.message.priority);
+          }
         }
       }
       answers.push_back(std::move(result));
@@ -206,6 +216,12 @@ Spool::Groups::Results<Spool::Groups::ReportAnswers> Spool::Groups::CommitReport
     results[taken_at[i]].emplace(std::move(answers));
   }
   if (alone) return results;
+  if (!notified_jobs.empty()) {
+    postgres::Params notified;
+    notified.AddInts(notified_tenants).AddInts(notified_jobs);
+    absl::StatusOr<postgres::Result> noted = transaction.Exec(kNoteDeliverBy, notified);
+    if (!noted.ok()) return noted.status();
+  }
   if (!notifications.empty()) {
     absl::StatusOr<std::vector<EnqueueAnswer>> queued =
         EnqueueIn(transaction, notifications, Times(), false);

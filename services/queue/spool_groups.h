@@ -57,7 +57,7 @@ class Spool::Groups {
   const Clock& clock_;
   const absl::Duration keys_live_;
   const absl::Duration lease_;
-  const absl::Duration message_lifetime_;
+  const RetryPolicies policy_;
   JobIds job_ids_;
   postgres::WriteGroup<EnqueueCall, EnqueueDone> enqueue_;
   postgres::WriteGroup<ReportCall, ReportAnswers> report_;

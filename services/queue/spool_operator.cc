@@ -1,4 +1,4 @@
-// What operators ask of the spool: list, retry, cancel.
+// What operators ask of the spool: list, retry, cancel, hold, release, bounce, reroute, summary.
 
 #include <algorithm>
 #include <map>
@@ -18,7 +18,7 @@ constexpr int kBatch = 500;
 // the parameter that is there anyway.
 constexpr char kFind[] =
     "SELECT m.tenant_id, m.message_id, m.reverse_path, m.size, m.received_at, m.expires_at,"
-    " m.first_job_id, m.last_job_id FROM queue.message m"
+    " m.first_job_id, m.last_job_id, m.options FROM queue.message m"
     " WHERE (m.message_id, m.tenant_id) > ($1, $2::bigint)"
     " AND ($4 = '' OR lower(m.reverse_path) = $4)"
     " AND ($5 = '' OR EXISTS (SELECT FROM queue.job j WHERE j.tenant_id = m.tenant_id"
@@ -39,6 +39,24 @@ constexpr char kRetry[] =
     "SELECT tenant_id, job_id, hash FROM queue.retry($1, $2, $3, NULLIF($4, ''))";
 constexpr char kCancel[] =
     "SELECT tenant_id, job_id, hash, recipients FROM queue.cancel($1, $2, $3, NULLIF($4, ''))";
+
+constexpr char kHold[] =
+    "SELECT tenant_id, job_id, hash FROM queue.hold($1, $2, NULLIF($3, ''))";
+constexpr char kRelease[] =
+    "SELECT tenant_id, job_id, hash FROM queue.release($1, $2, $3, NULLIF($4, ''))";
+constexpr char kBounce[] =
+    "SELECT tenant_id, job_id, hash FROM queue.bounce($1, $2, $3, NULLIF($4, ''), $5)";
+constexpr char kReroute[] =
+    "SELECT tenant_id, job_id, hash FROM queue.reroute($1, $2, $3, NULLIF($4, ''), $5)";
+constexpr char kSummarize[] =
+    "SELECT destination, jobs, deferred, held, by_age FROM lookup.queue_summary($1, $2, $3::int)";
+constexpr char kTenantOf[] = "SELECT lookup.queue_event_tenants($1)";
+constexpr char kEvents[] =
+    "SELECT happened_at, kind, recipient, destination, attempt, remote_host, smtp_code,"
+    " enhanced_status, reply FROM queue.events_of($1, $2, $3::int)";
+constexpr int kMaxEvents = 1000;
+constexpr char kKeepEvents[] = "SELECT lookup.queue_keep_events($1, $2::int)";
+constexpr char kUsage[] = "SELECT tenant_id, messages, octets FROM lookup.queue_usage()";
 
 std::string LastReply(const postgres::Result& rows, int row) {
   const std::string host = rows.Text(row, 4);
@@ -102,6 +120,7 @@ Task<absl::StatusOr<Page>> FindPage(postgres::Database& database, std::vector<Te
     message.size = static_cast<std::uint64_t>(rows->Int(row, 3));
     message.received_at = rows->Time(row, 4);
     message.expires_at = rows->Time(row, 5);
+    message.options = rows->Text(row, 8);
     page.messages.push_back(std::move(message));
     page.first_jobs.push_back(rows->Int(row, 6));
     page.last_jobs.push_back(rows->Int(row, 7));
@@ -147,9 +166,10 @@ Task<absl::StatusOr<std::vector<QueuedMessage>>> Spool::List(Filter filter, int 
       recipient.destination = rows->Text(row, 9);
       recipient.attempts = static_cast<int>(rows->Int(row, 10));
       recipient.leased = !rows->IsNull(row, 11);
-      if (!recipient.leased && recipient.state < RecipientState::kDelivered) {
-        recipient.next_attempt_at = rows->Time(row, 12);
-      }
+      const absl::Time due_at = rows->Time(row, 12);
+      recipient.held = due_at == absl::InfiniteFuture();
+      const bool waits = !recipient.leased && recipient.state < RecipientState::kDelivered;
+      if (waits && !recipient.held) recipient.next_attempt_at = due_at;
     } else {
       Recipient known;
       known.address = recipient.address;
@@ -162,7 +182,8 @@ Task<absl::StatusOr<std::vector<QueuedMessage>>> Spool::List(Filter filter, int 
   co_return std::move(page->messages);
 }
 
-Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Change(Filter filter, const char* sql, bool timed,
+                                                        std::optional<std::string> extra) {
   absl::StatusOr<std::vector<TenantId>> tenants = co_await TenantsOf(filter);
   if (!tenants.ok()) co_return tenants.status();
   std::vector<JobRef> refs;
@@ -175,15 +196,114 @@ Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
     if (page->messages.empty()) co_return refs;
     after = page->messages.back().id;
     after_tenant = page->messages.back().tenant;
-    postgres::Params params = postgres::Params::Of(clock_.Now());
+    postgres::Params params;
+    if (timed) params.Add(clock_.Now());
     std::vector<std::string> ids;
     AddMessages(*page, ids, params);
     params.Add(filter.destination);
+    if (extra.has_value()) params.Add(*extra);
     absl::StatusOr<postgres::Result> rows =
-        co_await database_.Query(page->TenantSet(), kRetry, std::move(params));
+        co_await database_.Query(page->TenantSet(), sql, std::move(params));
     if (!rows.ok()) co_return rows.status();
     for (int row = 0; row < rows->rows(); ++row) refs.push_back(RefOf(*rows, row));
   }
+}
+
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Retry(Filter filter) {
+  return Change(std::move(filter), kRetry, true, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Hold(Filter filter) {
+  return Change(std::move(filter), kHold, false, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Release(Filter filter) {
+  return Change(std::move(filter), kRelease, true, std::nullopt);
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Bounce(Filter filter, std::string reason) {
+  return Change(std::move(filter), kBounce, true, std::move(reason));
+}
+Task<absl::StatusOr<std::vector<JobRef>>> Spool::Reroute(Filter filter, std::string hosts) {
+  return Change(std::move(filter), kReroute, true, std::move(hosts));
+}
+
+Task<absl::StatusOr<std::vector<DestinationSummary>>> Spool::Summarize(TenantId tenant,
+                                                                       int limit) {
+  std::vector<TenantId> no_tenants;
+  postgres::Params params = postgres::Params::Of(clock_.Now(), tenant, limit);
+  absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(std::move(no_tenants), kSummarize, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<DestinationSummary> summaries;
+  for (int row = 0; row < rows->rows(); ++row) {
+    DestinationSummary summary;
+    summary.destination = rows->Text(row, 0);
+    summary.jobs = rows->Int(row, 1);
+    summary.deferred = rows->Int(row, 2);
+    summary.held = rows->Int(row, 3);
+    summary.by_age = rows->Ints(row, 4);
+    summaries.push_back(std::move(summary));
+  }
+  co_return summaries;
+}
+
+Task<absl::StatusOr<History>> Spool::HistoryOf(TenantId tenant, MessageId message) {
+  const std::string id = message.bytes();
+  History history;
+  history.tenant = tenant;
+  if (!tenant) {
+    std::vector<TenantId> no_tenants;
+    postgres::Params of = postgres::Params::Of(postgres::Bytes(id));
+    const absl::StatusOr<postgres::Result> rows =
+        co_await database_.Query(std::move(no_tenants), kTenantOf, std::move(of));
+    if (!rows.ok()) co_return rows.status();
+    if (rows->rows() == 0) co_return history;
+    history.tenant = TenantId(rows->Int(0, 0));
+  }
+  const std::vector<std::int64_t> tenant_ids(1, history.tenant.value());
+  postgres::Params params;
+  params.AddInts(tenant_ids).Add(postgres::Bytes(id)).Add(std::int64_t{kMaxEvents});
+  std::vector<TenantId> tenants(1, history.tenant);
+  const absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(std::move(tenants), kEvents, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  for (int row = rows->rows() - 1; row >= 0; --row) {
+    Event event;
+    event.at = rows->Time(row, 0);
+    event.kind = static_cast<EventKind>(rows->Int(row, 1));
+    event.recipient = rows->Text(row, 2);
+    event.destination = rows->Text(row, 3);
+    event.attempt = static_cast<int>(rows->Int(row, 4));
+    event.remote_host = rows->Text(row, 5);
+    event.smtp_code = static_cast<int>(rows->Int(row, 6));
+    event.enhanced_status = rows->Text(row, 7);
+    event.reply = rows->Text(row, 8);
+    history.events.push_back(std::move(event));
+  }
+  co_return history;
+}
+
+Task<absl::Status> Spool::KeepEvents(int days) {
+  std::vector<TenantId> no_tenants;
+  postgres::Params params = postgres::Params::Of(clock_.Now(), days);
+  const absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(std::move(no_tenants), kKeepEvents, std::move(params));
+  co_return rows.status();
+}
+
+Task<absl::StatusOr<std::vector<Spool::Usage>>> Spool::CountByTenant() {
+  std::vector<TenantId> no_tenants;
+  postgres::Params params;
+  absl::StatusOr<postgres::Result> rows =
+      co_await database_.Query(std::move(no_tenants), kUsage, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<Usage> usages;
+  for (int row = 0; row < rows->rows(); ++row) {
+    Usage usage;
+    usage.tenant = TenantId(rows->Int(row, 0));
+    usage.messages = rows->Int(row, 1);
+    usage.octets = rows->Int(row, 2);
+    usages.push_back(usage);
+  }
+  co_return usages;
 }
 
 Task<absl::StatusOr<Spool::CancelResult>> Spool::Cancel(Filter filter) {

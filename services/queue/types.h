@@ -20,6 +20,7 @@ struct Recipient {
   std::string address;
   std::string original_address;
   AccountId account;
+  std::string options;  // as EnvelopeOptions below, a RecipientOptions
 };
 
 // A message to accept. Either `inline_body` (up to 64 KiB) or `body_sha256` of a stored one.
@@ -37,6 +38,11 @@ struct Message {
   std::string resend_key;
   std::string idempotency_key;
   std::string local_resend_key;
+  // What the sender asked for: a packed EnvelopeOptions of queue.proto; empty: nothing. The queue
+  // carries it to the worker, and itself goes by these two of it.
+  std::string options;
+  absl::Time hold_until = absl::InfinitePast();  // no attempt before
+  int priority = 0;                              // -9 to 9
 };
 
 struct Accepted {
@@ -57,6 +63,7 @@ struct LeasedRecipient {
   std::string address;
   std::string original_address;
   AccountId account;
+  std::string options;
 };
 
 struct LeasedJob {
@@ -77,12 +84,17 @@ struct LeasedJob {
   bool body_is_8bit = false;
   bool delay_warning_due = false;
   std::string local_resend_key;
+  std::string options;
+  bool deliver_by_notified = false;
+  std::string bounce_reason;  // not empty: an operator wants it returned
+  std::string route;          // hosts, separated by commas, that an operator wants it to go to
 };
 
 // A lease as its holder names it.
 struct LeaseKey {
   JobRef ref;
   int attempt = 0;
+  std::string destination;
 };
 
 // As the column queue.recipient.state.
@@ -105,6 +117,8 @@ struct JobReport {
   absl::Time retry_at;
   std::vector<Message> notifications;
   bool delay_warning_sent = false;
+  bool deliver_by_notified = false;
+  absl::Time retry_before = absl::InfiniteFuture();  // the next attempt comes no later
 };
 
 // What a report came to.
@@ -127,6 +141,7 @@ struct QueuedRecipient {
   std::string destination;
   RecipientState state = RecipientState::kQueued;
   bool leased = false;
+  bool held = false;  // by an operator
   int attempts = 0;
   std::optional<absl::Time> next_attempt_at;
   std::string last_reply;
@@ -140,7 +155,42 @@ struct QueuedMessage {
   absl::Time received_at;
   absl::Time expires_at;
   std::vector<QueuedRecipient> recipients;
+  std::string options;
 };
+
+// As the column queue.event.kind.
+enum class EventKind {
+  kAccepted = 1, kDeferred = 2, kDelivered = 3, kBounced = 4, kExpired = 5, kCancelled = 6
+};
+
+struct Event {
+  absl::Time at;
+  EventKind kind = EventKind::kAccepted;
+  std::string recipient;  // empty: all
+  std::string destination;
+  int attempt = 0;
+  std::string remote_host;
+  int smtp_code = 0;
+  std::string enhanced_status;
+  std::string reply;
+};
+
+// A message's events, the earliest first; the tenant is none if nothing is known of the message.
+struct History {
+  TenantId tenant;
+  std::vector<Event> events;
+};
+
+// Jobs for one destination, by the age of their messages.
+struct DestinationSummary {
+  std::string destination;
+  std::int64_t jobs = 0;
+  std::int64_t deferred = 0;  // tried at least once
+  std::int64_t held = 0;
+  std::vector<std::int64_t> by_age;  // as kAgeMinutes
+};
+// The first column of by_age is below the first of these, the last from the last on.
+inline constexpr int kAgeMinutes[] = {5, 10, 20, 40, 80, 160, 320, 640, 1280};
 
 // Where mail for this recipient goes: "local" or the lower-case domain. Addresses come with
 // A-labels (the gateway's work).

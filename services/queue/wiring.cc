@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
 #include "posthorn/config/v1/config.pb.h"
@@ -13,6 +15,49 @@
 
 namespace posthorn::queue {
 namespace {
+
+absl::StatusOr<std::vector<absl::Duration>> ScheduleFrom(
+    const google::protobuf::RepeatedField<std::int32_t>& seconds, absl::string_view key) {
+  std::vector<absl::Duration> schedule;
+  for (const int delay : seconds) {
+    if (delay < 1) return absl::InvalidArgumentError(absl::StrCat(key, " must be 1 or more"));
+    schedule.push_back(absl::Seconds(delay));
+  }
+  return schedule;
+}
+
+absl::StatusOr<RetryPolicies> PolicyFrom(const config::v1::Queue& queue) {
+  RetryPolicies policies;
+  RetryPolicy& general = policies.general;
+  if (!queue.retry_schedule_seconds().empty()) {
+    auto schedule = ScheduleFrom(queue.retry_schedule_seconds(), "queue.retry_schedule_seconds");
+    if (!schedule.ok()) return schedule.status();
+    general.schedule = *std::move(schedule);
+  }
+  general.jitter_percent = queue.retry_jitter_percent();
+  general.delay_warning = absl::Seconds(queue.delay_warning_seconds());
+  if (queue.expiry_seconds() > 0) general.expiry = absl::Seconds(queue.expiry_seconds());
+  for (int i = 0; i < queue.retry_rules_size(); ++i) {
+    const config::v1::RetryRule& from = queue.retry_rules(i);
+    RetryRule rule;
+    rule.tenant = TenantId(from.tenant_id());
+    rule.destination = absl::AsciiStrToLower(from.destination());
+    rule.policy = general;
+    if (!from.retry_schedule_seconds().empty()) {
+      auto schedule = ScheduleFrom(from.retry_schedule_seconds(),
+                                   absl::StrCat("queue.retry_rules[", i,
+                                                "].retry_schedule_seconds"));
+      if (!schedule.ok()) return schedule.status();
+      rule.policy.schedule = *std::move(schedule);
+    }
+    if (from.delay_warning_seconds() != 0) {
+      rule.policy.delay_warning = absl::Seconds(std::max(0, from.delay_warning_seconds()));
+    }
+    if (from.expiry_seconds() > 0) rule.policy.expiry = absl::Seconds(from.expiry_seconds());
+    policies.rules.push_back(std::move(rule));
+  }
+  return policies;
+}
 
 absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   if (config.postgres().url().empty()) {
@@ -30,22 +75,23 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   }
   options.redis = redis::Options(config.redis().address(), config.redis().password());
   if (queue.shards() > 0) options.shards = queue.shards();
+  for (const config::v1::TenantWeight& tenant : queue.tenant_weights()) {
+    if (tenant.weight() < 2) continue;
+    options.tenant_weights.emplace_back(TenantId(tenant.tenant_id()), tenant.weight());
+  }
   if (queue.lease_seconds() > 0) options.dispatcher.lease = absl::Seconds(queue.lease_seconds());
   if (queue.reconcile_seconds() > 0) {
     options.reconcile_every = absl::Seconds(queue.reconcile_seconds());
   }
-  if (!queue.retry_schedule_seconds().empty()) {
-    options.policy.schedule.clear();
-    for (const int seconds : queue.retry_schedule_seconds()) {
-      if (seconds < 1) {
-        return absl::InvalidArgumentError("queue.retry_schedule_seconds must be 1 or more");
-      }
-      options.policy.schedule.push_back(absl::Seconds(seconds));
-    }
-  }
-  options.policy.jitter_percent = queue.retry_jitter_percent();
-  options.policy.delay_warning = absl::Seconds(queue.delay_warning_seconds());
-  if (queue.expiry_seconds() > 0) options.policy.expiry = absl::Seconds(queue.expiry_seconds());
+  absl::StatusOr<RetryPolicies> policy = PolicyFrom(queue);
+  if (!policy.ok()) return policy.status();
+  options.policy = *std::move(policy);
+  if (queue.keep_events_days() > 0) options.keep_events_days = queue.keep_events_days();
+  options.limits.messages = queue.max_messages();
+  options.limits.octets = queue.max_octets();
+  options.limits.tenant_messages = queue.tenant_max_messages();
+  options.limits.tenant_octets = queue.tenant_max_octets();
+  if (queue.max_hold_seconds() > 0) options.max_hold = absl::Seconds(queue.max_hold_seconds());
   return options;
 }
 

@@ -132,8 +132,17 @@ TEST_F(QueueServerTest, CarriesAMessageFromEnqueueToReport) {
   report.mutable_recipients(0)->set_outcome(v1::RecipientReport::OUTCOME_DELIVERED);
   v1::ReportResponse reported;
   ASSERT_TRUE(stub_->Report(Context().get(), request, &reported).ok());
-  const grpc::Status gone = stub_->GetMessage(Context().get(), get, &got);
-  EXPECT_EQ(FailureOf(rpc::FromGrpc(gone)), Failure::kNotFound);
+  // It has left the queue, and its log tells so.
+  ASSERT_TRUE(stub_->GetMessage(Context().get(), get, &got).ok());
+  EXPECT_EQ(got.message().message_id(), message.message_id());
+  EXPECT_EQ(got.message().recipients_size(), 0);
+  ASSERT_EQ(got.message().events_size(), 2);
+  EXPECT_EQ(got.message().events(0).kind(), "accepted");
+  EXPECT_EQ(got.message().events(1).kind(), "delivered");
+  EXPECT_EQ(got.message().events(1).recipient(), "bob@example.net");
+  get.set_tenant_id(2);
+  const grpc::Status unknown = stub_->GetMessage(Context().get(), get, &got);
+  EXPECT_EQ(FailureOf(rpc::FromGrpc(unknown)), Failure::kNotFound);
 }
 
 TEST_F(QueueServerTest, WithoutTheTokenNothingIsDone) {

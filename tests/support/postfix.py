@@ -36,11 +36,11 @@ postlog unix-dgram n - n - 1 postlogd
 class Postfix:
     """Accepts mail for `domain` at `address`:`port` into Maildirs, one for each of `users`."""
 
-    def __init__(self, domain, users, address="127.0.0.1", settings=None):
+    def __init__(self, domain, users, address="127.0.0.1", settings=None, port=None):
         self.domain = domain
         self.users = list(users)
         self.address = address
-        self.port = free_port(address)
+        self.port = port or free_port(address)
         self.directory = temporary_directory("postfix")
         self.settings = dict(settings or {})
 
@@ -68,7 +68,8 @@ class Postfix:
             "myhostname": f"mx.{self.domain}",
             "mydestination": "",
             "mynetworks": "127.0.0.0/8",
-            "inet_interfaces": self.address,
+            # Only what an interface has; master.cf names the address to listen on.
+            "inet_interfaces": "127.0.0.1",
             "inet_protocols": "ipv4",
             "virtual_mailbox_domains": self.domain,
             "virtual_mailbox_maps": f"texthash:{config}/users",

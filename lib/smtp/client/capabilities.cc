@@ -19,6 +19,18 @@ Capabilities ParseCapabilities(const Reply& ehlo) {
     if (absl::EqualsIgnoreCase(keyword, "8BITMIME")) result.eight_bit = true;
     if (absl::EqualsIgnoreCase(keyword, "STARTTLS")) result.starttls = true;
     if (absl::EqualsIgnoreCase(keyword, "SMTPUTF8")) result.smtputf8 = true;
+    if (absl::EqualsIgnoreCase(keyword, "DSN")) result.dsn = true;
+    if (absl::EqualsIgnoreCase(keyword, "CHUNKING")) result.chunking = true;
+    if (absl::EqualsIgnoreCase(keyword, "BINARYMIME")) result.binary = true;
+    if (absl::EqualsIgnoreCase(keyword, "REQUIRETLS")) result.require_tls = true;
+    if (absl::EqualsIgnoreCase(keyword, "MT-PRIORITY")) result.priority = true;
+    if (absl::EqualsIgnoreCase(keyword, "DELIVERBY")) {
+      result.deliver_by = true;
+      int minimum = 0;
+      if (end != absl::string_view::npos && absl::SimpleAtoi(line.substr(end + 1), &minimum)) {
+        result.min_deliver_by = minimum;
+      }
+    }
     if (absl::EqualsIgnoreCase(keyword, "SIZE")) {
       result.size = true;
       std::uint64_t limit = 0;

@@ -15,6 +15,13 @@ struct Capabilities {
   std::uint64_t max_size = 0;  // octets; 0: no limit told
   bool starttls = false;    // RFC 3207
   bool smtputf8 = false;    // RFC 6531
+  bool dsn = false;         // RFC 3461
+  bool chunking = false;    // RFC 3030
+  bool binary = false;      // BINARYMIME of RFC 3030; of no use without CHUNKING
+  bool require_tls = false;  // RFC 8689
+  bool priority = false;    // MT-PRIORITY, RFC 6710
+  bool deliver_by = false;  // RFC 2852
+  int min_deliver_by = 0;   // seconds; 0: no limit told
 };
 
 // Reads the lines after the first (the greeting). Unknown and malformed lines are skipped.

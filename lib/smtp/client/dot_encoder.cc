@@ -17,7 +17,7 @@ void DotEncoder::Encode(std::string_view bytes, std::string& out) {
         continue;
       }
     }
-    if (line_start_ && bytes.front() == '.') out.push_back('.');
+    if (dots_ && line_start_ && bytes.front() == '.') out.push_back('.');
     const std::size_t end = std::min(bytes.find_first_of("\r\n"), bytes.size());
     if (end > 0) {
       out.append(bytes.substr(0, end));
@@ -36,8 +36,8 @@ void DotEncoder::Encode(std::string_view bytes, std::string& out) {
 }
 
 void DotEncoder::Finish(std::string& out) {
-  if (held_cr_ || !line_start_) out.append("\r\n");
-  out.append(".\r\n");
+  if (held_cr_ || (dots_ && !line_start_)) out.append("\r\n");
+  if (dots_) out.append(".\r\n");
   line_start_ = true;
   held_cr_ = false;
 }

@@ -1,10 +1,12 @@
 #include "lib/smtp/client/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/client/xtext.h"
 
 namespace posthorn::smtp::client {
 namespace {
@@ -104,8 +106,9 @@ void Session::OnReply(Reply reply) {
     case State::kTransaction:
       return OnTransactionReply(std::move(reply));
     case State::kFinalReply:
-      return OnFinalReply(reply);
+      return chunked_ ? OnChunkReply(reply) : OnFinalReply(reply);
     case State::kBody:
+      if (chunked_ && unanswered_chunks_ > 0) return OnChunkReply(reply);
       // An early answer to a body that is still on its way: refused, and out of step.
       if (reply.temporary() || reply.permanent()) {
         DecideAll(reply, Stage::kFinalDot);
@@ -152,15 +155,18 @@ void Session::Begin(Transaction transaction) {
   outcomes_.assign(transaction_.recipients.size(), RecipientOutcome());
   commands_.clear();
   sent_ = answered_ = accepted_ = 0;
-  mail_refused_ = final_dot_lost_ = transaction_answered_ = false;
+  mail_refused_ = final_dot_lost_ = transaction_answered_ = chunk_refused_ = false;
+  chunked_ = capabilities_.chunking;
+  unanswered_chunks_ = 0;
   if (state_ != State::kReady) return;
 
   if (!IsSendable(transaction_.reverse_path)) {
     return DecideAll(OwnReply(553, "5.1.7", "malformed sender address"), Stage::kMail);
   }
-  if (!IsAscii(transaction_.reverse_path) && !capabilities_.smtputf8) {
-    return DecideAll(OwnReply(553, "5.6.7", "the server does not take UTF-8 addresses"),
-                     Stage::kMail);
+  if (const Reply missing = MissingExtension(); missing.code != 0) {
+    DecideAll(missing, Stage::kMail);
+    for (RecipientOutcome& outcome : outcomes_) outcome.lacks_extension = true;
+    return;
   }
   if (capabilities_.max_size != 0 && transaction_.size > capabilities_.max_size) {
     return DecideAll(
@@ -179,6 +185,7 @@ void Session::Begin(Transaction transaction) {
       outcome.reply = OwnReply(553, "5.1.3", "malformed recipient address");
     } else if (!IsAscii(address) && !capabilities_.smtputf8) {
       outcome.reply = OwnReply(553, "5.6.7", "the server does not take UTF-8 addresses");
+      outcome.lacks_extension = true;
     } else {
       commands_.push_back({CommandKind::kRcpt, i});
       ++recipients;
@@ -188,7 +195,7 @@ void Session::Begin(Transaction transaction) {
     outcome.decided = true;
   }
   if (recipients == 0) return;
-  commands_.push_back({CommandKind::kData});
+  if (!chunked_) commands_.push_back({CommandKind::kData});
   Become(State::kTransaction, Need::kReply, Stage::kMail);
   SendMore();
 }
@@ -206,7 +213,11 @@ void Session::SendMore() {
     Write(next);
     ++sent_;
   }
-  if (answered_ == commands_.size()) EndTransaction();
+  if (answered_ != commands_.size()) return;
+  if (chunked_ && accepted_ > 0 && !mail_refused_) {
+    return Become(State::kBody, Need::kBody, Stage::kFinalDot);
+  }
+  EndTransaction();
 }
 
 void Session::Write(const Command& command) {
@@ -217,15 +228,41 @@ void Session::Write(const Command& command) {
     case CommandKind::kMail: {
       absl::StrAppend(&output_, "MAIL FROM:<", transaction_.reverse_path, ">");
       if (capabilities_.size) absl::StrAppend(&output_, " SIZE=", transaction_.size);
-      if (capabilities_.eight_bit && transaction_.body_is_8bit) output_.append(" BODY=8BITMIME");
-      bool utf8 = !IsAscii(transaction_.reverse_path);
+      if (transaction_.body_is_binary) {
+        output_.append(" BODY=BINARYMIME");
+      } else if (capabilities_.eight_bit && transaction_.body_is_8bit) {
+        output_.append(" BODY=8BITMIME");
+      }
+      bool utf8 = transaction_.smtputf8 || !IsAscii(transaction_.reverse_path);
       for (const std::string& recipient : transaction_.recipients) utf8 |= !IsAscii(recipient);
       if (capabilities_.smtputf8 && utf8) output_.append(" SMTPUTF8");
+      if (transaction_.require_tls) output_.append(" REQUIRETLS");
+      if (capabilities_.dsn && !transaction_.ret.empty()) {
+        absl::StrAppend(&output_, " RET=", transaction_.ret);
+      }
+      if (capabilities_.dsn && !transaction_.envelope_id.empty()) {
+        absl::StrAppend(&output_, " ENVID=", EncodeXtext(transaction_.envelope_id));
+      }
+      if (capabilities_.priority && transaction_.priority != 0) {
+        absl::StrAppend(&output_, " MT-PRIORITY=", transaction_.priority);
+      }
+      if (capabilities_.deliver_by && transaction_.deliver_by.has_value()) {
+        const DeliverByRequest& by = *transaction_.deliver_by;
+        absl::StrAppend(&output_, " BY=", by.seconds, by.return_after ? ";R" : ";N",
+                        by.trace ? "T" : "");
+      }
       output_.append("\r\n");
       return;
     }
     case CommandKind::kRcpt:
-      absl::StrAppend(&output_, "RCPT TO:<", transaction_.recipients[command.recipient], ">\r\n");
+      absl::StrAppend(&output_, "RCPT TO:<", transaction_.recipients[command.recipient], ">");
+      if (capabilities_.dsn && command.recipient < transaction_.dsn.size()) {
+        const DsnRequest& dsn = transaction_.dsn[command.recipient];
+        if (!dsn.notify.empty()) absl::StrAppend(&output_, " NOTIFY=", dsn.notify);
+        const std::string original = EncodeOrcpt(dsn.original_recipient);
+        if (!original.empty()) absl::StrAppend(&output_, " ORCPT=", original);
+      }
+      output_.append("\r\n");
       return;
     case CommandKind::kData:
       output_.append("DATA\r\n");
@@ -284,6 +321,51 @@ void Session::OnData(const Reply& reply) {
   }
   if (reply.positive() || reply.intermediate()) return CloseBy(reply, Stage::kData);
   DecideAll(reply, Stage::kData);
+  EndTransaction();
+}
+
+// What this server lacks that the message can't go without; a code of 0: nothing.
+Reply Session::MissingExtension() const {
+  const Transaction& t = transaction_;
+  if (t.require_tls && !(tls_active_ && capabilities_.require_tls)) {
+    return OwnReply(550, "5.7.30", "the server does not offer REQUIRETLS");
+  }
+  if ((t.smtputf8 || !IsAscii(t.reverse_path)) && !capabilities_.smtputf8) {
+    return OwnReply(553, "5.6.7", "the server does not take UTF-8 addresses");
+  }
+  if (t.body_is_binary && !(capabilities_.chunking && capabilities_.binary)) {
+    return OwnReply(554, "5.6.3", "the server does not take binary messages");
+  }
+  if (t.deliver_by.has_value() && t.deliver_by->return_after) {
+    if (!capabilities_.deliver_by) {
+      return OwnReply(550, "5.3.3", "the server does not promise delivery by a given time");
+    }
+    if (t.deliver_by->seconds < std::max(1, capabilities_.min_deliver_by)) {
+      return OwnReply(550, "5.4.7", "too little time is left for the server to deliver");
+    }
+  }
+  return Reply();
+}
+
+void Session::SendChunk(std::size_t octets, bool last) {
+  if (state_ != State::kBody || !chunked_) return;
+  absl::StrAppend(&output_, "BDAT ", octets, last ? " LAST\r\n" : "\r\n");
+  ++unanswered_chunks_;
+  if (last) Become(State::kFinalReply, Need::kReply, Stage::kFinalDot);
+}
+
+void Session::OnChunkReply(const Reply& reply) {
+  if (reply.code == 421 || reply.intermediate()) return CloseBy(reply, Stage::kFinalDot);
+  --unanswered_chunks_;
+  if (!reply.positive()) {
+    // RFC 3030 section 2: the transaction has failed, and what is on its way fails with it.
+    DecideAll(reply, Stage::kFinalDot);
+    chunk_refused_ = true;
+    Become(State::kFinalReply, Need::kReply, Stage::kFinalDot);
+  }
+  if (state_ != State::kFinalReply || unanswered_chunks_ > 0) return;
+  DecideAll(reply, Stage::kFinalDot);
+  needs_reset_ = chunk_refused_;
   EndTransaction();
 }
 

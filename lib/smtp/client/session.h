@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +14,36 @@
 
 namespace posthorn::smtp::client {
 
+// What a server with DSN is asked for a recipient (RFC 3461 sections 4.1 and 4.2).
+struct DsnRequest {
+  std::string notify;              // "NEVER", "SUCCESS,FAILURE"; empty: nothing
+  std::string original_recipient;  // "rfc822;bob@example.net", decoded; empty: none
+};
+
+// How long a server with DELIVERBY has (RFC 2852 section 4).
+struct DeliverByRequest {
+  std::int64_t seconds = 0;  // that are left; 0 or less only without `return_after`
+  bool return_after = false;
+  bool trace = false;
+};
+
 // Which mail to send; the body itself passes by the session.
 struct Transaction {
   std::string reverse_path;             // empty: null
   std::vector<std::string> recipients;  // addr-specs, at least one
   std::uint64_t size = 0;               // octets before dot-stuffing
   bool body_is_8bit = false;
+  // Asked of servers that offer the extension, and left out with others.
+  std::vector<DsnRequest> dsn;  // one a recipient, or none at all
+  std::string envelope_id;      // ENVID, decoded; empty: none
+  std::string ret;              // "FULL", "HDRS"; empty: not said
+  int priority = 0;             // MT-PRIORITY; 0: not said
+  // Without these extensions the server can't have the message: see RecipientOutcome.
+  bool body_is_binary = false;  // BINARYMIME and CHUNKING
+  bool smtputf8 = false;        // SMTPUTF8 also where all addresses are ASCII
+  bool require_tls = false;     // REQUIRETLS, told under TLS
+  // With `return_after` too; without it, left out.
+  std::optional<DeliverByRequest> deliver_by;
 };
 
 enum class Stage { kGreeting, kHello, kStartTls, kMail, kRcpt, kData, kFinalDot };
@@ -30,6 +55,8 @@ struct RecipientOutcome {
   Reply reply;
   Stage stage = Stage::kMail;
   bool decided = false;
+  // `reply` is ours: this server lacks an extension that the message needs. Another may have it.
+  bool lacks_extension = false;
   bool delivered() const { return decided && reply.positive(); }
   bool permanent() const { return decided && reply.permanent(); }
 };
@@ -50,7 +77,7 @@ class Session {
     kReply,     // read and Feed
     kStartTls,  // do the handshake, then OnTlsStarted; or give the connection up
     kReady,     // Begin the next transaction; outcomes() has the results of the last
-    kBody,      // send the message through a DotEncoder, then BodySent
+    kBody,      // send the message: chunked() with SendChunk, else through a DotEncoder and BodySent
     kClosed,    // the connection is of no more use: `error` says why; outcomes() is complete
   };
 
@@ -67,6 +94,12 @@ class Session {
   void Begin(Transaction transaction);
   // In kBody only: the final dot is on its way, with it went all that TakeOutput had given.
   void BodySent();
+  // In kBody, when the server offers CHUNKING: the message goes by BDAT (RFC 3030). The command for
+  // a piece of `octets` is in TakeOutput, the piece follows it. Replies come in between: when need()
+  // is kBody no more, the rest is in vain. Without PIPELINING at most one may be unanswered.
+  bool chunked() const { return chunked_; }
+  void SendChunk(std::size_t octets, bool last);
+  std::size_t unanswered_chunks() const { return unanswered_chunks_; }
   // The connection broke or timed out: what was not decided stays so. Leads to kClosed.
   void ConnectionLost(absl::Status why);
   // In kReady: QUIT in TakeOutput, then kClosed at once; nobody has to wait for the 221.
@@ -75,7 +108,9 @@ class Session {
   // Which reply is waited for: chooses the timeout, and names the place of a failure.
   Stage stage() const { return stage_; }
   // True from BodySent until its reply: a loss now may mean a duplicate.
-  bool final_dot_pending() const { return state_ == State::kFinalReply && accepted_ > 0; }
+  bool final_dot_pending() const {
+    return state_ == State::kFinalReply && accepted_ > 0 && !chunk_refused_;
+  }
   // True when the connection was lost in that state.
   bool final_dot_lost() const { return final_dot_lost_; }
   // True once a reply has come to a command of the current transaction: before that, a failing
@@ -103,6 +138,8 @@ class Session {
   void OnTransactionReply(Reply reply);
   void OnData(const Reply& reply);
   void OnFinalReply(const Reply& reply);
+  void OnChunkReply(const Reply& reply);
+  Reply MissingExtension() const;
   void SendHello(bool extended);
   void SendMore();
   void Write(const Command& command);
@@ -133,6 +170,9 @@ class Session {
   bool final_dot_lost_ = false;
   bool transaction_answered_ = false;
   bool needs_reset_ = false;       // the server may still hold an envelope
+  bool chunked_ = false;
+  bool chunk_refused_ = false;
+  std::size_t unanswered_chunks_ = 0;
 };
 
 }  // namespace posthorn::smtp::client

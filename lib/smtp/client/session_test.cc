@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -74,6 +75,192 @@ class Player {
  private:
   std::string pending_;
 };
+
+// Opens with all that `offers` lists, a line each.
+void OpenWith(Player& p, const std::string& offers) {
+  p.session.TakeOutput();
+  p.Server(absl::StrCat("220 mx.example.net\n"));
+  p.session.TakeOutput();
+  p.Server(absl::StrCat("250-mx.example.net\n", offers, "250 PIPELINING\n"));
+  ASSERT_EQ(p.session.need(), Need::kReady);
+}
+
+Transaction WithEverything() {
+  Transaction mail = Mail({"a@example.net", "b@example.net"});
+  mail.dsn.resize(2);
+  mail.dsn[0].notify = "SUCCESS,DELAY";
+  mail.dsn[0].original_recipient = "rfc822;a+x@example.net";
+  mail.envelope_id = "QQ+1";
+  mail.ret = "HDRS";
+  mail.priority = -3;
+  mail.deliver_by.emplace();
+  mail.deliver_by->seconds = 120;
+  mail.deliver_by->trace = true;
+  return mail;
+}
+
+TEST(ClientSessionTest, AsksForWhatTheServerOffers) {
+  Player p;
+  OpenWith(p, "250-DSN\n250-MT-PRIORITY MIXER\n250-DELIVERBY 60\n250-SMTPUTF8\n250-8BITMIME\n");
+  Transaction mail = WithEverything();
+  mail.smtputf8 = true;
+  mail.body_is_8bit = true;
+  p.session.Begin(std::move(mail));
+  p.Play(R"(C: MAIL FROM:<from@example.org> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 MT-PRIORITY=-3 BY=120;NT
+            C: RCPT TO:<a@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bx@example.net
+            C: RCPT TO:<b@example.net>
+            C: DATA)");
+}
+
+TEST(ClientSessionTest, LeavesOutWhatTheServerDoesNotOffer) {
+  Player p;
+  OpenWith(p, "");
+  p.session.Begin(WithEverything());
+  p.Play(R"(C: MAIL FROM:<from@example.org>
+            C: RCPT TO:<a@example.net>
+            C: RCPT TO:<b@example.net>
+            C: DATA)");
+}
+
+TEST(ClientSessionTest, WhatAMessageCannotGoWithoutIsAMatterOfTheServer) {
+  struct Row {
+    const char* name;
+    const char* offers;
+    std::function<void(Transaction&)> needs;
+    const char* status;  // nullptr: goes
+  };
+  const auto binary = [](Transaction& t) { t.body_is_binary = true; };
+  const auto utf8 = [](Transaction& t) { t.smtputf8 = true; };
+  const auto within = [](int seconds) {
+    return [seconds](Transaction& t) {
+      t.deliver_by.emplace();
+      t.deliver_by->seconds = seconds;
+      t.deliver_by->return_after = true;
+    };
+  };
+  const Row rows[] = {
+      {"binary without any", "", binary, "5.6.3"},
+      {"binary without CHUNKING", "250-BINARYMIME\n", binary, "5.6.3"},
+      {"binary", "250-BINARYMIME\n250-CHUNKING\n", binary, nullptr},
+      {"UTF-8 header", "", utf8, "5.6.7"},
+      {"UTF-8 header, offered", "250-SMTPUTF8\n", utf8, nullptr},
+      {"UTF-8 sender", "", [](Transaction& t) { t.reverse_path = "\xc3\xbc@example.org"; }, "5.6.7"},
+      {"TLS required, in clear", "250-REQUIRETLS\n", [](Transaction& t) { t.require_tls = true; },
+       "5.7.30"},
+      {"a time, no promise", "", within(100), "5.3.3"},
+      {"a time", "250-DELIVERBY\n", within(100), nullptr},
+      {"a time below the minimum", "250-DELIVERBY 240\n", within(100), "5.4.7"},
+      {"a time that is past", "250-DELIVERBY\n", within(0), "5.4.7"},
+  };
+  for (const Row& row : rows) {
+    Player p;
+    OpenWith(p, row.offers);
+    Transaction mail = Mail({"a@example.net"});
+    row.needs(mail);
+    p.session.Begin(std::move(mail));
+    if (row.status == nullptr) {
+      EXPECT_EQ(p.session.need(), Need::kReply) << row.name;
+      continue;
+    }
+    EXPECT_EQ(p.session.need(), Need::kReady) << row.name;
+    EXPECT_TRUE(p.Pending().empty()) << row.name;
+    const RecipientOutcome& outcome = p.session.outcomes()[0];
+    EXPECT_TRUE(outcome.permanent() && outcome.lacks_extension) << row.name;
+    EXPECT_EQ(outcome.reply.enhanced, row.status) << row.name;
+  }
+}
+
+TEST(ClientSessionTest, RequiresTlsOfAServerThatOffersItUnderTls) {
+  Player p;
+  p.Server("220 mx.example.net\n");
+  p.session.TakeOutput();
+  p.Server("250-mx.example.net\n250 STARTTLS\n");
+  p.session.TakeOutput();
+  p.Server("220 go\n");
+  p.session.OnTlsStarted();
+  p.session.TakeOutput();
+  p.Server("250-mx.example.net\n250 REQUIRETLS\n");
+  Transaction mail = Mail({"a@example.net"});
+  mail.require_tls = true;
+  p.session.Begin(std::move(mail));
+  p.Play("C: MAIL FROM:<from@example.org> REQUIRETLS");
+}
+
+TEST(ClientSessionTest, SendsByBdatWhereChunkingIsOffered) {
+  Player p;
+  OpenWith(p, "250-CHUNKING\n250-BINARYMIME\n");
+  Transaction mail = Mail({"a@example.net", "b@example.net"});
+  mail.body_is_binary = true;
+  p.session.Begin(std::move(mail));
+  p.Play(R"(C: MAIL FROM:<from@example.org> BODY=BINARYMIME
+            C: RCPT TO:<a@example.net>
+            C: RCPT TO:<b@example.net>
+            S: 250 ok
+            S: 250 ok
+            S: 550 5.1.1 no)");
+  ASSERT_EQ(p.session.need(), Need::kBody);
+  ASSERT_TRUE(p.session.chunked());
+  p.session.SendChunk(1000, false);
+  p.session.SendChunk(2000, false);
+  EXPECT_EQ(p.session.unanswered_chunks(), 2u);
+  p.Play(R"(C: BDAT 1000
+            C: BDAT 2000
+            S: 250 1000 octets
+            S: 250 2000 octets)");
+  ASSERT_EQ(p.session.need(), Need::kBody);
+  EXPECT_FALSE(p.session.final_dot_pending());
+  p.session.SendChunk(0, true);
+  EXPECT_TRUE(p.session.final_dot_pending());
+  p.Play(R"(C: BDAT 0 LAST
+            S: 250 2.0.0 queued)");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].delivered());
+  EXPECT_TRUE(p.session.outcomes()[1].permanent());
+  // Nothing is left to be reset.
+  p.session.Begin(Mail({"a@example.net"}));
+  EXPECT_EQ(p.Pending().substr(0, 4), "MAIL");
+}
+
+TEST(ClientSessionTest, ARefusedChunkEndsTheMessage) {
+  Player p;
+  OpenWith(p, "250-CHUNKING\n");
+  p.session.Begin(Mail({"a@example.net"}));
+  p.session.TakeOutput();
+  p.Server("250 ok\n250 ok\n");
+  for (int i = 0; i < 3; ++i) p.session.SendChunk(100, false);
+  p.session.TakeOutput();
+  p.Server("552 5.3.4 too much\n");
+  EXPECT_EQ(p.session.need(), Need::kReply);
+  EXPECT_FALSE(p.session.final_dot_pending());
+  p.Server("503 5.5.1 no\n503 5.5.1 no\n");
+  ASSERT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].permanent());
+  EXPECT_EQ(p.session.outcomes()[0].reply.enhanced, "5.3.4");
+  p.session.Begin(Mail({"a@example.net"}));
+  EXPECT_EQ(p.Pending().substr(0, 4), "RSET");
+}
+
+TEST(ClientSessionTest, WithoutAValidRecipientNoChunkIsSent) {
+  Player p;
+  OpenWith(p, "250-CHUNKING\n");
+  p.session.Begin(Mail({"a@example.net"}));
+  p.session.TakeOutput();
+  p.Server("250 ok\n550 5.1.1 no\n");
+  EXPECT_EQ(p.session.need(), Need::kReady);
+  EXPECT_TRUE(p.session.outcomes()[0].permanent());
+}
+
+TEST(ClientSessionTest, AConnectionLostAfterTheLastChunkIsInDoubt) {
+  Player p;
+  OpenWith(p, "250-CHUNKING\n");
+  p.session.Begin(Mail({"a@example.net"}));
+  p.session.TakeOutput();
+  p.Server("250 ok\n250 ok\n");
+  p.session.SendChunk(100, true);
+  p.session.ConnectionLost(absl::UnavailableError("gone"));
+  EXPECT_TRUE(p.session.final_dot_lost());
+  EXPECT_FALSE(p.session.outcomes()[0].decided);
+}
 
 TEST(ClientSessionTest, OneMessageWithoutExtensions) {
   Player p;

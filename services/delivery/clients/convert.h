@@ -1,6 +1,8 @@
 #ifndef POSTHORN_SERVICES_DELIVERY_CLIENTS_CONVERT_H_
 #define POSTHORN_SERVICES_DELIVERY_CLIENTS_CONVERT_H_
 
+#include <google/protobuf/timestamp.pb.h>
+
 #include <memory>
 #include <utility>
 

@@ -10,6 +10,7 @@
 #include "posthorn/directory/v1/directory.grpc.pb.h"
 #include "posthorn/mailbox/v1/delivery.grpc.pb.h"
 #include "services/delivery/clients/convert.h"
+#include "services/delivery/clients/put_pieces.h"
 
 namespace posthorn::delivery {
 namespace {
@@ -187,26 +188,7 @@ class MailboxClient final : public MailboxPort {
   }
 
   Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) override {
-    const rpc::CallOptions options(token_, kBodyDeadline);
-    rpc::StreamWriter<common::PutBodyRequest, common::PutBodyResponse> writer(
-        bodies_->async(), &common::Bodies::Stub::async::Put, options);
-    bool first = true;
-    for (;;) {
-      absl::StatusOr<std::string> piece = co_await body.Next();
-      // The writer is destroyed unfinished, which cancels the call: nothing is stored.
-      if (!piece.ok()) co_return piece.status();
-      if (piece->empty() && !first) break;
-      common::PutBodyRequest request;
-      if (first) request.set_tenant_id(tenant.value());
-      first = false;
-      const bool last = piece->empty();
-      request.set_data(*std::move(piece));
-      const bool written = co_await writer.Write(std::move(request));
-      if (!written || last) break;
-    }
-    const absl::StatusOr<common::PutBodyResponse> response = co_await writer.Finish();
-    if (!response.ok()) co_return response.status();
-    co_return delivery::FromProto(response->body());
+    return PutPieces(*bodies_, tenant, body, rpc::CallOptions(token_, kBodyDeadline));
   }
 
  private:

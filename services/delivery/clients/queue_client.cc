@@ -6,6 +6,7 @@
 #include "posthorn/common/v1/common.grpc.pb.h"
 #include "posthorn/queue/v1/queue.grpc.pb.h"
 #include "services/delivery/clients/convert.h"
+#include "services/delivery/clients/put_pieces.h"
 
 namespace posthorn::delivery {
 namespace {
@@ -18,6 +19,64 @@ namespace common = posthorn::common::v1;
 
 // A body may take as long as its slowest reader, the peer; each piece has the peer's timeout.
 constexpr absl::Duration kBodyDeadline = absl::Hours(2);
+
+EnvelopeOptions FromProto(const pb::EnvelopeOptions& in) {
+  EnvelopeOptions options;
+  options.envelope_id = in.envelope_id();
+  if (in.ret() == pb::EnvelopeOptions::RET_FULL) options.ret = EnvelopeOptions::Ret::kFull;
+  if (in.ret() == pb::EnvelopeOptions::RET_HEADERS) options.ret = EnvelopeOptions::Ret::kHeaders;
+  options.require_tls = in.require_tls();
+  if (in.has_hold_until()) options.hold_until = FromProto(in.hold_until());
+  options.priority = in.priority();
+  if (in.has_deliver_by()) {
+    DeliverBy& deliver_by = options.deliver_by.emplace();
+    deliver_by.by = FromProto(in.deliver_by().by());
+    deliver_by.return_after = in.deliver_by().mode() == pb::DeliverBy::MODE_RETURN;
+    deliver_by.trace = in.deliver_by().trace();
+  }
+  options.smtputf8 = in.smtputf8();
+  options.body_is_binary = in.body_is_binary();
+  return options;
+}
+
+void ToProto(const EnvelopeOptions& in, pb::EnvelopeOptions& out) {
+  out.set_envelope_id(in.envelope_id);
+  if (in.ret == EnvelopeOptions::Ret::kFull) out.set_ret(pb::EnvelopeOptions::RET_FULL);
+  if (in.ret == EnvelopeOptions::Ret::kHeaders) out.set_ret(pb::EnvelopeOptions::RET_HEADERS);
+  out.set_require_tls(in.require_tls);
+  if (in.hold_until.has_value()) ToProto(*in.hold_until, *out.mutable_hold_until());
+  out.set_priority(in.priority);
+  if (in.deliver_by.has_value()) {
+    pb::DeliverBy& deliver_by = *out.mutable_deliver_by();
+    ToProto(in.deliver_by->by, *deliver_by.mutable_by());
+    deliver_by.set_mode(in.deliver_by->return_after ? pb::DeliverBy::MODE_RETURN
+                                                    : pb::DeliverBy::MODE_NOTIFY);
+    deliver_by.set_trace(in.deliver_by->trace);
+  }
+  out.set_smtputf8(in.smtputf8);
+  out.set_body_is_binary(in.body_is_binary);
+}
+
+RecipientOptions FromProto(const pb::RecipientOptions& in) {
+  RecipientOptions options;
+  options.original_recipient = in.original_recipient();
+  options.notify_given = in.notify_size() > 0;
+  for (const int notify : in.notify()) {
+    options.never |= notify == pb::RecipientOptions::NOTIFY_NEVER;
+    options.success |= notify == pb::RecipientOptions::NOTIFY_SUCCESS;
+    options.failure |= notify == pb::RecipientOptions::NOTIFY_FAILURE;
+    options.delay |= notify == pb::RecipientOptions::NOTIFY_DELAY;
+  }
+  return options;
+}
+
+void ToProto(const RecipientOptions& in, pb::RecipientOptions& out) {
+  out.set_original_recipient(in.original_recipient);
+  if (in.never) out.add_notify(pb::RecipientOptions::NOTIFY_NEVER);
+  if (in.success) out.add_notify(pb::RecipientOptions::NOTIFY_SUCCESS);
+  if (in.failure) out.add_notify(pb::RecipientOptions::NOTIFY_FAILURE);
+  if (in.delay) out.add_notify(pb::RecipientOptions::NOTIFY_DELAY);
+}
 
 absl::StatusOr<Job> FromProto(pb::Job& in) {
   absl::StatusOr<MessageId> id = MessageId::FromBytes(in.message_id());
@@ -36,6 +95,7 @@ absl::StatusOr<Job> FromProto(pb::Job& in) {
     recipient.original_address =
         from.original_address().empty() ? from.address() : from.original_address();
     recipient.account = AccountId(from.account_id());
+    if (from.has_options()) recipient.options = FromProto(from.options());
     job.recipients.push_back(std::move(recipient));
   }
   job.prefix = std::move(*in.mutable_prefix());
@@ -48,6 +108,10 @@ absl::StatusOr<Job> FromProto(pb::Job& in) {
   job.body_is_8bit = in.body_is_8bit();
   job.local_resend_key = in.local_resend_key();
   job.delay_warning_due = in.delay_warning_due();
+  if (in.has_options()) job.options = FromProto(in.options());
+  job.deliver_by_notified = in.deliver_by_notified();
+  job.bounce_reason = in.bounce_reason();
+  job.route.assign(in.route().begin(), in.route().end());
   return job;
 }
 
@@ -67,6 +131,7 @@ void ToProto(const OutboundMessage& in, pb::OutboundMessage& out) {
     to.set_address(recipient.address);
     to.set_original_address(recipient.original_address);
     to.set_account_id(recipient.account.value());
+    ToProto(recipient.options, *to.mutable_options());
   }
   out.set_prefix(in.prefix);
   if (in.stored_body.has_value()) {
@@ -76,6 +141,7 @@ void ToProto(const OutboundMessage& in, pb::OutboundMessage& out) {
   }
   ToProto(in.received_at, *out.mutable_received_at());
   out.set_body_is_8bit(in.body_is_8bit);
+  ToProto(in.options, *out.mutable_options());
 }
 
 pb::RecipientReport::Outcome ToProto(Outcome outcome) {
@@ -109,6 +175,8 @@ void ToProto(const JobReport& in, pb::JobReport& out) {
   }
   for (const OutboundMessage& message : in.notifications) ToProto(message, *out.add_notifications());
   out.set_delay_warning_sent(in.delay_warning_sent);
+  out.set_deliver_by_notified(in.deliver_by_notified);
+  if (in.retry_before.has_value()) ToProto(*in.retry_before, *out.mutable_retry_before());
 }
 
 class GrpcBodyReader final : public BodyReader {
@@ -194,6 +262,10 @@ class QueueClient final : public QueuePort {
     if (!response.ok()) co_return response.status();
     if (response->results_size() != 1) co_return absl::InternalError("results do not match");
     co_return rpc::FromDetail(response->results(0).failure());
+  }
+
+  Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) override {
+    return PutPieces(*bodies_, tenant, body, rpc::CallOptions(token_, kBodyDeadline));
   }
 
   std::unique_ptr<BodyReader> ReadBody(TenantId tenant, const BodyRef& body,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/executor.h"
 #include "lib/base/failure.h"
 #include "lib/net/memory_stream.h"
@@ -44,6 +45,7 @@ class FakeQueue final : public QueuePort {
   absl::Duration lease = absl::Seconds(60);
   std::map<std::string, std::string> bodies;  // by sha256
   absl::Status body_end = absl::OkStatus();
+  absl::Status put_failure = absl::OkStatus();
   std::vector<absl::Status> report_failures;  // the next reports fail so
   absl::Status heartbeat_failure = absl::OkStatus();
   std::vector<JobId> lost;
@@ -86,6 +88,21 @@ class FakeQueue final : public QueuePort {
     }
     reports.push_back(taken);
     co_return absl::OkStatus();
+  }
+  Task<absl::StatusOr<BodyRef>> PutBody(TenantId, BodyReader& body) override {
+    if (!put_failure.ok()) co_return put_failure;
+    std::string text;
+    for (;;) {
+      absl::StatusOr<std::string> piece = co_await body.Next();
+      if (!piece.ok()) co_return piece.status();
+      if (piece->empty()) break;
+      text.append(*piece);
+    }
+    BodyRef ref;
+    ref.sha256 = absl::StrCat("put", bodies.size());
+    ref.size = text.size();
+    bodies[ref.sha256] = std::move(text);
+    co_return ref;
   }
   std::unique_ptr<BodyReader> ReadBody(TenantId, const BodyRef& body,
                                        std::uint64_t length) override {

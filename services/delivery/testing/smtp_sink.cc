@@ -1,5 +1,6 @@
 #include "services/delivery/testing/smtp_sink.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -14,6 +15,8 @@ struct SmtpSink::Dialogue {
   std::string output;
   Message message;
   bool in_data = false;
+  std::string chunk_line;  // the BDAT whose octets are awaited; empty: none
+  std::size_t chunk_size = 0;
   bool hanging = false;
   bool start_tls = false;
   bool tls_active = false;
@@ -59,13 +62,31 @@ bool SmtpSink::TakeData(Dialogue& dialogue) {
     dialogue.message.data = absl::StrReplaceAll(data, {{"\r\n.", "\r\n"}});
   }
   Note("C", ".");
+  return Finish(dialogue, ".");
+}
+
+bool SmtpSink::TakeChunk(Dialogue& dialogue) {
+  if (dialogue.input.size() < dialogue.chunk_size) return true;
+  const std::string line = std::exchange(dialogue.chunk_line, std::string());
+  if (keep_data) dialogue.message.data.append(dialogue.input, 0, dialogue.chunk_size);
+  dialogue.input.erase(0, dialogue.chunk_size);
+  ++dialogue.message.chunks;
+  if (dialogue.message.recipients.empty()) return Say(dialogue, line, "503 5.5.1 no recipients");
+  if (absl::EndsWith(line, " LAST")) return Finish(dialogue, line);
+  const std::size_t before = dialogue.output.size();
+  const bool go_on = Say(dialogue, line, "250 2.0.0 ok");
+  if (dialogue.output.compare(before, 1, "2") != 0) dialogue.message = Message();
+  return go_on;
+}
+
+bool SmtpSink::Finish(Dialogue& dialogue, const std::string& line) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++message_count_;
     if (keep_data) messages_.push_back(std::move(dialogue.message));
   }
   dialogue.message = Message();
-  return Say(dialogue, ".", "250 2.0.0 queued");
+  return Say(dialogue, line, "250 2.0.0 queued");
 }
 
 bool SmtpSink::Answer(Dialogue& dialogue, const std::string& line) {
@@ -93,6 +114,10 @@ bool SmtpSink::Answer(Dialogue& dialogue, const std::string& line) {
     const bool go_on = Say(dialogue, line, wanted ? "354 go on" : "554 5.5.1 no valid recipients");
     dialogue.in_data = dialogue.output.compare(before, 3, "354") == 0;
     return go_on;
+  } else if (absl::StartsWithIgnoreCase(line, "BDAT ")) {
+    dialogue.chunk_line = line;
+    dialogue.chunk_size = static_cast<std::size_t>(std::atoi(line.c_str() + 5));
+    return true;
   } else if (absl::EqualsIgnoreCase(line, "STARTTLS")) {
     dialogue.start_tls = true;
     usual = "220 2.0.0 go";
@@ -118,6 +143,11 @@ Task<void> SmtpSink::Serve(std::unique_ptr<net::Stream> stream) {
       if (dialogue.in_data) {
         go_on = TakeData(dialogue);
         if (dialogue.in_data) break;
+        continue;
+      }
+      if (!dialogue.chunk_line.empty()) {
+        go_on = TakeChunk(dialogue);
+        if (!dialogue.chunk_line.empty()) break;
         continue;
       }
       const std::size_t end = dialogue.input.find("\r\n");

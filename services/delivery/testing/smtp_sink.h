@@ -22,10 +22,11 @@ class SmtpSink {
     std::string reverse_path;  // the whole argument of MAIL FROM
     std::vector<std::string> recipients;
     std::string data;  // without dot-stuffing
+    int chunks = 0;    // by BDAT
   };
 
-  // The reply to a command line, to "greeting", or to "." for the end of a message; nullopt: the
-  // usual one. "" closes the connection without a word, "hang" never answers.
+  // The reply to a command line (BDAT: when its octets are there), to "greeting", or to "." for the
+  // end of a message; nullopt: the usual one. "" closes the connection without a word, "hang" never answers.
   using Script = std::function<std::optional<std::string>(const std::string& line)>;
   Script script;
   std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SIZE 10485760"};
@@ -49,6 +50,8 @@ class SmtpSink {
   bool Answer(Dialogue& dialogue, const std::string& line);
   bool Say(Dialogue& dialogue, const std::string& line, const std::string& usual);
   bool TakeData(Dialogue& dialogue);
+  bool TakeChunk(Dialogue& dialogue);
+  bool Finish(Dialogue& dialogue, const std::string& line);
   void Note(const char* who, const std::string& line);
 
   mutable std::mutex mutex_;

@@ -116,5 +116,38 @@ grpc::ServerUnaryReactor* AdminService::CancelQueue(
   return Forward(context, request, response, *queue_,
                  &queue::v1::Queue::Stub::async::CancelMessages);
 }
+grpc::ServerUnaryReactor* AdminService::HoldQueue(grpc::CallbackServerContext* context,
+                                                  const queue::v1::HoldMessagesRequest* request,
+                                                  queue::v1::ChangeMessagesResponse* response) {
+  return Forward(context, request, response, *queue_, &queue::v1::Queue::Stub::async::HoldMessages);
+}
+grpc::ServerUnaryReactor* AdminService::ReleaseQueue(
+    grpc::CallbackServerContext* context, const queue::v1::ReleaseMessagesRequest* request,
+    queue::v1::ChangeMessagesResponse* response) {
+  return Forward(context, request, response, *queue_,
+                 &queue::v1::Queue::Stub::async::ReleaseMessages);
+}
+grpc::ServerUnaryReactor* AdminService::BounceQueue(grpc::CallbackServerContext* context,
+                                                    const queue::v1::BounceMessagesRequest* request,
+                                                    queue::v1::ChangeMessagesResponse* response) {
+  return Forward(context, request, response, *queue_,
+                 &queue::v1::Queue::Stub::async::BounceMessages);
+}
+grpc::ServerUnaryReactor* AdminService::RerouteQueue(
+    grpc::CallbackServerContext* context, const queue::v1::RerouteMessagesRequest* request,
+    queue::v1::ChangeMessagesResponse* response) {
+  return Forward(context, request, response, *queue_,
+                 &queue::v1::Queue::Stub::async::RerouteMessages);
+}
+grpc::ServerUnaryReactor* AdminService::SummarizeQueue(grpc::CallbackServerContext* context,
+                                                       const queue::v1::SummarizeRequest* request,
+                                                       queue::v1::SummarizeResponse* response) {
+  return Forward(context, request, response, *queue_, &queue::v1::Queue::Stub::async::Summarize);
+}
+grpc::ServerUnaryReactor* AdminService::GetQueueSchedule(
+    grpc::CallbackServerContext* context, const queue::v1::GetScheduleRequest* request,
+    queue::v1::GetScheduleResponse* response) {
+  return Forward(context, request, response, *queue_, &queue::v1::Queue::Stub::async::GetSchedule);
+}
 
 }  // namespace posthorn::gateway
