@@ -204,8 +204,10 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_smtp.tls = tls.get();
   for_smtp.connections = connections.get();
   for_smtp.hostname = config.hostname();
-  // What the queue and the delivery honour is added here, and offered from then on.
-  for_smtp.queue_extensions = smtp::ExtensionSet{};
+  for_smtp.queue_extensions =
+      smtp::ExtensionSet{smtp::Extension::kDsn, smtp::Extension::kRequireTls,
+                         smtp::Extension::kFutureRelease, smtp::Extension::kMtPriority,
+                         smtp::Extension::kDeliverBy};
   smtp = std::make_unique<SmtpServer>(std::move(for_smtp), SmtpLimitsFrom(limits));
 
   ImapDependencies for_imap;

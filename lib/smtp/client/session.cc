@@ -6,7 +6,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
-#include "lib/smtp/client/xtext.h"
+#include "lib/smtp/client/orcpt.h"
+#include "lib/smtp/xtext.h"
 
 namespace posthorn::smtp::client {
 namespace {

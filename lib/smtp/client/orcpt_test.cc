@@ -1,4 +1,4 @@
-#include "lib/smtp/client/xtext.h"
+#include "lib/smtp/client/orcpt.h"
 
 #include <gtest/gtest.h>
 
@@ -7,12 +7,7 @@
 namespace posthorn::smtp::client {
 namespace {
 
-TEST(XtextTest, EncodesWhatMayNotStandInAParameter) {
-  EXPECT_EQ(EncodeXtext("QQ314159"), "QQ314159");
-  EXPECT_EQ(EncodeXtext("a+b=c d\x7f\r\n\xff"), "a+2Bb+3Dc+20d+7F+0D+0A+FF");
-}
-
-TEST(XtextTest, EncodesOriginalRecipients) {
+TEST(OrcptTest, EncodesOriginalRecipients) {
   struct Row {
     const char* name;
     std::string typed;

@@ -1,4 +1,4 @@
-#include "lib/smtp/client/xtext.h"
+#include "lib/smtp/client/orcpt.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -6,21 +6,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "lib/smtp/xtext.h"
 
 namespace posthorn::smtp::client {
 namespace {
 
 constexpr std::size_t kMaxOrcpt = 500;  // RFC 3461 section 4.2
-
-bool IsXchar(unsigned char c) { return c > 0x20 && c < 0x7f && c != '+' && c != '='; }
-
-void AppendXtext(unsigned char c, std::string& out) {
-  if (IsXchar(c)) {
-    out.push_back(static_cast<char>(c));
-  } else {
-    absl::StrAppendFormat(&out, "+%02X", c);
-  }
-}
 
 // The character at the front of `text` and its length in octets; 0: malformed UTF-8.
 std::size_t Utf8Length(std::string_view text, std::uint32_t& point) {
@@ -41,12 +32,6 @@ std::size_t Utf8Length(std::string_view text, std::uint32_t& point) {
 
 }  // namespace
 
-std::string EncodeXtext(std::string_view text) {
-  std::string out;
-  for (const char c : text) AppendXtext(static_cast<unsigned char>(c), out);
-  return out;
-}
-
 std::string EncodeOrcpt(std::string_view typed) {
   const std::size_t end = typed.find(';');
   if (end == std::string_view::npos || end == 0) return "";
@@ -61,7 +46,7 @@ std::string EncodeOrcpt(std::string_view typed) {
     const unsigned char c = static_cast<unsigned char>(address.front());
     std::size_t length = 1;
     if (c < 0x80) {
-      AppendXtext(c, encoded);
+      encoded += EncodeXtext(address.substr(0, 1));
     } else {
       std::uint32_t point = 0;
       length = Utf8Length(address, point);
