@@ -23,7 +23,8 @@ constexpr CodeAdvice kCodes[] = {
     {450, "The mailbox cannot take the message just now, or not so many from one address.",
      "Try again later.",
      "`mailbox_in_use`: some other session holds the mailbox; if it lasts, look for it. "
-     "`rate_limited`: the listener's `messages_per_minute`."},
+     "`rate_limited`: the listener's `messages_per_minute`. `account_suspended_for_now`, "
+     "`domain_suspended_for_now`: somebody has suspended it; lift that with `posthornctl`."},
     {451, "Something here does not work for the moment; the message was not accepted.",
      "Keep the message and try again later. A mail server does this by itself.",
      "Look at `/readyz`, at the log and at PostgreSQL and the queue service: one of them is away or "
@@ -33,7 +34,8 @@ constexpr CodeAdvice kCodes[] = {
      "person whose mailbox is full has to make room.",
      "`over_quota`: `posthornctl account show`, then a larger quota or less mail. "
      "`insufficient_storage`: the disk of `gateway.staging_dir` or `gateway.staging_max_octets` is "
-     "full."},
+     "full. `queue_full`: look with `posthornctl queue summary` at what waits, and why; the limits "
+     "are `queue.tenant_max_messages` and its neighbours."},
     {454, "AUTH or TLS failed for a temporary reason.", "Try again in a moment.",
      "`authentication_busy`: more logins at once than `mailbox.password_threads` can check, or the "
      "mailbox service is away. `tls_failed`: look at the log for the reason OpenSSL gave."},
@@ -63,16 +65,21 @@ constexpr CodeAdvice kCodes[] = {
     {550, "Refused for good; trying the same again cannot help.",
      "Read the text. `no_such_recipient`: correct the address. `sender_not_allowed`: From, Sender "
      "and the envelope have to be the account's own address or alias. `relay_denied`: log in. "
-     "`bare_newline`: the sending program writes LF or CR where CRLF belongs.",
+     "`bare_newline`: the sending program writes LF or CR where CRLF belongs. `post_not_allowed`: "
+     "ask the owner of the list. `require_tls_unmet`: the message was marked with REQUIRETLS, and the "
+     "way to the recipient is not encrypted throughout.",
      "`sender_not_allowed`: add an alias for the account, or set the listener's `from_policy` to "
      "`rewrite`. `relay_denied`: the client did not log in and is in no trusted network. "
-     "`account_disabled`: the account or its domain is suspended. `bare_newline`: `bare_newlines: normalize` "
-     "on the listener for devices that cannot be mended."},
+     "`account_disabled`, `domain_suspended`: the account or its domain is suspended. "
+     "`bare_newline`: `bare_newlines: normalize` on the listener for devices that cannot be "
+     "mended. `post_not_allowed`: the list's rule for posting, `posthornctl list show`."},
     {551, "The recipient is elsewhere, and the sender should go there (RFC 5321 section 3.4).",
      "Write to the address in the text.",
      "Posthorn never says this: an alias forwards. It may appear in reports of other servers."},
     {552, "The message is larger than is allowed, or a limit is exceeded for good.",
-     "Send a smaller message.", "`gateway.limits.message_octets`."},
+     "Send a smaller message. `mailbox_full`: the recipient has to make room first.",
+     "`gateway.limits.message_octets`. `mailbox_full`: the tenant's policy refuses mail for full "
+     "mailboxes for good; a larger quota, or the other policy."},
     {553, "The address is malformed, or of a kind that is not taken.",
      "Correct the address. `non_ascii_address`: the sending program has to ask for SMTPUTF8.",
      "Nothing. `strict_paths` of a listener makes the syntax of RFC 5321 binding to the letter; "

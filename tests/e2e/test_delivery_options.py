@@ -4,6 +4,7 @@ server that offers or lacks the extensions. DSNs are read by Python's email pack
 import email
 import email.policy
 import re
+import ssl
 import unittest
 
 from tests.support.dns_server import DnsServer
@@ -201,6 +202,55 @@ class DeliveryOptionsTest(unittest.TestCase):
         self.assertEqual(recipient["Status"], "4.4.7")
         self.assertIn(told, [m["message_id"] for m in self.platform.ctl("queue", "list", "--json")])
         self.platform.ctl("queue", "cancel", told)
+
+    def submit(self, subject, to, mail=(), rcpt=()):
+        """With ESMTP parameters; the message id that the server names."""
+        with self.platform.smtp("submission") as client:
+            client.starttls(context=ssl._create_unverified_context())
+            client.login(BOB, self.platform.passwords[BOB])
+            self.assertEqual(client.mail(BOB, list(mail))[0], 250)
+            self.assertEqual(client.rcpt(to, list(rcpt))[0], 250)
+            code, text = client.data(message(subject))
+            self.assertEqual(code, 250)
+            return text.decode().split()[1]
+
+    def options_of(self, identifier):
+        return next(m["options"] for m in self.platform.ctl("queue", "list", "--json")
+                    if m["message_id"] == identifier)
+
+    def test_submission_offers_what_is_honoured(self):
+        with self.platform.smtp("submission") as client:
+            client.starttls(context=ssl._create_unverified_context())
+            client.ehlo()
+            for keyword in ("dsn", "requiretls", "futurerelease", "mt-priority", "deliverby"):
+                self.assertTrue(client.has_extn(keyword), keyword)
+
+    def test_submitted_dsn_parameters_reach_the_notification(self):
+        self.submit("smtp-success", "alice@example.test", ["RET=HDRS", "ENVID=QQ+2B5"],
+                    ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Al+2Bx@example.test"])
+        _, head, recipient = self.notification("smtp-success", "delivered")
+        self.assertEqual(head["Original-Envelope-Id"], "QQ+5")
+        self.assertEqual(recipient["Original-Recipient"], "rfc822; Al+x@example.test")
+
+    def test_submitted_required_tls_is_never_given_up(self):
+        self.submit("smtp-protected", "carol@able.example", ["REQUIRETLS"])
+        _, _, recipient = self.notification("smtp-protected", "failed")
+        self.assertEqual(recipient["Status"], "5.7.30")
+
+    def test_a_submission_can_be_held_and_cancelled(self):
+        identifier = self.submit("smtp-held", "carol@able.example", ["HOLDFOR=1800"])
+        self.assertIn("hold_until", self.options_of(identifier))
+        self.platform.ctl("queue", "cancel", identifier)
+        self.settled()
+        self.assertFalse(any(b"smtp-held" in m for m in self.able.messages("carol")))
+
+    def test_a_submission_may_have_a_deadline_and_a_priority(self):
+        self.submit("smtp-by", "x@dead.example", ["BY=3;R"])
+        _, _, recipient = self.notification("smtp-by", "failed")
+        self.assertEqual(recipient["Status"], "5.4.7")
+        identifier = self.submit("smtp-priority", "x@dead.example", ["MT-PRIORITY=3"])
+        self.assertEqual(int(self.options_of(identifier)["priority"]), 3)
+        self.platform.ctl("queue", "cancel", identifier)
 
 
 if __name__ == "__main__":
