@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -278,23 +279,24 @@ TEST_F(SocketStreamTest, AResetIsAnErrorAndNoEnd) {
 }
 
 TEST_F(SocketStreamTest, AThousandConnectionsAreServedAndSmallWhileIdle) {
-  constexpr int kConnections = 1000;
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < 2 * kConnections + 100) GTEST_SKIP() << "needs descriptors";
+  // Both ends are here; a machine that allows fewer descriptors serves fewer.
+  const int connections =
+      static_cast<int>(std::min<rlim_t>(1000, limit.rlim_cur > 300 ? (limit.rlim_cur - 100) / 2 : 100));
   auto socket = BoundSocket::Bind("127.0.0.1", 0);
   ASSERT_TRUE(socket.ok());
   Listener listener(*std::move(socket), loops_, Echo);
   const std::size_t before = mallinfo2().uordblks;
   std::vector<int> clients;
-  for (int i = 0; i < kConnections; ++i) clients.push_back(PlainClient(listener.local().port));
+  for (int i = 0; i < connections; ++i) clients.push_back(PlainClient(listener.local().port));
   char byte = 0;
   for (const int fd : clients) ASSERT_EQ(send(fd, "x", 1, 0), 1);
   for (const int fd : clients) ASSERT_EQ(recv(fd, &byte, 1, 0), 1);
   // Sanitizers keep their own heap, where this reads 0.
-  const std::size_t each = (mallinfo2().uordblks - before) / kConnections;
+  const std::size_t each = (mallinfo2().uordblks - before) / static_cast<std::size_t>(connections);
   RecordProperty("octets_per_connection", static_cast<int>(each));
   EXPECT_LT(each, 4096u);
   for (const int fd : clients) close(fd);
