@@ -70,8 +70,8 @@ class OutagesTest(unittest.TestCase):
 
     def assert_nothing_was_lost(self, login="bob@example.test"):
         for subject in self.accepted:
-            wait_until(lambda: sum(f"Subject: {subject}\r\n".encode() in m
-                                   for m in self.platform.messages(login)) == 1, 90,
+            wait_until(lambda: sum(f"Subject: {subject}\r\n".encode() in m for m in
+                                   self.platform.messages(login, after_outage=True)) == 1, 90,
                        f"{subject}, once")
 
     def until_accepted(self, role="mx", recipients=("bob@example.test",), login=None):
@@ -135,11 +135,17 @@ class FullStagingTest(unittest.TestCase):
                 client.ehlo()
                 if role == "submission":
                     client.login("alice@example.test", "alice-secret")
-                with self.assertRaises(smtplib.SMTPDataError) as refused:
-                    client.sendmail("alice@example.test", ["bob@example.test"],
-                                    b"Subject: large\r\n\r\n" + line * 50_000)
+                large = b"Subject: large\r\n\r\n" + line * 50_000
+                # Who says the size is told before the octets travel.
+                with self.assertRaises(smtplib.SMTPSenderRefused) as refused:
+                    client.sendmail("alice@example.test", ["bob@example.test"], large)
                 self.assertEqual(refused.exception.smtp_code, 452)
                 self.assertTrue(refused.exception.smtp_error.startswith(b"4.3.1"))
+                client.rset()
+                self.assertEqual(client.mail("alice@example.test")[0], 250)
+                self.assertEqual(client.rcpt("bob@example.test")[0], 250)
+                code, text = client.data(large)
+                self.assertEqual((code, text[:5]), (452, b"4.3.1"))
                 client.sendmail("alice@example.test", ["bob@example.test"],
                                 b"Subject: small\r\n\r\n" + line * 5_000)
 

@@ -1,7 +1,6 @@
 """`posthorn serve` as an operator meets it: start, second start, taken port, bad configuration,
 crashes of what it supervises, clean stop."""
 
-import imaplib
 import os
 import re
 import signal
@@ -89,17 +88,8 @@ class ServeTest(unittest.TestCase):
                     except OSError:
                         return False
                 wait_until(delivered, 60, f"mail is accepted again after {name} crashed\n")
-
-                def shown():
-                    try:
-                        return any(subject.encode() in message for message in
-                                   self.platform.messages("bob@example.test"))
-                    except imaplib.IMAP4.error as error:
-                        # Each pool of connections finds the database again for itself.
-                        if "[UNAVAILABLE]" not in str(error):
-                            raise
-                        return False
-                wait_until(shown, 60, subject)
+                wait_until(lambda: any(subject.encode() in m for m in self.platform.messages(
+                    "bob@example.test", after_outage=True)), 60, subject)
 
     def test_a_taken_port_stops_the_start_with_one_line(self):
         port = self.platform.ports().listeners["imap"]

@@ -123,9 +123,15 @@ class _Clients:
             client.pass_(self.passwords[login])
         return client
 
-    def messages(self, login, mailbox="INBOX", replica=0):
-        """All messages of a mailbox as bytes, in UID order."""
-        client = self.imap(login, replica)
+    def messages(self, login, mailbox="INBOX", replica=0, after_outage=False):
+        """All messages of a mailbox as bytes, in UID order. After an outage each part finds the others
+        again for itself: none, as long as a login is answered [UNAVAILABLE]."""
+        try:
+            client = self.imap(login, replica)
+        except imaplib.IMAP4.error as error:
+            if after_outage and "[UNAVAILABLE]" in str(error):
+                return []
+            raise
         try:
             status, _ = client.select(mailbox, readonly=True)
             if status != "OK":
