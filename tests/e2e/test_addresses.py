@@ -109,7 +109,8 @@ class AddressesTest(unittest.TestCase):
         self.assertEqual(self.subjects(ann), ["by the other name"])
         self.platform.passwords["ann@other-name.test"] = "ann-secret"
         self.platform.imap("ann@other-name.test").logout()
-        self.platform.submit("ann@other-name.test", [ann], test_message("as the other name"))
+        self.platform.submit("ann@other-name.test", [ann],
+                             test_message("as the other name", sender="ann@other-name.test"))
         listed = self.ctl("domain", "alias", "list", "--of", "main.test", "--json")
         self.assertEqual([(a["name"], a["alias_of"]) for a in listed],
                          [("other-name.test", "main.test")])
