@@ -37,7 +37,8 @@ void AppendReply(const Reply& reply, std::string& out) {
     }
     for (const char c : line) {
       if (out.size() - begin >= kMaxReplyLine - 2) break;
-      out += c >= 32 && c < 127 ? c : '?';
+      const bool octet = static_cast<unsigned char>(c) >= 128;
+      out += (c >= 32 && c < 127) || (octet && reply.utf8) ? c : '?';
     }
     out += "\r\n";
     if (last) return;

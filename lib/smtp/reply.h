@@ -25,6 +25,8 @@ struct Reply {
   std::string enhanced;
   std::string text;
   bool closes = false;
+  // The client reads UTF-8: it has said so (RFC 6531 section 3.7.4). The text is UTF-8.
+  bool utf8 = false;
 };
 
 // The same reply, after which the connection ends.
@@ -34,8 +36,8 @@ Reply ThenClose(Reply reply);
 Reply ReplyFor(const absl::Status& status);
 
 // Appends the wire form: the only producer of the octets a server writes. Control characters and
-// octets above 126 in the text become '?', and a line is cut at 512 octets (section 4.5.3.1.5), so
-// that no text can break the dialogue.
+// octets above 126 in the text become '?' (UTF-8 stays where the reply says that it may), and a line is
+// cut at 512 octets (section 4.5.3.1.5), so that no text can break the dialogue.
 void AppendReply(const Reply& reply, std::string& out);
 
 }  // namespace posthorn::smtp

@@ -58,5 +58,17 @@ TEST(ReplyTest, InternalDetailStaysInside) {
   EXPECT_EQ(reply.text.find("relation"), std::string::npos);
 }
 
+TEST(ReplyTest, WritesUtf8OnlyWhereTheClientReadsIt) {
+  Reply reply(250, "2.1.5", "<d\xc3\xb6mi@example.test>");
+  std::string out;
+  AppendReply(reply, out);
+  EXPECT_EQ(out, "250 2.1.5 <d??mi@example.test>\r\n");
+  reply.utf8 = true;
+  reply.text += "\r\x7f";
+  out.clear();
+  AppendReply(reply, out);
+  EXPECT_EQ(out, "250 2.1.5 <d\xc3\xb6mi@example.test>??\r\n");
+}
+
 }  // namespace
 }  // namespace posthorn::smtp

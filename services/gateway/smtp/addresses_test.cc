@@ -220,6 +220,23 @@ TEST_F(SmtpAddressesTest, ExpnShowsMembersToThoseWhoMaySeeThem) {
   )");
 }
 
+TEST_F(SmtpAddressesTest, AnswersInUtf8OnlyToThoseWhoAskForIt) {
+  directory_.AddAccount("d\xc3\xb6mi@example.test", "x", AccountId(14));
+  directory_.AddList("utf8@example.test", {"d\xc3\xb6mi@example.test"}, {"*"}, {AccountId(11)});
+  ConnectAndLogIn();
+  Play(
+      "C: VRFY d\xc3\xb6mi@example.test\n"
+      "S: 252 2.6.8 *\n"
+      "C: VRFY <d\xc3\xb6mi@example.test> smtputf8\n"
+      "S: 250 2.1.5 <d\xc3\xb6mi@example.test>\n"
+      "C: VRFY bob SMTPUTF8\n"
+      "S: 250 2.1.5 <bob@example.test>\n"
+      "C: EXPN utf8\n"
+      "S: 550 5.6.8 *\n"
+      "C: EXPN utf8@example.test SMTPUTF8\n"
+      "S: 250 2.1.5 <d\xc3\xb6mi@example.test>\n");
+}
+
 TEST_F(SmtpAddressesTest, VerbNamesEachRecipient) {
   ConnectAndLogIn();
   Play(R"(

@@ -1,7 +1,9 @@
 // VRFY, EXPN and VERB: what the directory says to those who have logged in. Strangers learn nothing
 // (RFC 5321 section 7.3): 252 is the same for all addresses.
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/international.h"
 #include "services/gateway/smtp/handlers.h"
 
 namespace posthorn::gateway {
@@ -26,10 +28,27 @@ absl::StatusOr<std::string> AddressFrom(std::string_view argument, const Login& 
   return mailbox->ToString();
 }
 
+// RFC 6531 section 3.7.4.2: only who puts SMTPUTF8 behind the argument reads an answer in UTF-8.
+bool TakeSmtpUtf8(std::string& argument) {
+  constexpr std::string_view kWord = " SMTPUTF8";
+  if (!absl::EndsWithIgnoreCase(argument, absl::string_view(kWord.data(), kWord.size()))) {
+    return false;
+  }
+  argument.resize(argument.size() - kWord.size());
+  return true;
+}
+
+smtp::Reply Tell(std::string text, bool utf8) {
+  smtp::Reply reply(250, "2.1.5", std::move(text));
+  reply.utf8 = utf8;
+  return reply;
+}
+
 }  // namespace
 
 Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context) {
   if (!context.login.has_value()) co_return CannotSay();
+  const bool utf8 = TakeSmtpUtf8(command.argument);
   const absl::StatusOr<std::string> address = AddressFrom(command.argument, *context.login);
   if (!address.ok()) co_return smtp::ReplyFor(address.status());
   const absl::StatusOr<Resolution> resolution = co_await context.deps.directory->Resolve(*address);
@@ -40,7 +59,10 @@ Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context) {
   switch (resolution->kind) {
     case AddressKind::kLocal:
     case AddressKind::kList:
-      co_return smtp::Reply(250, "2.1.5", absl::StrCat("<", *address, ">"));
+      if (!utf8 && !smtp::IsAscii(*address)) {
+        co_return smtp::Reply(252, "2.6.8", "The answer is in UTF-8: VRFY address SMTPUTF8");
+      }
+      co_return Tell(absl::StrCat("<", *address, ">"), utf8);
     case AddressKind::kDisabled:
     case AddressKind::kDomainSuspended:
       co_return smtp::ReplyFor(resolution->refusal.ok() ? MakeFailure(Failure::kAccountDisabled)
@@ -54,6 +76,7 @@ Task<smtp::Reply> HandleVrfy(smtp::VrfyCommand command, SmtpContext& context) {
 
 Task<smtp::Reply> HandleExpn(smtp::ExpnCommand command, SmtpContext& context) {
   if (!context.login.has_value()) co_return CannotSay();
+  const bool utf8 = TakeSmtpUtf8(command.argument);
   const absl::StatusOr<std::string> address = AddressFrom(command.argument, *context.login);
   if (!address.ok()) co_return smtp::ReplyFor(address.status());
   const absl::StatusOr<ShownMembers> shown = co_await context.deps.directory->ShowMembers(
@@ -64,9 +87,12 @@ Task<smtp::Reply> HandleExpn(smtp::ExpnCommand command, SmtpContext& context) {
   for (const std::string& member : shown->members) {
     absl::StrAppend(&text, text.empty() ? "" : "\n", "<", member, ">");
   }
+  if (!utf8 && !smtp::IsAscii(text)) {
+    co_return smtp::Reply(550, "5.6.8", "The answer is in UTF-8: EXPN address SMTPUTF8");
+  }
   const std::int64_t more = shown->total - static_cast<std::int64_t>(shown->members.size());
   if (more > 0) absl::StrAppend(&text, "\nand ", more, " more");
-  co_return smtp::Reply(250, "2.1.5", std::move(text));
+  co_return Tell(std::move(text), utf8);
 }
 
 Task<smtp::Reply> HandleVerb(smtp::VerbCommand, SmtpContext& context) {
