@@ -81,6 +81,20 @@ Task<smtp::Reply> AddLocal(std::string address, Resolution resolution, Recipient
   co_return smtp::Reply(250, "2.1.5", "Recipient ok" + RecipientNote(context));
 }
 
+// The domain of this host's own postmaster: the first that is one of the platform's among its name
+// and the names above it ("mx.mail.example", "mail.example"); its name where none is.
+Task<absl::StatusOr<std::string>> OwnDomain(std::string local, const SmtpContext& context) {
+  std::string_view domain = context.deps.hostname;
+  while (domain.find('.') != std::string_view::npos) {
+    const absl::StatusOr<Resolution> resolution =
+        co_await context.deps.directory->Resolve(absl::StrCat(local, "@", std::string(domain)));
+    if (!resolution.ok()) co_return resolution.status();
+    if (resolution->kind != AddressKind::kRemote) co_return std::string(domain);
+    domain.remove_prefix(domain.find('.') + 1);
+  }
+  co_return context.deps.hostname;
+}
+
 // Is `domain` the literal of the address that the client is connected to?
 bool IsThisHost(const std::string& domain, const SmtpContext& context) {
   const std::string& ip = context.stream.local().ip;
@@ -128,7 +142,9 @@ Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
   // RFC 5321 section 4.5.1: "postmaster" alone is the postmaster here, and so is who is at this
   // address.
   if (command.to.domain.empty() || IsThisHost(command.to.domain, context)) {
-    command.to.domain = context.deps.hostname;
+    absl::StatusOr<std::string> own = co_await OwnDomain(command.to.local_part, context);
+    if (!own.ok()) co_return smtp::ReplyFor(own.status());
+    command.to.domain = *std::move(own);
   }
   RecipientOptions options;
   options.notify = command.notify;

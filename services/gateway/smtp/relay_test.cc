@@ -213,6 +213,32 @@ TEST_F(SmtpRelayTest, PostmasterNeedsNoDomain) {
   )");
 }
 
+TEST_F(SmtpRelayTest, PostmasterMayBeThatOfTheDomainAbove) {
+  directory_.AddDomain("example", TenantId(1));
+  Connect();
+  Greet();
+  // "example" alone is no domain that mail goes to.
+  Play(R"(
+    C: MAIL FROM:<>
+    S: 250 2.1.0 Sender ok
+    C: RCPT TO:<Postmaster>
+    S: 550 5.7.1 *
+    C: RCPT TO:<nobody>
+    S: 553 5.1.3 *
+  )");
+  hostname_ = "in.mx.example";
+  directory_.AddDomain("mx.example", TenantId(1));
+  directory_.AddAccount("postmaster@mx.example", "x", AccountId(19));
+  Connect();
+  Greet();
+  Play(R"(
+    C: MAIL FROM:<>
+    S: 250 2.1.0 Sender ok
+    C: RCPT TO:<postmaster>
+    S: 250 2.1.5 Recipient ok
+  )");
+}
+
 TEST(TrustedNetworkTest, IsANetworkAndATenant) {
   const absl::StatusOr<TrustedNetwork> network = TrustedNetwork::Parse("2001:db8::/32=t");
   ASSERT_TRUE(network.ok()) << network.status();

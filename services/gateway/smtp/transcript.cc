@@ -68,7 +68,7 @@ void SmtpTranscriptTest::Connect() {
     dependencies.clock = &clock_;
     dependencies.tls = tls_available_ ? tls_.get() : nullptr;
     dependencies.connections = &limiter_;
-    dependencies.hostname = "mx.example";
+    dependencies.hostname = hostname_;
     dependencies.queue_extensions = queue_extensions_;
     server_ = std::make_unique<SmtpServer>(std::move(dependencies), limits_);
   }

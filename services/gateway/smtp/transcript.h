@@ -63,6 +63,7 @@ class SmtpTranscriptTest : public testing::Test {
   net::PeerAddress peer_;
   bool tls_available_ = true;
   std::string early_;  // what the client sends before it can have read a greeting
+  std::string hostname_ = "mx.example";
   smtp::ExtensionSet queue_extensions_;
   std::unique_ptr<SmtpServer> server_;
 
