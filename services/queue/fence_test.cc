@@ -112,6 +112,29 @@ TEST_F(FenceTest, NothingIsLeasedToAWorkerThatHasGone) {
   EXPECT_EQ(LeaseOne().recipients.size(), 1u);
 }
 
+TEST_F(FenceTest, AJobThatIsNamedTwiceIsLeasedOnce) {
+  queue_->Enqueue(To({"a@one.example"}));
+  queue_->Enqueue(To({"b@two.example"}, 2));
+  postgres::DatabaseOptions options;
+  options.connection = Spool::ConnectTo(url_);
+  options.connections = 1;
+  const std::unique_ptr<postgres::Database> database = postgres::Database::Open(options);
+  Spool::Options spool_options;
+  spool_options.connection = options.connection;
+  Spool spool(*database, clock_, spool_options);
+  std::vector<JobRef> named;
+  for (const LeasedJob& job : queue_->Lease()) {
+    queue_->Report({Outcome(job, RecipientState::kDeferred, clock_.Now())});
+    named.insert(named.end(), 3, job.ref);
+  }
+  ASSERT_EQ(named.size(), 6u);
+  const auto leased = queue_->Run(spool.Lease("w", named, clock_.Now() + absl::Minutes(1)));
+  ASSERT_TRUE(leased.ok()) << leased.status();
+  EXPECT_EQ(leased->jobs.size(), 2u);
+  EXPECT_TRUE(leased->gone.empty());
+  EXPECT_TRUE(leased->not_due.empty());
+}
+
 // Takes and reports until `done` is set; records every (job, attempt) seen.
 void Work(Replica& queue, std::atomic<bool>& done,
           std::multiset<std::pair<std::int64_t, int>>& seen) {

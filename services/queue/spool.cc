@@ -1,6 +1,7 @@
 #include "services/queue/spool.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "lib/base/failure.h"
@@ -159,6 +160,12 @@ Task<absl::StatusOr<Spool::LeaseResult>> Spool::Lease(std::string worker, std::v
                                                       absl::Time lease_end) {
   LeaseResult result;
   if (jobs.empty()) co_return result;
+  // The schedule may name a job twice: it was told late of what it had handed out already. An
+  // attempt is begun, and answered, once.
+  std::set<std::pair<TenantId, JobId>> known;
+  std::erase_if(jobs, [&known](const JobRef& job) {
+    return !known.emplace(job.tenant, job.job).second;
+  });
   std::vector<std::int64_t> tenants, ids;
   for (const JobRef& job : jobs) {
     tenants.push_back(job.tenant.value());
