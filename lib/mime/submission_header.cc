@@ -39,11 +39,7 @@ void SubmissionHeader::OnOctets(std::string_view bytes) {
     in_value_ = true;
     if (values_ != nullptr && presence_->filled) *values_ += ',';
   }
-  if (!presence_->filled) {
-    const std::size_t text = bytes.find_first_not_of(" \t\r\n");
-    if (text == std::string_view::npos) return;
-    presence_->filled = true;
-  }
+  if (bytes.find_first_not_of(" \t\r\n") != std::string_view::npos) presence_->filled = true;
   if (values_ == nullptr) return;
   if (bytes.size() > kMaxKeptOctets - std::min(kMaxKeptOctets,
                                                from_.values.size() + sender_.values.size())) {

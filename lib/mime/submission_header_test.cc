@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -128,6 +129,17 @@ TEST(SubmissionHeaderTest, CompletesWhatIsMissing) {
       EXPECT_EQ(removed, row.removed) << row.name;
       EXPECT_EQ(edits.added, row.added) << row.name;
     }
+  }
+}
+
+TEST(SubmissionHeaderTest, ABareCarriageReturnBeforeAnAddressCountsInPiecesToo) {
+  const std::string message = "From: \r\n \r&a@b.example\r\n\r\n";
+  for (std::size_t piece = 1; piece <= message.size(); ++piece) {
+    SubmissionHeader header;
+    for (std::size_t i = 0; i < message.size(); i += piece) header.Feed(message.substr(i, piece));
+    header.Finish();
+    EXPECT_TRUE(header.from().presence.filled);
+    EXPECT_FALSE(header.from().mailboxes.has_value()) << piece;
   }
 }
 
