@@ -37,7 +37,10 @@ absl::Status FromSqlState(std::string_view sql_state, std::string_view message) 
   if (sql_class == "08" || sql_state == "57P01" || sql_state == "57P02" || sql_state == "57P03" ||
       sql_state == "53300" || sql_state == "25006") {
     status = WithDetail(Failure::kStorageDown, message);
-  } else if (sql_state == "40001" || sql_state == "40P01" || sql_state == "55P03") {
+  } else if (sql_state == "40001" || sql_state == "40P01" || sql_state == "55P03" ||
+             // A partition was attached while the row was on its way to the default one.
+             (sql_state == "23514" &&
+              message.find("violates partition constraint") != std::string_view::npos)) {
     status = WithDetail(Failure::kConflict, message);
   } else if (sql_state == "57014") {
     status = WithDetail(Failure::kDeadlineExceeded, message);
