@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "lib/base/clock.h"
 #include "lib/base/failure.h"
+#include "lib/config/redis_settings.h"
 #include "lib/net/event_loop.h"
 #include "lib/net/listener.h"
 #include "lib/net/staged_body.h"
@@ -187,9 +188,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 
   hub = std::make_unique<ChangeHub>(*store, loops->at(0));
   hub->Start();
-  if (!config.redis().address().empty()) {
-    hints = std::make_unique<HintSubscriber>(loops->at(0), config.redis().address(),
-                                             config.redis().password(), *hub,
+  if (!config::RedisServers(config.redis()).empty()) {
+    absl::StatusOr<redis::Options> options = config::RedisOptionsFrom(config.redis());
+    if (!options.ok()) return options.status();
+    redis = std::make_unique<redis::Client>(loops->at(0), *options);
+    hints = std::make_unique<HintSubscriber>(loops->at(0), *std::move(options), *hub,
                                              [this] { directory->Forget(); });
   }
 
@@ -234,10 +237,6 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 // Who may log in, and who has failed to too often.
 absl::Status GatewayServer::Impl::BuildLogins(const Config& config) {
   const config::v1::Authentication& settings = config.gateway().authentication();
-  if (!config.redis().address().empty()) {
-    redis = std::make_unique<redis::Client>(
-        loops->at(0), redis::Options(config.redis().address(), config.redis().password()));
-  }
   redis::LockoutsOptions for_lockouts;
   for_lockouts.replicas = settings.replicas();
   lockouts = std::make_unique<redis::Lockouts>(redis.get(), clock, std::move(for_lockouts));
