@@ -43,11 +43,11 @@ class ClusterTest : public ::testing::Test {
             std::vector<std::string>()));
         direct.push_back(std::make_unique<Client>(loop, Options(nodes[i]->address(), "secret")));
         const int first = kSlots * i / kMasters, last = kSlots * (i + 1) / kMasters - 1;
-        Order(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(first), std::to_string(last)});
-        Order(i, {"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)});
+        EXPECT_TRUE(Order(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(first), std::to_string(last)}).ok());
+        EXPECT_TRUE(Order(i, {"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)}).ok());
       }
       for (int i = 1; i < kMasters; ++i) {
-        Order(0, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(nodes[i]->port())});
+        EXPECT_TRUE(Order(0, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(nodes[i]->port())}).ok());
       }
       for (int i = 0; i < kMasters; ++i) {
         EXPECT_TRUE(Eventually([&] {
@@ -106,7 +106,7 @@ class ClusterTest : public ::testing::Test {
     void End() const {
       for (const int node : {to, from, 3 - to - from}) {
         ASSERT_TRUE(
-            cluster_->Order(node, {"CLUSTER", "SETSLOT", slot, "NODE", cluster_->ids[to]}).ok());
+            EXPECT_TRUE(cluster_->Order(node, {"CLUSTER", "SETSLOT", slot, "NODE", cluster_->ids[to]}).ok()).ok());
       }
     }
     const std::string slot;
@@ -274,10 +274,12 @@ TEST_F(ClusterTest, WhatIsNotServedFailsAtOnceAndTheRestGoesOn) {
   const std::string slot = std::to_string(SlotOf("{unserved}"));
   const int owner = OwnerOf("{unserved}");
   for (int i = 0; i < kMasters; ++i) {
-    cluster_->Order(i, {"CONFIG", "SET", "cluster-require-full-coverage", "no"});
+    EXPECT_TRUE(cluster_->Order(i, {"CONFIG", "SET", "cluster-require-full-coverage", "no"}).ok());
   }
   ASSERT_TRUE(Do({"PING"}).ok());
-  for (int i = 0; i < kMasters; ++i) cluster_->Order(i, {"CLUSTER", "DELSLOTS", slot});
+  for (int i = 0; i < kMasters; ++i) {
+    EXPECT_TRUE(cluster_->Order(i, {"CLUSTER", "DELSLOTS", slot}).ok());
+  }
   EXPECT_EQ(FailureOf(Do({"GET", "{unserved}"}).status()), Failure::kUnavailable);
   EXPECT_TRUE(Do({"SET", "{moved}a", "1"}).ok());
   EXPECT_TRUE(Do({"SET", "spread:1", "1"}).ok());

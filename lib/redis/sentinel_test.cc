@@ -38,7 +38,7 @@ class SentinelTest : public ::testing::Test {
     return {"--requirepass", "secret", "--masterauth", "secret", "--repl-diskless-sync-delay", "0"};
   }
   void Follow(testing::RedisServer& replica, testing::RedisServer& master) {
-    Order(replica, {"REPLICAOF", "127.0.0.1", std::to_string(master.port())});
+    EXPECT_TRUE(Order(replica, {"REPLICAOF", "127.0.0.1", std::to_string(master.port())}).ok());
     EXPECT_TRUE(Eventually([&] {
       const absl::StatusOr<Reply> role = Order(replica, {"ROLE"});
       return role.ok() && role->elements.size() > 3 && role->elements[3].text == "connected";
@@ -106,20 +106,20 @@ TEST_F(SentinelTest, FollowsAFailover) {
 
 TEST_F(SentinelTest, RefusesAServerThatIsNoMasterAnyMore) {
   // The sentinel still names the first.
-  Order(*second_, {"REPLICAOF", "NO", "ONE"});
+  EXPECT_TRUE(Order(*second_, {"REPLICAOF", "NO", "ONE"}).ok());
   Follow(*first_, *second_);
   Client client(loop_, options_);
   EXPECT_EQ(FailureOf(RunOn(loop_, client.Command({"GET", "k"})).status()),
             Failure::kUnavailable);
   EXPECT_FALSE(client.connected());
-  Order(*first_, {"REPLICAOF", "NO", "ONE"});
+  EXPECT_TRUE(Order(*first_, {"REPLICAOF", "NO", "ONE"}).ok());
   EXPECT_TRUE(Eventually([&] { return Sets(client, "v"); }));
 }
 
 TEST_F(SentinelTest, LeavesAMasterThatHasBecomeAReplica) {
   Client client(loop_, options_);
   ASSERT_TRUE(Sets(client, "v"));
-  Order(*second_, {"REPLICAOF", "NO", "ONE"});
+  EXPECT_TRUE(Order(*second_, {"REPLICAOF", "NO", "ONE"}).ok());
   Follow(*first_, *second_);
   // Whether Redis has dropped the connection by then or refuses the write.
   EXPECT_FALSE(Sets(client, "lost"));
