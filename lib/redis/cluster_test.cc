@@ -106,7 +106,7 @@ class ClusterTest : public ::testing::Test {
     void End() const {
       for (const int node : {to, from, 3 - to - from}) {
         ASSERT_TRUE(
-            EXPECT_TRUE(cluster_->Order(node, {"CLUSTER", "SETSLOT", slot, "NODE", cluster_->ids[to]}).ok()).ok());
+            cluster_->Order(node, {"CLUSTER", "SETSLOT", slot, "NODE", cluster_->ids[to]}).ok());
       }
     }
     const std::string slot;

@@ -119,6 +119,7 @@ TEST_F(SentinelTest, RefusesAServerThatIsNoMasterAnyMore) {
 TEST_F(SentinelTest, LeavesAMasterThatHasBecomeAReplica) {
   Client client(loop_, options_);
   ASSERT_TRUE(Sets(client, "v"));
+  ASSERT_TRUE(Eventually([&] { return Order(*second_, {"GET", "k"})->text == "v"; }));
   EXPECT_TRUE(Order(*second_, {"REPLICAOF", "NO", "ONE"}).ok());
   Follow(*first_, *second_);
   // Whether Redis has dropped the connection by then or refuses the write.

@@ -26,8 +26,8 @@ class RedisTlsTest : public ::testing::Test {
   RedisTlsTest() {
     std::ofstream(both_) << Contents(ours_.certificate_file) << Contents(theirs_.certificate_file);
     server_ = std::make_unique<testing::RedisServer>(
-        std::vector<std::string>{"--user", "default off", "--user",
-                                 "posthorn on >secret ~posthorn:* &* +@all"},
+        std::vector<std::string>{"--user", "default", "off", "--user", "posthorn", "on",
+                                 ">secret", "~posthorn:*", "&*", "+@all"},
         std::vector<std::string>{"--tls-cert-file", theirs_.certificate_file, "--tls-key-file",
                                  theirs_.key_file, "--tls-ca-cert-file", both_,
                                  "--tls-auth-clients", "yes"});
@@ -49,7 +49,7 @@ class RedisTlsTest : public ::testing::Test {
   }
   absl::Status Try(Options options) {
     Client client(loop_, std::move(options));
-    return RunOn(loop_, client.Command({"SET", "posthorn:k", "v"})).status();
+    return redis::RunOn(loop_, client.Command({"SET", "posthorn:k", "v"})).status();
   }
 
   net::TestCertificate theirs_{"DNS:localhost,IP:127.0.0.1"};
@@ -92,13 +92,13 @@ TEST_F(RedisTlsTest, NeedsItsCertificateUserAndPassword) {
 
 TEST_F(RedisTlsTest, ARenewedCertificateCountsAtTheNextConnection) {
   Client client(loop_, Good());
-  EXPECT_TRUE(RunOn(loop_, client.Command({"PING"})).ok());
+  EXPECT_TRUE(redis::RunOn(loop_, client.Command({"PING"})).ok());
   server_->Kill();
   theirs_.Renew();
   ours_.Renew();
   std::ofstream(both_) << Contents(ours_.certificate_file) << Contents(theirs_.certificate_file);
   server_->Start();
-  EXPECT_TRUE(Eventually([&] { return RunOn(loop_, client.Command({"PING"})).ok(); }));
+  EXPECT_TRUE(Eventually([&] { return redis::RunOn(loop_, client.Command({"PING"})).ok(); }));
 }
 
 TEST_F(RedisTlsTest, SubscribersToo) {
@@ -108,7 +108,7 @@ TEST_F(RedisTlsTest, SubscribersToo) {
   subscriber.Subscribe({"posthorn:channel"});
   Client client(loop_, Good());
   EXPECT_TRUE(Eventually([&] {
-    return RunOn(loop_, client.Publish("posthorn:channel", "text")).ok() && heard > 0;
+    return redis::RunOn(loop_, client.Publish("posthorn:channel", "text")).ok() && heard > 0;
   }));
 }
 

@@ -90,7 +90,7 @@ class SecureRedis:
         acl = os.path.join(self.directory, "users.acl")
         with open(acl, "w") as file:
             file.write(f"user default on >{PASSWORD} ~* &* +@all\n"
-                       f"user {USER} on >{USER}-{PASSWORD} ~posthorn:* ~{{q* &posthorn:* -@all "
+                       f"user {USER} on >{USER}-{PASSWORD} ~posthorn:* ~{{q* &posthorn:hint:* &posthorn:* -@all "
                        "+@connection +@read +@write +@scripting +@pubsub +time\n")
         os.chmod(acl, 0o644)
         self.node = RedisNode(
