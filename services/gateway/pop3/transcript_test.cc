@@ -69,7 +69,7 @@ TEST_F(Pop3TranscriptTest, NoPasswordsWithoutTls) {
   Receive();
   EXPECT_EQ(Say("USER alice@example.test\r\n").substr(0, 11), "-ERR [AUTH]");
   EXPECT_EQ(Say("PASS se cret\r\n").substr(0, 4), "-ERR");
-  EXPECT_EQ(Say("CAPA\r\n").find("USER"), std::string::npos);
+  EXPECT_EQ(Say("CAPA\r\n").find("\r\nUSER\r\n"), std::string::npos);
   // The exception is for loopback only.
   options_.allow_plaintext_auth_on_loopback = true;
   Connect("192.0.2.1");
