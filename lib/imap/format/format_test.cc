@@ -72,6 +72,9 @@ TEST(FormatTest, PartsWithoutContentStillFollowTheGrammar) {
   part.subtype = "mixed";
   EXPECT_EQ(Out([&](std::string& out) { AppendBodyStructure(part, false, out); }),
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")");
+  EXPECT_EQ(Out([&](std::string& out) { AppendBodyStructure(part, true, out); }),
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
+            "\"mixed\" NIL NIL NIL NIL)");
   part.kind = mime::Part::Kind::kLeaf;
   part.type = "message";
   part.subtype = "rfc822";
