@@ -36,7 +36,7 @@ void ImapAppend::Begin(imap::AppendCommand message) {
 Task<absl::Status> ImapAppend::Start() {
   // Known before the client sends the message: no megabytes for a mailbox that is not there.
   absl::StatusOr<MailboxInfo> info =
-      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_);
+      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_, false);
   if (!info.ok()) co_return info.status();
   Begin(std::move(command_));
   co_return absl::OkStatus();

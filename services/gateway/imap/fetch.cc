@@ -10,6 +10,7 @@
 #include "lib/mime/scanner.h"
 #include "services/gateway/imap/fetch_section.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/object_id.h"
 #include "services/gateway/imap/search_messages.h"
 
 namespace posthorn::gateway {
@@ -26,6 +27,11 @@ constexpr std::uint64_t kOctetsPerRead = 4 * 1024 * 1024;
 constexpr std::uint64_t kInlineOctets = 64 * 1024;
 // As much of a nested header is searched for HEADER.FIELDS.
 constexpr std::uint64_t kMaxHeaderOctets = 1024 * 1024;
+
+bool NeedsStore(const FetchParts& parts) {
+  return parts.envelope || parts.structure || parts.header || parts.body || parts.saved_at ||
+         parts.ids || parts.preview != FetchParts::Preview::kNo;
+}
 
 class Fetcher {
  public:
@@ -53,7 +59,7 @@ class Fetcher {
     const absl::Status seen = co_await SetSeen();
     if (!seen.ok()) co_return ImapReply::Failed(seen);
     absl::Status done;
-    if (!parts_.envelope && !parts_.structure && !parts_.header && !parts_.body) {
+    if (!NeedsStore(parts_)) {
       done = co_await WithoutStore();
     } else {
       done = co_await FromStore();
@@ -292,6 +298,15 @@ class Fetcher {
       if (item.kind == Kind::kEnvelope) {
         state_.out += "ENVELOPE ";
         imap::AppendEnvelope(*envelope, state_.out);
+      } else if (item.kind == Kind::kSaveDate) {
+        state_.out += "SAVEDATE \"" + imap::FormatDateTime(data.saved_at) + '"';
+      } else if (item.kind == Kind::kEmailId) {
+        state_.out += "EMAILID (" + ObjectId(kEmailLetter, data.email_id) + ')';
+      } else if (item.kind == Kind::kThreadId) {
+        state_.out += "THREADID (" + ObjectId(kThreadLetter, data.thread_id) + ')';
+      } else if (item.kind == Kind::kPreview) {
+        state_.out += "PREVIEW ";
+        imap::AppendNString(data.preview, state_.out);
       } else if (item.kind == Kind::kBody || item.kind == Kind::kBodyStructure) {
         const bool extended = item.kind == Kind::kBodyStructure;
         state_.out += extended ? "BODYSTRUCTURE " : "BODY ";

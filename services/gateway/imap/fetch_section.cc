@@ -52,6 +52,13 @@ FetchParts PartsFor(const std::vector<FetchItem>& items) {
     if (item.kind == FetchItem::Kind::kBody || item.kind == FetchItem::Kind::kBodyStructure) {
       parts.structure = true;
     }
+    if (item.kind == FetchItem::Kind::kSaveDate) parts.saved_at = true;
+    if (item.kind == FetchItem::Kind::kEmailId || item.kind == FetchItem::Kind::kThreadId) {
+      parts.ids = true;
+    }
+    if (item.kind == FetchItem::Kind::kPreview && parts.preview != FetchParts::Preview::kYes) {
+      parts.preview = item.lazy ? FetchParts::Preview::kLazy : FetchParts::Preview::kYes;
+    }
     const std::optional<Section> section = SectionOf(item);
     if (!section) continue;
     if (section->part.empty() && IsHeader(section->text)) {

@@ -5,6 +5,7 @@
 
 #include "lib/base/failure.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/object_id.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -92,6 +93,8 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
   }
   AppendOk("UIDVALIDITY " + std::to_string(mailbox.uid_validity()), "UIDs valid", state.out);
   AppendOk("UIDNEXT " + std::to_string(*uid_next), "Predicted next UID", state.out);
+  AppendOk("MAILBOXID (" + ObjectId(kMailboxLetter, mailbox.id().value()) + ')', "Mailbox id",
+           state.out);
   AppendOk("HIGHESTMODSEQ " + std::to_string(mailbox.modseq()), "Highest", state.out);
   if (resync && resync->uid_validity == mailbox.uid_validity()) {
     const absl::Status told = co_await Resynchronise(state, *resync);

@@ -64,6 +64,10 @@ constexpr CommandRow kCommands[] = {
     {"UNAUTHENTICATE", kUser, SyncAfter::kNever},
     {"SORT", kSelected, SyncAfter::kIfStale, true},
     {"THREAD", kSelected, SyncAfter::kIfStale, true},
+    {"GETQUOTA", kUser},
+    {"GETQUOTAROOT", kUser},
+    {"SETQUOTA", kUser},
+    {"COMPRESS", kUser},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -455,6 +459,18 @@ Task<ImapReply> ImapSession::Handle(imap::SortCommand command) {
 }
 Task<ImapReply> ImapSession::Handle(imap::ThreadCommand command) {
   return HandleThread(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::GetQuotaCommand command) {
+  return HandleGetQuota(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::GetQuotaRootCommand command) {
+  return HandleGetQuotaRoot(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::SetQuotaCommand command) {
+  co_return HandleSetQuota(command);
+}
+Task<ImapReply> ImapSession::Handle(imap::CompressCommand) {
+  co_return ImapReply::Bad("Not available");
 }
 
 }  // namespace posthorn::gateway

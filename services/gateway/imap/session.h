@@ -71,6 +71,10 @@ class ImapSession {
   Task<ImapReply> Handle(imap::UnauthenticateCommand command);
   Task<ImapReply> Handle(imap::SortCommand command);
   Task<ImapReply> Handle(imap::ThreadCommand command);
+  Task<ImapReply> Handle(imap::GetQuotaCommand command);
+  Task<ImapReply> Handle(imap::GetQuotaRootCommand command);
+  Task<ImapReply> Handle(imap::SetQuotaCommand command);
+  Task<ImapReply> Handle(imap::CompressCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;

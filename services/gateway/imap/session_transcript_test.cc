@@ -121,7 +121,7 @@ TEST_F(SessionTest, RefusesLongLinesAndLiteralsAndStaysInStep) {
 TEST_F(SessionTest, RunsPipelinedCommandsInOrder) {
   Client client = LogIn();
   EXPECT_EQ(client.Say("a NOOP\r\nb CREATE x\r\nc STATUS x (MESSAGES)\r\nd UNSELECT\r\n"),
-            "a OK NOOP completed\r\nb OK Create completed\r\n* STATUS x (MESSAGES 0)\r\n"
+            "a OK NOOP completed\r\nb OK [MAILBOXID (M2)] Create completed\r\n* STATUS x (MESSAGES 0)\r\n"
             "c OK Status completed\r\nd BAD No mailbox selected\r\n");
 }
 

@@ -37,6 +37,9 @@ class ImapState {
   Task<absl::Status> Flush();
   bool flush_due() const { return out.size() >= kFlushOctets; }
 
+  // Whether mailbox names are UTF-8, and not modified UTF-7.
+  bool utf8_names() const { return utf8; }
+
   // Whether a password may be sent: under TLS, or the listener trusts loopback.
   bool MayAuthenticate() const;
   std::string Capabilities() const;
@@ -67,6 +70,7 @@ class ImapState {
   std::string out;
   std::string tag;         // of the command that runs
   bool condstore = false;  // RFC 7162 section 3.1: the client wants MODSEQ with flags
+  bool utf8 = false;       // RFC 6855: the client speaks UTF-8
   bool qresync = false;    // and section 3.2: UIDs with them, and VANISHED for EXPUNGE
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
