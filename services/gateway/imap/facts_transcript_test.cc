@@ -125,9 +125,11 @@ TEST_F(FactsTest, QuotaTellsWhatIsUsedAndRefusesMore) {
   }
 }
 
-TEST_F(FactsTest, WithoutLimitsAQuotaIsEmpty) {
+TEST_F(FactsTest, WithoutLimitsThereIsNoQuotaRoot) {
   Client client = LogIn();
-  EXPECT_EQ(client.Say("a GETQUOTA \"\"\r\n"), "* QUOTA \"\" ()\r\na OK Getquota completed\r\n");
+  EXPECT_THAT(client.Say("a GETQUOTA \"\"\r\n"), StartsWith("a NO [NONEXISTENT] "));
+  EXPECT_EQ(client.Say("b GETQUOTAROOT INBOX\r\n"),
+            "* QUOTAROOT INBOX\r\nb OK Getquotaroot completed\r\n");
 }
 
 TEST_F(FactsTest, StatusCountsWhatIsDeleted) {

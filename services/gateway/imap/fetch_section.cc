@@ -41,7 +41,9 @@ std::optional<Section> SectionOf(const FetchItem& item) {
 }
 
 bool SetsSeen(const FetchItem& item) {
-  return (item.kind == FetchItem::Kind::kBodySection && !item.peek) ||
+  const bool section =
+      item.kind == FetchItem::Kind::kBodySection || item.kind == FetchItem::Kind::kBinary;
+  return (section && !item.peek) ||
          item.kind == FetchItem::Kind::kRfc822 || item.kind == FetchItem::Kind::kRfc822Text;
 }
 
@@ -58,6 +60,10 @@ FetchParts PartsFor(const std::vector<FetchItem>& items) {
     }
     if (item.kind == FetchItem::Kind::kPreview && parts.preview != FetchParts::Preview::kYes) {
       parts.preview = item.lazy ? FetchParts::Preview::kLazy : FetchParts::Preview::kYes;
+    }
+    if (item.kind == FetchItem::Kind::kBinary || item.kind == FetchItem::Kind::kBinarySize) {
+      parts.body = true;
+      parts.structure = true;
     }
     const std::optional<Section> section = SectionOf(item);
     if (!section) continue;

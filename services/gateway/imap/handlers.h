@@ -48,7 +48,7 @@ Task<ImapReply> HandleGetQuota(ImapState& state, imap::GetQuotaCommand command);
 Task<ImapReply> HandleGetQuotaRoot(ImapState& state, imap::GetQuotaRootCommand command);
 ImapReply HandleSetQuota(const imap::SetQuotaCommand& command);
 
-// append.cc: one APPEND of one message or several. Start, then Write for each piece, Next before
+// append.cc: one APPEND of one message or several, or one REPLACE. Start, then Write for each piece, Next before
 // each further message, then Finish; after an error of Start or Next nothing else is called, after
 // one of Write the rest may be left out. Nothing is stored before Finish.
 class ImapAppend {
@@ -65,10 +65,12 @@ class ImapAppend {
   // The current message is whole.
   Task<absl::Status> EndMessage();
   Task<absl::StatusOr<AppendAllResult>> Store();
+  ImapReply AfterReplace(const std::string& code);
 
   ImapState& state_;
   imap::AppendCommand command_;  // of the current message
   const std::string mailbox_;
+  Uid replaced_ = 0;  // REPLACE: the message that goes
   std::vector<AppendMessage> messages_;  // those before it
   std::size_t inline_octets_ = 0;        // of bodies kept here, all messages together
   std::size_t keyword_octets_ = 0;

@@ -267,7 +267,8 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
     }
   }
   if (parts.saved_at || parts.ids) {
-    const absl::Status read = co_await ReadFacts(state, found, parts, facts);
+    Task<absl::Status> reading = ReadFacts(state, found, parts, facts);
+    const absl::Status read = co_await state.Await(std::move(reading));
     if (!read.ok()) co_return read;
     for (const Compiled& child : all.children) {
       if (!child.needs_store) found = Filter(child, mailbox, found);
@@ -277,8 +278,9 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
   for (const Compiled& child : all.children) {
     if (child.needs_store) rest.children.push_back(ToStoreKey(child, mailbox, found));
   }
-  absl::StatusOr<std::vector<Uid>> uids = co_await state.store().Search(
+  Task<absl::StatusOr<std::vector<Uid>>> search = state.store().Search(
       state.tenant(), state.account(), mailbox.id(), mailbox.UidRanges(found), std::move(rest));
+  absl::StatusOr<std::vector<Uid>> uids = co_await state.Await(std::move(search));
   if (!uids.ok()) co_return uids.status();
   std::vector<std::size_t> kept;
   std::size_t next = 0;

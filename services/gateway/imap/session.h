@@ -39,6 +39,8 @@ class ImapSession {
   // The literals a command may have, which depends on whether there was a login.
   void SetLiteralLimit();
 
+  // The filter of RFC 4978, on top of what the connection is.
+  Task<void> StartDeflate();
   Task<void> RunAppend(std::string tag, imap::AppendCommand command);
 
   // One for each command; those not here are in handlers.h.
@@ -81,7 +83,8 @@ class ImapSession {
   const std::atomic<bool>& draining_;
   int errors_ = 0;
   bool over_ = false;
-  bool start_tls_ = false;  // once the OK is out
+  bool start_tls_ = false;    // once the OK is out
+  bool start_deflate_ = false;  // the same
 };
 
 }  // namespace posthorn::gateway

@@ -15,7 +15,7 @@ TEST_F(SessionTest, GreetsWithCapabilitiesAndAnswersLogout) {
   Client client = Connect();
   EXPECT_EQ(
       client.Receive(),
-      "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE AUTH=PLAIN AUTH=LOGIN "
+      "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE AUTH=PLAIN AUTH=LOGIN "
       "AUTH=SCRAM-SHA-256] "
       "Posthorn ready\r\n");
   EXPECT_EQ(client.Say("a LOGOUT\r\n"), "* BYE Logging out\r\na OK Logout completed\r\n<closed>");

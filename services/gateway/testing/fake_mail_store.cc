@@ -630,6 +630,7 @@ Task<absl::StatusOr<std::vector<Uid>>> FakeMailStore::Search(TenantId tenant, Ac
                                                              MailboxId mailbox,
                                                              std::vector<UidRange> uids,
                                                              StoreSearchKey key) {
+  if (search_time_ > absl::ZeroDuration()) co_await SleepFor(search_time_);
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) co_return found.status();
   std::vector<Uid> result;

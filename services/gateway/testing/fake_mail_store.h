@@ -36,6 +36,8 @@ class FakeMailStore final : public MailStore {
   void Prune() { pruned_ = true; }
   // Limits of the account; 0: none.
   void SetQuota(TenantId tenant, AccountId account, std::uint64_t octets, std::uint64_t messages);
+  // How long a search takes.
+  void SetSearchTime(absl::Duration time) { search_time_ = time; }
   // When a message that comes now is saved.
   void SetNow(absl::Time now) { now_ = now; }
   // Octets a body must have to be left out of Fetch.
@@ -147,6 +149,7 @@ class FakeMailStore final : public MailStore {
   bool forget_structures_ = false;
   bool pruned_ = false;
   absl::Time now_ = absl::UnixEpoch();
+  absl::Duration search_time_ = absl::ZeroDuration();
   std::size_t inline_limit_ = 64 * 1024;
   std::int64_t next_mailbox_ = 1;
   int calls_ = 0;
