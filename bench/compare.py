@@ -14,8 +14,8 @@ import sys
 import time
 
 from bench import measure, queue
-from bench.dovecot import Dovecot
 from tests.support.dns_server import DnsServer
+from tests.support.dovecot import Dovecot
 from tests.support.platform import ServePlatform
 from tests.support.postfix import Postfix
 from tests.support.processes import free_port, note, wait_until

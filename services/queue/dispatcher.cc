@@ -241,7 +241,7 @@ Task<void> Dispatcher::LookAround() {
         co_await schedule_.Look(clock_.Now());
     bool lost = false;
     for (std::size_t i = 0; states.ok() && i < states->size(); ++i) {
-      lost = lost || !(*states)[i].known;
+      lost = lost || ((*states)[i].answered && !(*states)[i].known);
       if ((*states)[i].due) due_shards_.insert(static_cast<int>(i));
     }
     if (lost) on_lost_();

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "lib/config/redis_settings.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
 #include "posthorn/config/v1/config.pb.h"
@@ -63,9 +64,8 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   if (config.postgres().url().empty()) {
     return absl::InvalidArgumentError("postgres.url is missing");
   }
-  if (config.redis().address().empty()) {
-    return absl::InvalidArgumentError("redis.address is missing");
-  }
+  absl::StatusOr<redis::Options> redis = config::RedisOptionsFrom(config.redis());
+  if (!redis.ok()) return redis.status();
   const config::v1::Queue& queue = config.queue();
   Core::Options options;
   options.postgres_url = config.postgres().url();
@@ -73,7 +73,7 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   if (config.postgres().statement_timeout_seconds() > 0) {
     options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
   }
-  options.redis = redis::Options(config.redis().address(), config.redis().password());
+  options.redis = *std::move(redis);
   if (queue.shards() > 0) options.shards = queue.shards();
   for (const config::v1::TenantWeight& tenant : queue.tenant_weights()) {
     if (tenant.weight() < 2) continue;

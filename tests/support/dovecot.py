@@ -1,5 +1,5 @@
-"""A private Dovecot on loopback: IMAP for the benchmark's clients, LMTP for Postfix. Defaults for
-durability, Maildir, no hibernation."""
+"""A private Dovecot on loopback: IMAP, and LMTP for Postfix. Defaults for durability, Maildir, no
+hibernation. Every user has the one password."""
 
 import os
 import pwd
@@ -10,7 +10,8 @@ from tests.support.processes import (Process, find_program, free_port, remove_di
 
 
 class Dovecot:
-    def __init__(self, password):
+    def __init__(self, password, settings=""):
+        self.settings = settings
         self.directory = temporary_directory("dovecot")
         self.password = password
         self.imap_port = free_port()
@@ -49,6 +50,7 @@ userdb {{
   driver = static
   args = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
 }}
+{self.settings}
 service imap-login {{
   inet_listener imap {{
     port = {self.imap_port}
