@@ -220,6 +220,7 @@ Task<void> Dispatcher::GiveBack(std::vector<LeasedJob> jobs) {
     report.key.ref = job.ref;
     report.key.attempt = job.attempt;
     report.retry_at = now;
+    report.waited = true;
     reports.push_back(std::move(report));
   }
   const absl::StatusOr<std::vector<Spool::ReportResult>> given =
