@@ -27,15 +27,7 @@ struct PoolOptions {
   absl::Duration down_time = absl::Minutes(1);
 };
 
-enum class TlsRule {
-  kOpportunistic,  // when offered and it works, else in clear (RFC 7435)
-  // With a certificate for the host's name that the configured authorities vouch for, or not at
-  // all: a handshake that fails is kTlsFailed. A host without STARTTLS is connected in clear, so
-  // that it can be told from one that does not answer: ask Connection::tls_active.
-  kVerified,
-};
-
-// Open connections by host, port and TLS rule, shared by all messages and tenants; at most
+// Open connections by host, port, login and TLS rule, shared by all messages and tenants; at most
 // `connections_per_host` to each, further callers wait their turn. Belongs to one executor, which
 // together with `connector` and `clock` outlives it; nothing may be waiting when it is destroyed.
 class ConnectionPool {
@@ -70,7 +62,7 @@ class ConnectionPool {
 
   // `fresh`: a new connection, because a reused one was stale; idle ones to the host are closed.
   Task<absl::StatusOr<Checkout>> Acquire(Host host, bool fresh,
-                                         TlsRule rule = TlsRule::kOpportunistic);
+                                         TlsRule rule = TlsRule());
 
   // Closes every connection, those in use too: what they do fails.
   void CloseAll();
@@ -87,6 +79,10 @@ class ConnectionPool {
     absl::Time down_until = absl::InfinitePast();
     std::string down_reason;
   };
+
+  static std::string KeyOf(const Host& host, const TlsRule& rule);
+  void Observe(const TlsRule& rule, const Host& host, const absl::Status& failure);
+  void Observe(const TlsRule& rule, const Host& host, const Connection& connection);
 
   Task<absl::StatusOr<std::unique_ptr<Entry>>> Open(Host host, std::string key, TlsRule rule);
   void Release(const std::string& key, std::unique_ptr<Entry> entry);
