@@ -92,7 +92,10 @@ void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
     Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule) {
-  const net::TlsContext* const tls = ContextFor(options, rule);
+  const net::TlsContext* tls = ContextFor(options, rule);
+  if (tls == nullptr && host.protocol == Protocol::kSmtps && rule.level < TlsLevel::kVerified) {
+    tls = options.tls;
+  }
   if (tls == nullptr && (rule.level >= TlsLevel::kEncrypted ||
                          host.protocol == Protocol::kSmtps)) {
     co_return MakeFailure(Failure::kTlsFailed,

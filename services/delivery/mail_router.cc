@@ -44,7 +44,7 @@ MailRouter::MailRouter(MailRouterOptions options, RouteTable routes, dns::Resolv
 
 Task<absl::StatusOr<std::vector<HostPort>>> MailRouter::SmartHostsFor(const std::string& domain,
                                                                       Sender sender) {
-  if (options_.smart_hosts == nullptr || routes_.FindSpecific(domain) != nullptr) {
+  if (options_.smart_hosts == nullptr || routes_.FindSpecific(domain, sender.tenant) != nullptr) {
     co_return std::vector<HostPort>();
   }
   co_return co_await options_.smart_hosts->For(std::move(sender));
@@ -52,8 +52,12 @@ Task<absl::StatusOr<std::vector<HostPort>>> MailRouter::SmartHostsFor(const std:
 
 Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsFor(std::string domain, Sender sender) {
   absl::StatusOr<std::vector<HostPort>> smart_hosts =
-      co_await SmartHostsFor(domain, std::move(sender));
+      co_await SmartHostsFor(domain, sender);
   if (!smart_hosts.ok()) co_return smart_hosts.status();
+  if (smart_hosts->empty()) {
+    const std::vector<HostPort>* const route = routes_.Find(domain, sender.tenant);
+    if (route != nullptr) *smart_hosts = *route;
+  }
   // No domain begins with a blank.
   std::string key = smart_hosts->empty() ? domain : std::string();
   for (const HostPort& host : *smart_hosts) {
@@ -92,9 +96,6 @@ Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsOf(std::vector<std::str
 }
 
 Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanFor(std::string domain) {
-  if (const std::vector<HostPort>* route = routes_.Find(domain)) {
-    co_return co_await PlanByRoute(*route);
-  }
   // RFC 5321 section 4.1.3: an address literal is the server itself.
   if (domain.size() > 2 && domain.front() == '[' && domain.back() == ']') {
     std::string ip = domain.substr(1, domain.size() - 2);

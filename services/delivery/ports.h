@@ -117,7 +117,7 @@ class MailboxPort {
   virtual Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) = 0;
 };
 
-// Opens TCP connections; lib/net's in what runs, memory streams in unit tests.
+// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what runs, memory streams in unit tests.
 class Connector {
  public:
   virtual ~Connector() = default;

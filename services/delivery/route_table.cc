@@ -70,8 +70,10 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text, int default_port) 
 }
 
 absl::Status RouteTable::Add(std::string pattern, const std::vector<std::string>& hosts,
-                             int default_port, std::shared_ptr<const HostAccess> access) {
+                             int default_port, std::shared_ptr<const HostAccess> access,
+                             TenantId tenant) {
   Route route;
+  route.tenant = tenant;
   route.pattern = absl::AsciiStrToLower(pattern);
   const std::size_t star = route.pattern.rfind('*');
   if (route.pattern.empty() || (star != std::string::npos && star != 0) ||
@@ -96,16 +98,21 @@ absl::Status RouteTable::Add(std::string pattern, const std::vector<std::string>
   return absl::OkStatus();
 }
 
-const std::vector<HostPort>* RouteTable::FindSpecific(std::string_view domain) const {
+bool RouteTable::Route::Fits(std::string_view domain, TenantId sender) const {
+  return (!tenant || tenant == sender) && DomainMatches(pattern, domain);
+}
+
+const std::vector<HostPort>* RouteTable::FindSpecific(std::string_view domain,
+                                                      TenantId tenant) const {
   for (const Route& route : routes_) {
-    if (route.pattern != "*" && DomainMatches(route.pattern, domain)) return &route.hosts;
+    if (route.pattern != "*" && route.Fits(domain, tenant)) return &route.hosts;
   }
   return nullptr;
 }
 
-const std::vector<HostPort>* RouteTable::Find(std::string_view domain) const {
+const std::vector<HostPort>* RouteTable::Find(std::string_view domain, TenantId tenant) const {
   for (const Route& route : routes_) {
-    if (DomainMatches(route.pattern, domain)) return &route.hosts;
+    if (route.Fits(domain, tenant)) return &route.hosts;
   }
   return nullptr;
 }

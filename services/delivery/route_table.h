@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/base/ids.h"
 #include "services/delivery/host_access.h"
 
 namespace posthorn::delivery {
@@ -32,17 +33,19 @@ class RouteTable {
   // `pattern`: "example.net", "*.example.net" (all below, not itself) or "*". The error names the
   // pattern.
   absl::Status Add(std::string pattern, const std::vector<std::string>& hosts, int default_port,
-                   std::shared_ptr<const HostAccess> access = nullptr);
+                   std::shared_ptr<const HostAccess> access = nullptr, TenantId tenant = TenantId());
 
-  // The hosts to try in order; nullptr: no route, use MX.
-  const std::vector<HostPort>* Find(std::string_view domain) const;
+  // The hosts to try in order for mail of that tenant; nullptr: no route, use MX.
+  const std::vector<HostPort>* Find(std::string_view domain, TenantId tenant) const;
   // The same without the pattern "*".
-  const std::vector<HostPort>* FindSpecific(std::string_view domain) const;
+  const std::vector<HostPort>* FindSpecific(std::string_view domain, TenantId tenant) const;
 
  private:
   struct Route {
+    bool Fits(std::string_view domain, TenantId sender) const;
     std::string pattern;
     std::vector<HostPort> hosts;
+    TenantId tenant;  // none: of all
   };
   std::vector<Route> routes_;
 };

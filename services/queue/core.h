@@ -71,6 +71,8 @@ class Core {
   const Options& options() const { return options_; }
 
   postgres::BodyStore& bodies() { return bodies_; }
+  postgres::Database& database() { return *database_; }
+  const Clock& clock() const { return clock_; }
   absl::Duration lease() const { return options_.dispatcher.lease; }
   bool IsStorageUp() const { return database_->IsUp(); }
 

@@ -23,6 +23,9 @@ std::unique_ptr<grpc::Service> MakeQueueService(Core& core, net::LoopPool& loops
 // posthorn.common.v1.Bodies for the queue's own bodies.
 std::unique_ptr<grpc::Service> MakeBodiesService(Core& core, net::LoopPool& loops,
                                                  const rpc::TokenGuard& guard);
+// posthorn.queue.v1.Transport; see transport.proto.
+std::unique_ptr<grpc::Service> MakeTransportService(Core& core, net::LoopPool& loops,
+                                                    const rpc::TokenGuard& guard);
 
 }  // namespace posthorn::queue
 
