@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kMaxOctets = 64 * 1024;
 constexpr int kThreads = 2;
 
-absl::Status Failed(absl::string_view result, std::string text) {
+absl::Status Failed(std::string_view result, std::string text) {
   return WithTlsResult(MakeFailure(Failure::kUnavailable, text), result);
 }
 
