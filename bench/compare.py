@@ -13,9 +13,9 @@ import subprocess
 import sys
 import time
 
-from bench import measure
-from bench.dovecot import Dovecot
+from bench import measure, queue
 from tests.support.dns_server import DnsServer
+from tests.support.dovecot import Dovecot
 from tests.support.platform import ServePlatform
 from tests.support.postfix import Postfix
 from tests.support.processes import free_port, note, wait_until
@@ -31,7 +31,7 @@ def loadgen(command, **options):
     for key, value in options.items():
         args += ["--" + key.replace("_", "-"), str(value)]
     result = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            timeout=900)
+                            timeout=3600)
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(args)}: {result.stderr}")
     return json.loads(result.stdout)
@@ -49,8 +49,9 @@ class PosthornSystem:
                               "reconcile_seconds": 10},
                     "gateway": {"limits": {"connections_per_address": 4000,
                                            "smtp_commands": 10_000_000}},
-                    "delivery": {"routes": [{"pattern": "sink.example",
-                                             "hosts": [f"127.0.0.1:{self.sink_port}"]}]}},
+                    "delivery": {"routes": [
+                        {"pattern": pattern, "hosts": [f"127.0.0.1:{self.sink_port}"]}
+                        for pattern in ("sink.example", "*.sink.example")]}},
             trusted_networks=["127.0.0.0/8=bench"])
 
     def start(self):
@@ -88,7 +89,8 @@ class ClassicSystem:
         self.dovecot = Dovecot(PASSWORD)
         self.postfix = Postfix("bench.test", [u.split("@")[0] for u in USERS], settings={
             "virtual_transport": f"lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}",
-            "transport_maps": f"inline:{{sink.example=smtp:[127.0.0.1]:{self.sink_port}}}",
+            "transport_maps": f"inline:{{sink.example=smtp:[127.0.0.1]:{self.sink_port},"
+                              f".sink.example=smtp:[127.0.0.1]:{self.sink_port}}}",
             "smtpd_client_connection_count_limit": "0",
             "default_process_limit": "200",
         })
@@ -152,12 +154,14 @@ def delivery_row(row, systems, connections, messages, size):
                 result["cpu_ms"] / messages)
 
 
-def relay_row(row, systems, connections, messages, size):
+def relay_row(row, systems, connections, messages, size, destinations=1):
     for system in systems:
         cpu = measure.cpu_milliseconds(*system.roots)
         result = loadgen("relay", port=system.smtp_port, sink_port=system.sink_port,
                          connections=connections, messages=messages, size=size,
-                         recipients=",".join(f"r{n}@sink.example" for n in range(20)))
+                         recipients=",".join(
+                             f"r{n}@sink.example" if destinations == 1 else
+                             f"r{n}@d{n}.sink.example" for n in range(20 if destinations == 1 else destinations)))
         row.add(system, messages / result["seconds"],
                 (measure.cpu_milliseconds(*system.roots) - cpu) / messages,
                 result["cpu_ms"] / messages)
@@ -256,7 +260,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
-    parser.add_argument("--only", default="a,b,c,d,e,f,g", help="rows, such as a,c")
+    parser.add_argument("--only", default="a,b,c,d,e,f,g,h,i,j", help="rows, such as a,c")
+    parser.add_argument("--churn-minutes", type=int, default=60, help="how long row m lasts")
     arguments = parser.parse_args()
     scale = 10 if arguments.quick else 1
     mailbox = 10_000 // scale
@@ -271,6 +276,10 @@ def main():
          lambda row, s: delivery_row(row, s, 16, 1_000 // scale, 100_000)),
         (Row("c", "relay 4 KB, 16 connections", "msg/s", "higher"), 4,
          lambda row, s: relay_row(row, s, 16, 4_000 // scale, 4096)),
+        (Row("h", "relay 4 KB to 10 destinations", "msg/s", "higher"), 4,
+         lambda row, s: relay_row(row, s, 16, 4_000 // scale, 4096, 10)),
+        (Row("h", "relay 4 KB to 1,000 destinations", "msg/s", "higher"), 4,
+         lambda row, s: relay_row(row, s, 16, 4_000 // scale, 4096, 1_000)),
         (Row("d", f"fetch {mailbox} envelopes", "s", "lower"), 1,
          lambda row, s: fetch_row(row, s, "envelope", mailbox)),
         (Row("d", f"fetch {mailbox} bodies", "s", "lower"), 1,
@@ -285,7 +294,9 @@ def main():
     slow, slow_speed, slow_memory = 1_000 // scale, [], []
     systems = []
     try:
-        for make in (PosthornSystem, ClassicSystem):
+        queue_rows = queue.run(only, loadgen, scale, arguments.churn_minutes)
+        beside = set(only) & set("abcdefgh")
+        for make in (PosthornSystem, ClassicSystem) if beside else ():
             note(f"starting {make.name}")
             system = make()
             systems.append(system)
@@ -299,7 +310,7 @@ def main():
                 system.settle(before, mailbox)
                 loadgen("fetch", port=system.imap_port, user="user0@bench.test",
                         password=PASSWORD, what="envelope")  # Dovecot fills its cache
-        for round_number in range(arguments.rounds):
+        for round_number in range(arguments.rounds if beside else 0):
             for row, _, run in rows:
                 if row.key in only:
                     note(f"round {round_number + 1} of {arguments.rounds}: {row.title}")
@@ -312,6 +323,7 @@ def main():
             system.stop()
     print_table([(row, aim) for row, aim, _ in rows])
     print_slow_clients(slow, slow_speed, slow_memory)
+    queue.print_rows(queue_rows)
     return 0
 
 

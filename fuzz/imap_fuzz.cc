@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   limits.literal_octets = 8192;
   limits.append_octets = 100000;
   imap::Receiver receiver(limits);
+  receiver.SetUtf8(size % 2 == 0);
   bool broken = false;
   bool take = true;
   const auto run = [&](std::string_view piece) {
@@ -45,5 +46,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   input.ForEachPiece(run);
   (void)imap::ParseCommand(input.bytes());
+  (void)imap::ParseCommand(input.bytes(), true);
   return 0;
 }

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "fuzz/fuzz_input.h"
+#include "lib/mime/charset.h"
 #include "lib/mime/header_fields.h"
+#include "lib/mime/preview.h"
 #include "lib/mime/scanner.h"
 #include "lib/mime/text_search.h"
 
@@ -51,6 +53,14 @@ void Run(const FuzzInput& input) {
   again.Finish();
   FuzzCheck(search.found() == again.found());
   (void)HeaderContains(input.bytes(), "Subject", "x");
+  if (const Part* part = PreviewPart(whole.structure)) {
+    const std::string preview =
+        PreviewOf(*part, input.bytes().substr(part->body_offset, part->body_size));
+    std::size_t characters = 0;
+    for (const char c : preview) characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    FuzzCheck(characters <= kMaxPreviewCharacters);
+    FuzzCheck(ToUtf8("utf-8", preview) == preview);
+  }
 }
 
 }  // namespace

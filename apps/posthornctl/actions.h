@@ -51,6 +51,7 @@ absl::Status SetPasswordHash(Session& session, const std::string& address);
 absl::Status RequireAppPasswords(Session& session, const std::string& address, bool required);
 struct AccountSettings {
   std::optional<std::uint64_t> quota_octets;
+  std::optional<std::uint64_t> quota_messages;
   std::string tags;  // "ignore", "existing", "create"; empty: as it is
   bool suspend = false;
   bool resume = false;

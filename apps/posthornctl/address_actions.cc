@@ -79,6 +79,7 @@ absl::Status SetAccount(Session& session, const std::string& address,
   request.set_address(address);
   if (settings.suspend || settings.resume) request.set_suspended(settings.suspend);
   if (settings.quota_octets.has_value()) request.set_quota_bytes(*settings.quota_octets);
+  if (settings.quota_messages.has_value()) request.set_quota_messages(*settings.quota_messages);
   if (settings.tags == "ignore") request.set_tag_mode(admin::v1::TAG_MODE_IGNORE);
   if (settings.tags == "existing") request.set_tag_mode(admin::v1::TAG_MODE_EXISTING);
   if (settings.tags == "create") request.set_tag_mode(admin::v1::TAG_MODE_CREATE);

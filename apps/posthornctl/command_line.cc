@@ -182,6 +182,7 @@ void AddAccountCommands(Commands& c) {
   c.NameOf(set, "ADDRESS");
   AccountSettings& settings = c.arguments().account_settings;
   set->add_option("--quota", settings.quota_octets, "Octets it may hold; 0: no limit");
+  set->add_option("--quota-messages", settings.quota_messages, "Messages it may hold; 0: no limit");
   set->add_option("--tags", settings.tags,
                   "What the tag of \"name+tag@\" does: everything goes to INBOX (ignore), into "
                   "the mailbox of that name if there is one (existing), or one is created (create)")

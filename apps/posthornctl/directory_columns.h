@@ -45,7 +45,8 @@ inline Columns<admin::v1::Account> AccountColumns() {
             return std::vector<std::string>{
                 a.address(),
                 absl::StrCat(a.account_id()),
-                absl::StrCat(a.messages()),
+                a.quota_messages() == 0 ? absl::StrCat(a.messages())
+                                        : absl::StrCat(a.messages(), " of ", a.quota_messages()),
                 FormatOctets(a.used_bytes()),
                 a.quota_bytes() == 0 ? "none" : FormatOctets(a.quota_bytes()),
                 a.disabled() ? "disabled" : "active",

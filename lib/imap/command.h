@@ -63,11 +63,13 @@ struct SelectCommand {
   std::string mailbox;
   bool read_only = false;  // EXAMINE
   bool condstore = false;  // RFC 7162
-  // What the client knows (QRESYNC). Its guess which numbers go with which UIDs is not kept.
+  // What the client knows (QRESYNC). Of its guess which numbers go with which UIDs only that there
+  // was one.
   struct Resync {
     std::uint32_t uid_validity = 0;
     std::int64_t modseq = 0;
     std::optional<SequenceSet> known_uids;
+    bool match_data = false;
   };
   std::optional<Resync> resync;
 };
@@ -95,7 +97,10 @@ enum class StatusItem {
   kUnseen,
   kSize,
   kAppendLimit,
-  kHighestModSeq
+  kHighestModSeq,
+  kMailboxId,       // RFC 8474
+  kDeleted,         // RFC 9208
+  kDeletedStorage,  // RFC 9208
 };
 // The options are those of RFC 5258 and RFC 6154. REMOTE selects nothing here, and \HasChildren and
 // special uses are returned always: nothing of these is kept.
@@ -115,9 +120,16 @@ struct StatusCommand {
   std::vector<StatusItem> items;
 };
 // Everything before the message, whose octets the receiver hands out afterwards. For the second
-// and later messages of a MULTIAPPEND (RFC 3502) the mailbox is empty.
+// and later messages of a MULTIAPPEND (RFC 3502) the mailbox is empty. REPLACE (RFC 8508) is an
+// APPEND that removes another message.
 struct AppendCommand {
+  struct Replaced {
+    bool uid = false;          // UID REPLACE
+    std::uint32_t number = 0;  // sequence number or UID; kStar: the last
+  };
   std::string mailbox;
+  std::optional<Replaced> replaced;
+  bool utf8 = false;  // UTF8 (~{n}) of RFC 6855
   FlagList flags;
   std::optional<absl::Time> received_at;
   std::uint64_t size = 0;
@@ -162,14 +174,21 @@ struct FetchItem {
     kBodyStructure,
     kBodySection,
     kUid,
-    kModSeq,  // RFC 7162
+    kModSeq,      // RFC 7162
+    kSaveDate,    // RFC 8514
+    kEmailId,     // RFC 8474
+    kThreadId,    // RFC 8474
+    kPreview,     // RFC 8970
+    kBinary,      // RFC 3516: `section` is a part's number
+    kBinarySize,  // RFC 3516
   };
   Kind kind = Kind::kFlags;
   bool peek = false;
+  bool lazy = false;  // kPreview: only if it is there already
   Section section;
   struct Partial {
-    std::uint32_t offset = 0;
-    std::uint32_t count = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t count = 0;
   };
   std::optional<Partial> partial;
 };
@@ -207,6 +226,11 @@ struct SearchKey {
     kOlder,  // number: seconds (RFC 5032)
     kYounger,
     kModSeq,  // modseq (RFC 7162)
+    kSavedBefore,  // days (RFC 8514)
+    kSavedOn,
+    kSavedSince,
+    kEmailId,  // text (RFC 8474)
+    kThreadId,
     kSentBefore,
     kSentOn,
     kSentSince,
@@ -238,6 +262,7 @@ struct SearchReturn {
 };
 struct SearchCommand {
   bool uid = false;
+  bool charset = false;                 // one was named
   std::optional<SearchReturn> returns;  // none: the answer of RFC 3501
   SearchKey key;                        // kAnd of all keys given
 };
@@ -267,6 +292,22 @@ struct SortCommand {
   SearchKey key;
 };
 
+// RFC 9208. Only administrators set quotas, and not here: what SETQUOTA asks for is not kept.
+struct GetQuotaCommand {
+  std::string root;
+};
+struct GetQuotaRootCommand {
+  std::string mailbox;
+};
+struct SetQuotaCommand {
+  std::string root;
+};
+
+// RFC 4978.
+struct CompressCommand {
+  std::string mechanism;  // upper case
+};
+
 struct ThreadCommand {
   enum class Algorithm { kReferences, kOrderedSubject };
   bool uid = false;
@@ -280,7 +321,8 @@ using CommandBody =
                  AuthenticateCommand, SelectCommand, CreateCommand, DeleteCommand, RenameCommand,
                  SubscribeCommand, ListCommand, StatusCommand, AppendCommand, ExpungeCommand,
                  StoreCommand, CopyCommand, FetchCommand, SearchCommand, EnableCommand,
-                 UnauthenticateCommand, SortCommand, ThreadCommand>;
+                 UnauthenticateCommand, SortCommand, ThreadCommand, GetQuotaCommand,
+                 GetQuotaRootCommand, SetQuotaCommand, CompressCommand>;
 
 }  // namespace posthorn::imap
 

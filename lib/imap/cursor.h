@@ -16,8 +16,10 @@ namespace posthorn::imap {
 // what it is asked for leaves the position alone. The text must outlive the cursor.
 class Cursor {
  public:
-  explicit Cursor(std::string_view text) : text_(text) {}
+  // `utf8`: the client speaks UTF-8 (RFC 6855), also in mailbox names.
+  explicit Cursor(std::string_view text, bool utf8 = false) : text_(text), utf8_(utf8) {}
 
+  bool utf8() const { return utf8_; }
   bool AtEnd() const { return pos_ == text_.size(); }
   std::string_view rest() const { return text_.substr(pos_); }
   char Peek() const { return AtEnd() ? '\0' : text_[pos_]; }
@@ -47,6 +49,7 @@ class Cursor {
 
  private:
   std::string_view text_;
+  bool utf8_;
   std::size_t pos_ = 0;
 };
 

@@ -97,6 +97,8 @@ TEST(MailboxNameTest, NormalisesInboxOnly) {
   EXPECT_EQ(*DecodeMailbox("inbox/Sub"), "INBOX/Sub");
   EXPECT_EQ(*DecodeMailbox("inboxes"), "inboxes");
   EXPECT_FALSE(DecodeMailbox("&").ok());
+  EXPECT_EQ(*DecodeMailbox("inBox/&\xc3\xbc", true), "INBOX/&\xc3\xbc");
+  EXPECT_FALSE(DecodeMailbox("\xc3", true).ok());
 }
 
 TEST(MailboxNameTest, ValidatesNewNames) {

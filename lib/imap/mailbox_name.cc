@@ -24,13 +24,20 @@ void NormaliseInbox(std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<std::string> DecodeMailbox(std::string_view sent) {
-  std::optional<std::string> name = DecodeModifiedUtf7(sent);
-  if (!name) {
-    return MakeFailure(Failure::kMailboxNameInvalid, "Mailbox name is not valid modified UTF-7");
+absl::StatusOr<std::string> DecodePattern(std::string_view sent, bool utf8) {
+  if (utf8) {
+    if (IsValidUtf8(sent)) return std::string(sent);
+    return MakeFailure(Failure::kMailboxNameInvalid, "Mailbox name is not valid UTF-8");
   }
-  NormaliseInbox(*name);
-  return *std::move(name);
+  std::optional<std::string> name = DecodeModifiedUtf7(sent);
+  if (name) return *std::move(name);
+  return MakeFailure(Failure::kMailboxNameInvalid, "Mailbox name is not valid modified UTF-7");
+}
+
+absl::StatusOr<std::string> DecodeMailbox(std::string_view sent, bool utf8) {
+  absl::StatusOr<std::string> name = DecodePattern(sent, utf8);
+  if (name.ok()) NormaliseInbox(*name);
+  return name;
 }
 
 absl::Status ValidateNewMailbox(std::string_view name, std::size_t max_octets) {

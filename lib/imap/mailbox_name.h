@@ -12,9 +12,11 @@ namespace posthorn::imap {
 
 inline constexpr char kHierarchySeparator = '/';
 
-// A mailbox argument as sent (modified UTF-7) to UTF-8, with INBOX in upper case, alone or as the
-// first level. kMailboxNameInvalid for a broken encoding.
-absl::StatusOr<std::string> DecodeMailbox(std::string_view sent);
+// A mailbox argument as sent, in modified UTF-7 or, if `utf8`, UTF-8, to UTF-8, with INBOX in upper
+// case, alone or as the first level. kMailboxNameInvalid for a broken encoding.
+absl::StatusOr<std::string> DecodeMailbox(std::string_view sent, bool utf8 = false);
+// The same for a pattern of LIST, in which INBOX stays as it is.
+absl::StatusOr<std::string> DecodePattern(std::string_view sent, bool utf8);
 
 // Whether a mailbox may be created under `name`: not empty, no empty level, no control
 // characters, at most `max_octets`. kMailboxNameInvalid says what is wrong.

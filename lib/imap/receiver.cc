@@ -1,7 +1,7 @@
 // command = tag SP command-name [SP arguments] CRLF
 // tag     = 1*<any ASTRING-CHAR except "+">
 // literal = "{" number ["+"] "}" CRLF *CHAR8, always at the end of a line: what a line ends with
-//           says whether the command goes on.
+//           says whether the command goes on. literal8 has "~" before it (RFC 3516): a message only.
 #include "lib/imap/receiver.h"
 
 #include <algorithm>
@@ -19,10 +19,11 @@ namespace {
 constexpr std::size_t kSkipTail = 32;
 
 struct LiteralMark {
-  std::size_t begin = 0;  // of "{" in the line
+  std::size_t begin = 0;  // of "{" or "~{" in the line
   std::uint64_t size = 0;
   bool synchronising = true;
   bool overflow = false;
+  bool eight = false;  // literal8
 };
 
 // The literal announced at the end of `line`; `whole` tells that the line is all there, so that
@@ -44,6 +45,8 @@ std::optional<LiteralMark> FindLiteral(std::string_view line, bool whole) {
     mark.size = mark.size * 10 + digit;
   }
   mark.begin = begin - 1;
+  mark.eight = mark.begin > 0 && line[mark.begin - 1] == '~';
+  if (mark.eight) --mark.begin;
   if (whole) {
     bool quoted = false;
     for (std::size_t i = 0; i < mark.begin; ++i) {
@@ -166,13 +169,13 @@ std::optional<Received> Receiver::NextLine() {
       const bool fatal = !mark->synchronising;
       return Fail(MakeFailure(Failure::kMessageTooLarge, "Literal is too large"), fatal);
     }
-    return OnLiteral(line->substr(mark->begin), mark->size, mark->synchronising);
+    return OnLiteral(line->substr(mark->begin), mark->size, mark->synchronising, mark->eight);
   }
   return Finish();
 }
 
 std::optional<Received> Receiver::OnLiteral(std::string_view mark, std::uint64_t size,
-                                            bool synchronising) {
+                                            bool synchronising, bool eight) {
   const auto refuse = [&](absl::Status status) -> Received {
     if (!synchronising) {
       remaining_ = size;
@@ -181,10 +184,11 @@ std::optional<Received> Receiver::OnLiteral(std::string_view mark, std::uint64_t
     return Fail(std::move(status));
   };
   const std::string_view before = std::string_view(text_).substr(0, text_.size() - mark.size());
-  Cursor in(WithoutTag(before));
-  if (in.ConsumeWord("APPEND") && !AppendWantsMailbox(WithoutTag(before))) {
+  Cursor in(WithoutTag(before), utf8_);
+  if (IsAppend(WithoutTag(before)) && !AppendWantsMailbox(WithoutTag(before))) {
     absl::StatusOr<AppendCommand> append = ParseAppend(in);
     if (!append.ok()) return refuse(append.status());
+    if (append->utf8 && !eight) return refuse(SyntaxError("Expected a literal8"));
     if (absl::Status s = CheckSize(size); !s.ok()) return refuse(std::move(s));
     append->size = size;
     append->synchronising = synchronising;
@@ -192,6 +196,8 @@ std::optional<Received> Receiver::OnLiteral(std::string_view mark, std::uint64_t
     std::string tag = Fail(absl::OkStatus()).tag;
     remaining_ = size;
     append_synchronising_ = synchronising;
+    append_utf8_ = append->utf8;
+    append_replaces_ = append->replaced.has_value();
     state_ = State::kAppendPending;
     return Command{std::move(tag), CommandBody(*std::move(append))};
   }
@@ -224,7 +230,7 @@ Received Receiver::Finish() {
   std::string tag = TakeTag(rest);
   if (tag.empty()) return CommandFailure{{}, SyntaxError("Invalid tag"), false};
   while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
-  absl::StatusOr<CommandBody> body = ParseCommand(rest);
+  absl::StatusOr<CommandBody> body = ParseCommand(rest, utf8_);
   if (!body.ok()) return CommandFailure{std::move(tag), body.status(), false};
   return Command{std::move(tag), *std::move(body)};
 }
@@ -267,9 +273,11 @@ absl::StatusOr<AppendCommand> Receiver::NextMessage(std::string_view line) {
   if (!mark || line.size() > limits_.line_octets) {
     return SyntaxError("Unexpected text after the message");
   }
-  Cursor in(line.substr(0, mark->begin));
+  if (append_replaces_) return SyntaxError("One message only replaces another");
+  Cursor in(line.substr(0, mark->begin), utf8_);
   absl::StatusOr<AppendCommand> message = ParseNextAppend(in);
   if (!message.ok()) return message;
+  if (message->utf8 && !mark->eight) return SyntaxError("Expected a literal8");
   const std::uint64_t size = mark->overflow ? UINT64_MAX : mark->size;
   if (absl::Status s = CheckSize(size); !s.ok()) return s;
   message->size = size;
@@ -279,8 +287,16 @@ absl::StatusOr<AppendCommand> Receiver::NextMessage(std::string_view line) {
 
 std::optional<Received> Receiver::NextAppendTail() {
   const std::size_t start = pos_;
-  const std::optional<std::string_view> line = TakeLine();
+  std::optional<std::string_view> line = TakeLine();
   if (!line && available() <= limits_.line_octets) return NeedMore{};
+  if (line && append_utf8_) {
+    // Without the ")" it is not what was announced.
+    if (line->empty() || line->front() != ')') {
+      line = std::string_view("?");
+    } else {
+      line->remove_prefix(1);
+    }
+  }
   if (line && absl::StripAsciiWhitespace(absl::string_view(line->data(), line->size())).empty()) {
     state_ = State::kCommand;
     return AppendEnd{absl::OkStatus()};
@@ -289,6 +305,7 @@ std::optional<Received> Receiver::NextAppendTail() {
   if (next.ok()) {
     remaining_ = next->size;
     append_synchronising_ = next->synchronising;
+    append_utf8_ = next->utf8;
     state_ = State::kAppendPending;
     return AppendNext{*std::move(next)};
   }
@@ -338,7 +355,9 @@ std::optional<Received> Receiver::SkipLiteral() {
 
 void Receiver::Reset() {
   const ReceiverLimits limits = limits_;
+  const bool utf8 = utf8_;
   *this = Receiver(limits);
+  utf8_ = utf8;
 }
 
 }  // namespace posthorn::imap

@@ -78,6 +78,9 @@ class Receiver {
   // All literals of a command together: smaller before a login, when anybody may ask for memory.
   void SetLiteralLimit(std::size_t octets) { limits_.literal_octets = octets; }
 
+  // From now on names and strings are UTF-8 (RFC 6855), or not.
+  void SetUtf8(bool utf8) { utf8_ = utf8; }
+
   // Nothing is buffered or half read. Memory was given back.
   bool idle() const { return state_ == State::kCommand && buffer_.empty() && text_.empty(); }
   // Forgets everything that was fed: after STARTTLS.
@@ -105,7 +108,8 @@ class Receiver {
   absl::Status CheckSize(std::uint64_t size) const;
   std::optional<Received> SkipLine();
   std::optional<Received> SkipLiteral();
-  std::optional<Received> OnLiteral(std::string_view line, std::uint64_t size, bool synchronising);
+  std::optional<Received> OnLiteral(std::string_view mark, std::uint64_t size, bool synchronising,
+                                    bool eight);
 
   Received Finish();
   // The tag of what is there so far; forgets the command.
@@ -126,6 +130,9 @@ class Receiver {
   std::size_t literal_octets_ = 0;
   std::uint64_t remaining_ = 0;  // of the literal that is read or skipped
   bool append_synchronising_ = false;
+  bool append_utf8_ = false;      // ")" follows the message
+  bool append_replaces_ = false;  // no other message may follow
+  bool utf8_ = false;
   std::string skip_tail_;  // the end of a line that is skipped, to see a literal announced there
 };
 

@@ -178,12 +178,41 @@ std::vector<Row> Rows() {
       {"append with a wrong date",
        "a APPEND box \"x\" {6+}\r\nabcdef\r\nn NOOP\r\n",
        {"failure a syntax", kNoop}},
+      {"literal8", "a APPEND box ~{2+}\r\nhi ~{3}\r\nxyz\r\nn NOOP\r\n", {"command a" + append + " box 2", "message hi", "next 0 3 waits", "message xyz", kNoop}},
+      {"literal8 where a string belongs", "a LOGIN ~{1+}\r\nx y\r\nn NOOP\r\n", {"failure a syntax", kNoop}},
+      {"utf8 that is not enabled", "a APPEND box UTF8 (~{2+}\r\nhi)\r\nn NOOP\r\n", {"failure a syntax", kNoop}},
+      {"replace", "a REPLACE 4 box (\\Seen) {2+}\r\nhi\r\nn NOOP\r\n", {"command a" + append + " box 2", "message hi", kNoop}},
+      {"uid replace with a literal name", "a UID REPLACE * {3+}\r\nbox {2+}\r\nhi\r\nn NOOP\r\n", {"command a" + append + " box 2", "message hi", kNoop}},
+      {"replace by several", "a REPLACE 4 box {2+}\r\nhi {2+}\r\nho\r\nn NOOP\r\n", {"command a" + append + " box 2", "message hi refused syntax", kNoop}},
+      {"replace of nothing", "a REPLACE 0 box {2+}\r\nhi\r\nn NOOP\r\n", {"failure a syntax", kNoop}},
       {"append without literal", "a APPEND box x\r\n", {"failure a syntax"}},
       {"append with a bad mailbox",
        "a APPEND &x {3}\r\nn NOOP\r\n",
        {"failure a mailbox_name_invalid", kNoop}},
       {"NUL", std::string("a \0\r\nn NOOP\r\n", 13), {"failure a syntax", kNoop}},
   };
+}
+
+TEST(ReceiverTest, TakesUtf8OnceItIsEnabled) {
+  Receiver receiver(SmallLimits());
+  receiver.SetUtf8(true);
+  receiver.Feed("a APPEND \"\xc3\xbc&\" (\\Seen) UTF8 (~{2+}\r\nhi)\r\n");
+  const Received first = receiver.Next();
+  ASSERT_TRUE(std::holds_alternative<Command>(first));
+  const auto& append = std::get<AppendCommand>(std::get<Command>(first).body);
+  EXPECT_EQ(append.mailbox, "\xc3\xbc&");
+  EXPECT_TRUE(append.utf8);
+  receiver.AcceptAppend();
+  EXPECT_EQ(std::get<AppendChunk>(receiver.Next()).bytes, "hi");
+  EXPECT_TRUE(std::get<AppendEnd>(receiver.Next()).status.ok());
+  // Without the ")" nothing is stored; nor is a plain literal what was announced.
+  receiver.Feed("b APPEND box UTF8 (~{2+}\r\nhi\r\nc APPEND box UTF8 ({2+}\r\nhi)\r\nd NOOP\r\n");
+  ASSERT_TRUE(std::holds_alternative<Command>(receiver.Next()));
+  receiver.AcceptAppend();
+  EXPECT_EQ(std::get<AppendChunk>(receiver.Next()).bytes, "hi");
+  EXPECT_FALSE(std::get<AppendEnd>(receiver.Next()).status.ok());
+  EXPECT_EQ(std::get<CommandFailure>(receiver.Next()).tag, "c");
+  EXPECT_EQ(std::get<Command>(receiver.Next()).tag, "d");
 }
 
 TEST(ReceiverTest, AnswersTheSameInPiecesOfEverySize) {

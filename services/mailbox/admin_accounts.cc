@@ -30,7 +30,8 @@ constexpr char kCreateMailboxes[] =
     " '{\\\\Drafts,\\\\Sent,\\\\Junk,\\\\Trash,\\\\Archive}')";
 #define POSTHORN_ACCOUNT_COLUMNS                                                              \
   "SELECT d.tenant_id, d.account_id, d.address, m.quota_bytes, m.used_bytes, m.messages,"     \
-  " c.disabled, c.created_at, c.app_passwords_required, c.tag_mode FROM directory.address d"  \
+  " c.disabled, c.created_at, c.app_passwords_required, c.tag_mode, m.quota_messages"         \
+  " FROM directory.address d"                                                                 \
   " JOIN directory.account c ON c.tenant_id = d.tenant_id AND c.account_id = d.account_id"    \
   " JOIN mailbox.account m ON m.tenant_id = d.tenant_id AND m.account_id = d.account_id "
 constexpr char kSelectAccount[] =
@@ -45,7 +46,8 @@ constexpr char kSetAccount[] =
     "UPDATE directory.account SET disabled = CASE WHEN $3 IS NULL THEN disabled ELSE $3 <> 0 END,"
     " tag_mode = coalesce($4::smallint, tag_mode) WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kSetQuota[] =
-    "UPDATE mailbox.account SET quota_bytes = $3 WHERE tenant_id = $1 AND account_id = $2";
+    "UPDATE mailbox.account SET quota_bytes = coalesce($3, quota_bytes),"
+    " quota_messages = coalesce($4, quota_messages) WHERE tenant_id = $1 AND account_id = $2";
 // Without keys (a hash of another system) the salt stays, for the application passwords.
 constexpr char kSetPassword[] =
     "UPDATE directory.account SET password_hash = $3, credential_version = credential_version + 1,"
@@ -64,6 +66,7 @@ AccountRecord AccountOf(const Result& r, int row) {
   record.created_at = r.Time(row, 7);
   record.app_passwords_required = r.Bool(row, 8);
   record.tag_mode = static_cast<TagMode>(r.Int(row, 9));
+  record.quota_messages = static_cast<std::uint64_t>(r.Int(row, 10));
   return record;
 }
 
@@ -289,7 +292,8 @@ Task<absl::StatusOr<AccountRecord>> AdminStore::SetAccount(std::string address,
                                                            AccountChange change) {
   absl::StatusOr<Account> account = co_await FindAccount(address);
   if (!account.ok()) co_return account.status();
-  if (change.quota_bytes.value_or(0) > static_cast<std::uint64_t>(INT64_MAX)) {
+  constexpr std::uint64_t kMaxQuota = INT64_MAX;
+  if (change.quota_bytes.value_or(0) > kMaxQuota || change.quota_messages.value_or(0) > kMaxQuota) {
     co_return MakeFailure(Failure::kInvalidArgument, "quota too large");
   }
   std::optional<int> suspended;
@@ -302,10 +306,10 @@ Task<absl::StatusOr<AccountRecord>> AdminStore::SetAccount(std::string address,
     absl::StatusOr<Result> set = transaction.Exec(
         kSetAccount, Params::Of(key.tenant, key.account, suspended, tag_mode));
     if (!set.ok()) return set.status();
-    if (!change.quota_bytes.has_value()) return Nothing();
+    if (!change.quota_bytes.has_value() && !change.quota_messages.has_value()) return Nothing();
     absl::StatusOr<Result> quota = transaction.Exec(
         kSetQuota,
-        Params::Of(key.tenant, key.account, static_cast<std::int64_t>(*change.quota_bytes)));
+        Params::Of(key.tenant, key.account, change.quota_bytes, change.quota_messages));
     if (!quota.ok()) return quota.status();
     return Nothing();
   };

@@ -51,6 +51,7 @@ void ToProto(AccountRecord record, admin::v1::Account* out) {
   out->set_quota_bytes(record.quota_bytes);
   out->set_used_bytes(record.used_bytes);
   out->set_messages(record.messages);
+  out->set_quota_messages(record.quota_messages);
   out->set_disabled(record.disabled);
   out->set_tag_mode(static_cast<admin::v1::TagMode>(record.tag_mode));
   out->set_created_at(absl::ToUnixSeconds(record.created_at));
@@ -111,6 +112,7 @@ AccountChange FromProto(const admin::v1::SetAccountRequest& request) {
   AccountChange change;
   if (request.has_suspended()) change.suspended = request.suspended();
   if (request.has_quota_bytes()) change.quota_bytes = request.quota_bytes();
+  if (request.has_quota_messages()) change.quota_messages = request.quota_messages();
   if (request.has_tag_mode()) change.tag_mode = TagModeOf(request.tag_mode());
   return change;
 }

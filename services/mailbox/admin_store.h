@@ -55,6 +55,7 @@ struct AccountRecord {
   std::uint64_t quota_bytes = 0;
   std::uint64_t used_bytes = 0;
   std::uint64_t messages = 0;
+  std::uint64_t quota_messages = 0;  // 0: none
   bool disabled = false;
   absl::Time created_at;
   bool app_passwords_required = false;
@@ -63,7 +64,8 @@ struct AccountRecord {
 // What is not set stays.
 struct AccountChange {
   std::optional<bool> suspended;
-  std::optional<std::uint64_t> quota_bytes;  // 0: none
+  std::optional<std::uint64_t> quota_bytes;     // 0: none
+  std::optional<std::uint64_t> quota_messages;  // 0: none
   std::optional<TagMode> tag_mode;
 };
 struct AliasRecord {

@@ -18,6 +18,8 @@ constexpr char kDeliver[] =
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::smallint)";
 constexpr char kLockAccount[] =
     "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2 FOR UPDATE";
+constexpr char kExpungeOne[] =
+    "SELECT o_modseq, o_uids FROM mailbox.expunge($1, $2, $3, ARRAY[$4], ARRAY[$4], false)";
 constexpr char kSelectInfo[] =
     "SELECT size, info FROM mailbox.body WHERE tenant_id = $1 AND sha256 = $2";
 
@@ -158,6 +160,23 @@ absl::StatusOr<std::vector<StoredMessage>> StoreAllIn(postgres::Transaction& tra
   return stored;
 }
 
+absl::StatusOr<StoredMessage> ReplaceIn(postgres::Transaction& transaction, NewMessage& message,
+                                        MailboxId old_mailbox, Uid old_uid) {
+  const postgres::Params old =
+      postgres::Params::Of(message.body->tenant, message.account, old_mailbox, old_uid);
+  absl::StatusOr<postgres::Result> expunged = transaction.Exec(kExpungeOne, old);
+  if (!expunged.ok()) return expunged.status();
+  const bool gone = expunged->IsNull(0, 0) || expunged->Ints(0, 1).empty();
+  std::vector<NewMessage> messages;
+  messages.push_back(message);
+  absl::StatusOr<std::vector<StoredMessage>> stored = StoreAllIn(transaction, messages);
+  if (!stored.ok()) return stored.status();
+  // It has gone either with an earlier run of this very call, whose commit was in doubt, or before
+  // it: then nothing is stored.
+  if (gone && !stored->front().duplicate) return MakeFailure(Failure::kNotFound);
+  return stored->front();
+}
+
 postgres::WriteGroupOptions ForDeliver(postgres::WriteGroupOptions options) {
   options.idempotent = true;
   return options;
@@ -217,6 +236,22 @@ Task<absl::StatusOr<std::vector<StoredMessage>>> DeliveryStore::StoreAll(
     stored = co_await database_.TransactFor<std::vector<StoredMessage>>(account.tenant, work);
   }
   if (stored.ok() && !stored->back().duplicate) hints_.Changed(account, stored->back().modseq);
+  co_return stored;
+}
+
+Task<absl::StatusOr<StoredMessage>> DeliveryStore::Replace(NewMessage message,
+                                                           MailboxId old_mailbox, Uid old_uid) {
+  const Account account(message.body->tenant, message.account);
+  std::function<absl::StatusOr<StoredMessage>(postgres::Transaction&)> work =
+      [&message, old_mailbox, old_uid](postgres::Transaction& transaction) {
+        return ReplaceIn(transaction, message, old_mailbox, old_uid);
+      };
+  absl::StatusOr<StoredMessage> stored =
+      co_await database_.TransactFor<StoredMessage>(account.tenant, work);
+  if (!stored.ok() && postgres::IsInDoubt(stored.status())) {
+    stored = co_await database_.TransactFor<StoredMessage>(account.tenant, work);
+  }
+  if (stored.ok() && !stored->duplicate) hints_.Changed(account, stored->modseq);
   co_return stored;
 }
 

@@ -69,6 +69,12 @@ class DeliveryStore {
   // same failures.
   Task<absl::StatusOr<std::vector<StoredMessage>>> StoreAll(std::vector<NewMessage> messages);
 
+  // Stores `message` and expunges the message `old_uid` of `old_mailbox`, both or neither, in a
+  // transaction of its own. What it takes with it makes room. The same failures, and kNotFound:
+  // there is no such message.
+  Task<absl::StatusOr<StoredMessage>> Replace(NewMessage message, MailboxId old_mailbox,
+                                              Uid old_uid);
+
  private:
   using Group = postgres::WriteGroup<NewMessage, StoredMessage>;
 

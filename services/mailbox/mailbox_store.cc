@@ -27,6 +27,16 @@ constexpr char kSelectOtherSubscriptions[] =
 constexpr char kSelectByName[] =
     "SELECT" POSTHORN_INFO_COLUMNS
     "FROM mailbox.mailbox m WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.name = $3";
+// Of all mailboxes, or of those named so.
+constexpr char kCountDeleted[] =
+    "SELECT e.mailbox_id, count(*), sum(e.size)::bigint FROM mailbox.entry e"
+    " WHERE e.tenant_id = $1 AND e.mailbox_id = ANY (ARRAY(SELECT m.mailbox_id"
+    "  FROM mailbox.mailbox m WHERE m.tenant_id = $1 AND m.account_id = $2"
+    "  AND ($3::text IS NULL OR m.name = $3)))"
+    " AND e.flags & 8 <> 0 GROUP BY e.mailbox_id";
+constexpr char kSelectQuota[] =
+    "SELECT used_bytes, quota_bytes, messages, quota_messages FROM mailbox.account"
+    " WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kSelectById[] =
     "SELECT" POSTHORN_INFO_COLUMNS
     ", m.pruned_modseq"
@@ -103,6 +113,14 @@ constexpr char kReleaseLock[] =
 
 Params Key(Account account) { return Params::Of(account.tenant, account.account); }
 
+void AddDeleted(const Result& counts, MailboxInfo& info) {
+  for (int i = 0; i < counts.rows(); ++i) {
+    if (counts.Int(i, 0) != info.id.value()) continue;
+    info.deleted = static_cast<std::uint32_t>(counts.Int(i, 1));
+    info.deleted_size = static_cast<std::uint64_t>(counts.Int(i, 2));
+  }
+}
+
 // Locks the account and divides what is in `uids`: the ranges whose messages have no MODSEQ above
 // `since`, and the others.
 absl::StatusOr<std::vector<UidRange>> UnchangedIn(postgres::Transaction& transaction,
@@ -138,32 +156,66 @@ absl::StatusOr<std::vector<UidRange>> UnchangedIn(postgres::Transaction& transac
 MailboxStore::MailboxStore(postgres::Database& database, ChangeHints& hints)
     : database_(database), hints_(hints) {}
 
-Task<absl::StatusOr<MailboxList>> MailboxStore::List(Account account) {
+Task<absl::StatusOr<MailboxList>> MailboxStore::List(Account account, bool count_deleted) {
   std::vector<Query> queries;
   queries.emplace_back(kSelectAll, Key(account));
   queries.emplace_back(kSelectOtherSubscriptions, Key(account));
+  if (count_deleted) {
+    Params all = Key(account);
+    all.Add(std::optional<std::string>());
+    queries.emplace_back(kCountDeleted, std::move(all));
+  }
   absl::StatusOr<std::vector<Result>> results =
       co_await database_.Snapshot(account.tenant, std::move(queries));
   if (!results.ok()) co_return results.status();
   if ((*results)[0].empty()) co_return MakeFailure(Failure::kNotFound);
   MailboxList list;
   for (int i = 0; i < (*results)[0].rows(); ++i) list.mailboxes.push_back(InfoOf((*results)[0], i));
+  if (count_deleted) {
+    for (MailboxInfo& info : list.mailboxes) AddDeleted((*results)[2], info);
+  }
   for (int i = 0; i < (*results)[1].rows(); ++i) {
     list.other_subscriptions.push_back((*results)[1].Text(i, 0));
   }
   co_return list;
 }
 
-Task<absl::StatusOr<MailboxInfo>> MailboxStore::Get(Account account, std::string name) {
+Task<absl::StatusOr<MailboxInfo>> MailboxStore::Get(Account account, std::string name,
+                                                    bool count_deleted) {
   absl::StatusOr<std::string> canonical = CanonicalName(name);
   if (!canonical.ok()) co_return MakeFailure(Failure::kNoSuchMailbox);
   Params params = Key(account);
   params.Add(*canonical);
+  if (!count_deleted) {
+    absl::StatusOr<Result> row =
+        co_await database_.QueryFor(account.tenant, kSelectByName, std::move(params));
+    if (!row.ok()) co_return row.status();
+    if (row->empty()) co_return MakeFailure(Failure::kNoSuchMailbox);
+    co_return InfoOf(*row, 0);
+  }
+  std::vector<Query> queries;
+  queries.emplace_back(kSelectByName, params);
+  queries.emplace_back(kCountDeleted, params);
+  absl::StatusOr<std::vector<Result>> results =
+      co_await database_.Snapshot(account.tenant, std::move(queries));
+  if (!results.ok()) co_return results.status();
+  if ((*results)[0].empty()) co_return MakeFailure(Failure::kNoSuchMailbox);
+  MailboxInfo info = InfoOf((*results)[0], 0);
+  AddDeleted((*results)[1], info);
+  co_return info;
+}
+
+Task<absl::StatusOr<Quota>> MailboxStore::GetQuota(Account account) {
   absl::StatusOr<Result> row =
-      co_await database_.QueryFor(account.tenant, kSelectByName, std::move(params));
+      co_await database_.QueryFor(account.tenant, kSelectQuota, Key(account));
   if (!row.ok()) co_return row.status();
-  if (row->empty()) co_return MakeFailure(Failure::kNoSuchMailbox);
-  co_return InfoOf(*row, 0);
+  if (row->empty()) co_return MakeFailure(Failure::kNotFound);
+  Quota quota;
+  quota.used_octets = static_cast<std::uint64_t>(row->Int(0, 0));
+  quota.limit_octets = static_cast<std::uint64_t>(row->Int(0, 1));
+  quota.used_messages = static_cast<std::uint64_t>(row->Int(0, 2));
+  quota.limit_messages = static_cast<std::uint64_t>(row->Int(0, 3));
+  co_return quota;
 }
 
 Task<absl::StatusOr<OpenedMailbox>> MailboxStore::Open(Account account, std::string name,

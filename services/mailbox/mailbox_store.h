@@ -65,8 +65,10 @@ class MailboxStore {
 
   MailboxStore(postgres::Database& database, ChangeHints& hints);
 
-  Task<absl::StatusOr<MailboxList>> List(Account account);
-  Task<absl::StatusOr<MailboxInfo>> Get(Account account, std::string name);
+  // `count_deleted`: with MailboxInfo::deleted and deleted_size, for which messages are counted.
+  Task<absl::StatusOr<MailboxList>> List(Account account, bool count_deleted = false);
+  Task<absl::StatusOr<MailboxInfo>> Get(Account account, std::string name,
+                                        bool count_deleted = false);
   // kMailboxExists, kMailboxNameInvalid. Missing parents are created.
   Task<absl::StatusOr<MailboxInfo>> Create(Account account, std::string name,
                                            std::string special_use);
@@ -98,6 +100,8 @@ class MailboxStore {
   Task<absl::StatusOr<ExpungeResult>> Expunge(Account account, MailboxId mailbox,
                                               std::vector<UidRange> uids, bool only_deleted);
 
+  // kNotFound.
+  Task<absl::StatusOr<Quota>> GetQuota(Account account);
   // In the order asked; 0: no such account.
   Task<absl::StatusOr<std::vector<ModSeq>>> Watermarks(std::vector<Account> accounts);
 

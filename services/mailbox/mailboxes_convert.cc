@@ -139,6 +139,8 @@ void ToProto(MailboxInfo info, v1::MailboxInfo* out) {
   out->set_recent(info.recent);
   out->set_highest_modseq(info.highest_modseq);
   out->set_size(info.size);
+  out->set_deleted(info.deleted);
+  out->set_deleted_size(info.deleted_size);
 }
 
 void ToProto(const Entry& entry, v1::Entry* out) {
@@ -166,6 +168,10 @@ void ToProto(FetchedMessage message, v1::MessageData* out) {
   out->set_body(std::move(message.body));
   out->set_body_complete(message.body_complete);
   out->set_prefix_size(message.prefix_size);
+  SetTime(message.saved_at, out->mutable_saved_at());
+  out->set_email_id(message.email_id);
+  out->set_thread_id(message.thread_id);
+  if (message.preview.has_value()) out->set_preview(*std::move(message.preview));
 }
 
 }  // namespace posthorn::mailbox

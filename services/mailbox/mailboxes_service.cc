@@ -54,9 +54,11 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   POSTHORN_UNARY(StoreFlagsUnchanged)
   POSTHORN_UNARY(Append)
   POSTHORN_UNARY(AppendAll)
+  POSTHORN_UNARY(Replace)
   POSTHORN_UNARY(CopyMessages)
   POSTHORN_UNARY(Expunge)
   POSTHORN_UNARY(Search)
+  POSTHORN_UNARY(GetQuota)
   POSTHORN_UNARY(GetWatermarks)
   POSTHORN_UNARY(AcquirePopLock)
   POSTHORN_UNARY(ReleasePopLock)
@@ -126,7 +128,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
   Task<absl::Status> Run(const pb::ListMailboxesRequest& request,
                          pb::ListMailboxesResponse& response) {
-    absl::StatusOr<MailboxList> list = co_await store_.List(AccountOf(request.account()));
+    absl::StatusOr<MailboxList> list = co_await store_.List(AccountOf(request.account()), request.count_deleted());
     if (!list.ok()) co_return list.status();
     for (MailboxInfo& info : list->mailboxes) ToProto(std::move(info), response.add_mailboxes());
     for (std::string& name : list->other_subscriptions) {
@@ -162,8 +164,8 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   }
 
   Task<absl::Status> Run(const pb::GetMailboxRequest& request, pb::GetMailboxResponse& response) {
-    absl::StatusOr<MailboxInfo> info =
-        co_await store_.Get(AccountOf(request.account()), request.name());
+    absl::StatusOr<MailboxInfo> info = co_await store_.Get(
+        AccountOf(request.account()), request.name(), request.count_deleted());
     if (!info.ok()) co_return info.status();
     ToProto(*std::move(info), response.mutable_mailbox());
     co_return absl::OkStatus();
@@ -223,6 +225,10 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
     items.structure = request.structure();
     items.header = request.header();
     items.body = request.body();
+    items.saved_at = request.saved_at();
+    items.ids = request.ids();
+    items.preview = request.preview() != pb::FetchRequest::PREVIEW_NO;
+    items.make_previews = request.preview() == pb::FetchRequest::PREVIEW_YES;
     FetchCursor cursor(bodies_, AccountOf(request.account()), MailboxId(request.mailbox_id()),
                        RangesOf(request.uids()), items);
     for (;;) {
@@ -295,6 +301,31 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
     if (!stored.ok()) co_return stored.status();
     response.set_uid_validity(mailbox->uid_validity);
     for (const StoredMessage& message : *stored) response.add_uids(message.uid);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> Run(const pb::ReplaceRequest& request, pb::ReplaceResponse& response) {
+    const Account account = AccountOf(request.account());
+    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
+    if (!mailbox.ok()) co_return mailbox.status();
+    absl::StatusOr<NewMessage> message =
+        co_await ToNewMessage(request.message(), account, mailbox->id);
+    if (!message.ok()) co_return message.status();
+    absl::StatusOr<StoredMessage> stored = co_await deliveries_.Replace(
+        *std::move(message), MailboxId(request.replaced_mailbox_id()), request.replaced_uid());
+    if (!stored.ok()) co_return stored.status();
+    response.set_uid_validity(mailbox->uid_validity);
+    response.set_uid(stored->uid);
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> Run(const pb::GetQuotaRequest& request, pb::GetQuotaResponse& response) {
+    absl::StatusOr<Quota> quota = co_await store_.GetQuota(AccountOf(request.account()));
+    if (!quota.ok()) co_return quota.status();
+    response.set_used_octets(quota->used_octets);
+    response.set_limit_octets(quota->limit_octets);
+    response.set_used_messages(quota->used_messages);
+    response.set_limit_messages(quota->limit_messages);
     co_return absl::OkStatus();
   }
 

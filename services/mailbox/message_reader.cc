@@ -1,12 +1,15 @@
 #include "services/mailbox/message_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/mime/header_fields.h"
 #include "lib/mime/structure.h"
+#include "services/mailbox/previews.h"
 #include "services/mailbox/rows.h"
+#include "services/mailbox/threads.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -19,7 +22,8 @@ constexpr int kBatchMessages = 1000;
 constexpr std::int64_t kBatchOctets = 2 * 1024 * 1024;
 
 enum Column : int {
-  kUid, kSize, kReceivedAt, kPrefixSize, kTotal, kEnvelope, kStructure, kPrefix, kSha256, kData
+  kUid, kSize, kReceivedAt, kPrefixSize, kTotal, kEnvelope, kStructure, kPrefix, kSha256, kData,
+  kSavedAt, kEmailId, kThreadId, kPreview
 };
 
 // The mailbox must be the account's.
@@ -42,7 +46,9 @@ std::string FetchSql(const FetchItems& items, bool is_large) {
       items.envelope ? "m.envelope" : "NULL::bytea", ", ",
       items.structure || items.header ? "m.structure" : "NULL::bytea", ", ",
       content ? "m.prefix, m.sha256, b.data" : "NULL::bytea, NULL::bytea, NULL::bytea",
-      " FROM (SELECT e.tenant_id, e.uid, e.size, e.received_at, e.email_id,"
+      ", e.saved_at, e.email_id, coalesce(m.thread_id, e.email_id), ",
+      items.preview ? "m.preview" : "NULL::text",
+      " FROM (SELECT e.tenant_id, e.uid, e.size, e.received_at, e.saved_at, e.email_id,"
       " sum(", cost, ") OVER (ORDER BY e.uid)::bigint AS total, ", cost, " AS cost ", source,
       " ORDER BY e.uid LIMIT $6) e"
       // OFFSET 0 keeps the joins in this order, whatever the statistics say.
@@ -124,6 +130,10 @@ Task<absl::Status> FetchCursor::AddHeaderOfLargeBody(std::string sha256, Fetched
 }
 
 Task<absl::StatusOr<std::vector<FetchedMessage>>> FetchCursor::Next() {
+  if (items_.ids && !std::exchange(threads_assigned_, true)) {
+    absl::Status assigned = co_await AssignThreads(bodies_.database(), account_);
+    if (!assigned.ok()) co_return assigned;
+  }
   while (position_ < left_.size()) {
     bool is_large = false;
     const std::vector<UidRange> ranges = NextRanges(is_large);
@@ -150,6 +160,10 @@ Task<absl::StatusOr<std::vector<FetchedMessage>>> FetchCursor::Next() {
       message.prefix_size = static_cast<std::uint32_t>(rows->Int(i, kPrefixSize));
       message.envelope = rows->Text(i, kEnvelope);
       message.structure = rows->Text(i, kStructure);
+      message.saved_at = rows->Time(i, kSavedAt);
+      message.email_id = rows->Int(i, kEmailId);
+      message.thread_id = rows->Int(i, kThreadId);
+      if (!rows->IsNull(i, kPreview)) message.preview = rows->Text(i, kPreview);
       if (!items_.header && !items_.body) continue;
       if (!rows->IsNull(i, kData)) {
         absl::Status status = AddContent(*rows, i, items_, message);
@@ -163,6 +177,10 @@ Task<absl::StatusOr<std::vector<FetchedMessage>>> FetchCursor::Next() {
     }
     if (!batch.empty()) {
       found_any_ = true;
+      if (items_.preview && items_.make_previews) {
+        absl::Status made = co_await MakePreviews(bodies_, account_, batch);
+        if (!made.ok()) co_return made;
+      }
       co_return batch;
     }
   }

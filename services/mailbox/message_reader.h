@@ -1,7 +1,9 @@
 #ifndef POSTHORN_SERVICES_MAILBOX_MESSAGE_READER_H_
 #define POSTHORN_SERVICES_MAILBOX_MESSAGE_READER_H_
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,10 @@ struct FetchItems {
   bool structure = false;
   bool header = false;
   bool body = false;
+  bool saved_at = false;
+  bool ids = false;
+  bool preview = false;
+  bool make_previews = false;  // those that are not there yet, and keep them
 };
 
 struct FetchedMessage {
@@ -32,6 +38,10 @@ struct FetchedMessage {
   std::string header;
   std::string body;  // all of BODY[] if body_complete, else empty
   bool body_complete = false;
+  absl::Time saved_at;  // when it came into this mailbox
+  std::int64_t email_id = 0;
+  std::int64_t thread_id = 0;
+  std::optional<std::string> preview;  // none: not made yet
 };
 
 // Reads messages of one mailbox in UID order, a batch at a time, so that memory stays bounded
@@ -58,6 +68,7 @@ class FetchCursor {
   std::size_t position_ = 0;  // of the first range in left_ that is not done
   const FetchItems items_;
   bool found_any_ = false;
+  bool threads_assigned_ = false;
 };
 
 // Octets [offset, offset + length) of BODY[] of a message, to `sink` in pieces of at most 256 KiB;

@@ -47,6 +47,16 @@ struct MailboxInfo {
   std::uint32_t recent = 0;
   ModSeq highest_modseq = 0;
   std::uint64_t size = 0;
+  // Counted only where asked for: messages with \Deleted, and their octets.
+  std::uint32_t deleted = 0;
+  std::uint64_t deleted_size = 0;
+};
+
+struct Quota {
+  std::uint64_t used_octets = 0;
+  std::uint64_t limit_octets = 0;  // 0: none
+  std::uint64_t used_messages = 0;
+  std::uint64_t limit_messages = 0;  // 0: none
 };
 
 struct Entry {

@@ -358,6 +358,7 @@ Task<absl::Status> Core::CountBacklog() {
 }
 
 Task<void> Core::KeepCounting() {
+  if (options_.count_every == absl::InfiniteDuration()) co_return;
   while (!background_.stopping()) {
     // With PostgreSQL away nothing is taken either.
     const absl::Status counted = co_await CountBacklog();

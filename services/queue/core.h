@@ -37,7 +37,7 @@ class Core {
     RetryPolicies policy;
     absl::Duration max_hold = absl::Hours(24 * 30);
     BacklogLimits limits;
-    absl::Duration count_every = absl::Seconds(2);  // for the limits
+    absl::Duration count_every = absl::Seconds(2);  // for the limits; infinite: when asked to
     int keep_events_days = 7;
     Dispatcher::Options dispatcher;
     absl::Duration reconcile_every = absl::Seconds(10);

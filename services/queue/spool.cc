@@ -86,6 +86,7 @@ postgres::ConnectionOptions Spool::ConnectTo(std::string url) {
   options.role = "posthorn_queue";
   options.application_name = "posthorn queue";
   options.settings = {{"enable_seqscan", "off"},
+                      {"enable_bitmapscan", "off"},
                       {"enable_hashjoin", "off"},
                       {"enable_mergejoin", "off"},
                       {"plan_cache_mode", "force_generic_plan"}};

@@ -6,12 +6,45 @@ import subprocess
 import threading
 import time
 import unittest
+import zlib
 
 from tests.e2e.test_smtp import Telnet
 from tests.support.platform import (ServePlatform, SplitPlatform, _unverified, test_message,
                                     wait_for_messages)
 
 import socket
+
+
+class Inflated:
+    """What a compressed stream holds, and how many octets of it have come."""
+
+    def __init__(self, file):
+        self.packed = file
+        self.inflater = zlib.decompressobj(wbits=-15)
+        self.plain = b""
+        self.received = 0
+
+    def _more(self):
+        octets = self.packed.read1(65536)
+        self.received += len(octets)
+        self.plain += self.inflater.decompress(octets)
+        return bool(octets)
+
+    def readline(self):
+        while b"\n" not in self.plain:
+            if not self._more():
+                return b""
+        line, self.plain = self.plain.split(b"\n", 1)
+        return line + b"\n"
+
+    def read(self, size):
+        while len(self.plain) < size and self._more():
+            pass
+        octets, self.plain = self.plain[:size], self.plain[size:]
+        return octets
+
+    def close(self):
+        self.packed.close()
 
 
 class ImapDialogue:
@@ -29,10 +62,20 @@ class ImapDialogue:
             raise EOFError("connection closed")
         return line.decode("utf-8", "replace").rstrip("\r\n")
 
+    def send(self, octets):
+        self.socket.sendall(octets)
+
+    def compress(self):
+        """Raw DEFLATE in both directions from now on (RFC 4978)."""
+        self.file = Inflated(self.file)
+        packer = zlib.compressobj(wbits=-15)
+        self.send = lambda octets: self.socket.sendall(packer.compress(octets) +
+                                                       packer.flush(zlib.Z_SYNC_FLUSH))
+
     def start(self, command):
         self.count += 1
         tag = f"t{self.count}"
-        self.socket.sendall(f"{tag} {command}\r\n".encode())
+        self.send(f"{tag} {command}\r\n".encode())
         return tag
 
     def finish(self, tag):

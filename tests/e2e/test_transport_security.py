@@ -9,7 +9,7 @@ import unittest
 
 from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
-from tests.support.dovecot import Dovecot
+from tests.support.dovecot_lmtp import DovecotLmtp
 from tests.support.platform import SplitPlatform
 from tests.support.postfix import Postfix
 from tests.support.processes import temporary_directory, remove_directory, wait_until
@@ -95,7 +95,7 @@ class TransportSecurityTest(unittest.TestCase):
         cls.authority = Authority()
         os.chmod(cls.authority.directory, 0o755)
         cls.files = temporary_directory("transport")
-        cls.dovecot = Dovecot({RELAY_USER: RELAY_PASSWORD, "lily@lmtp.example": "x"}).start()
+        cls.dovecot = DovecotLmtp({RELAY_USER: RELAY_PASSWORD, "lily@lmtp.example": "x"}).start()
         relaying = {
             "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot",
             "smtpd_sasl_path": cls.dovecot.auth, "smtpd_tls_auth_only": "yes",

@@ -1,30 +1,28 @@
-"""A private Dovecot: LMTP on a unix socket into Maildirs, and SASL for Postfix."""
+"""A private Dovecot on loopback: IMAP, and LMTP for Postfix. Defaults for durability, Maildir, no
+hibernation. Every user has the one password."""
 
 import os
 import pwd
+import subprocess
 
-from tests.support.processes import (Process, find_program, remove_directory, temporary_directory,
-                                     wait_until)
+from tests.support.processes import (Process, find_program, free_port, remove_directory,
+                                     temporary_directory)
 
 
 class Dovecot:
-    def __init__(self, users):
-        """`users`: passwords by full address."""
-        self.users = dict(users)
+    def __init__(self, password, settings=""):
+        self.settings = settings
         self.directory = temporary_directory("dovecot")
-        self.lmtp = os.path.join(self.directory, "lmtp")
-        self.auth = os.path.join(self.directory, "auth")
+        self.password = password
+        self.imap_port = free_port()
+        self.lmtp_port = free_port()
+        self.mail = os.path.join(self.directory, "mail")
         self.process = None
 
     def start(self):
-        os.chmod(self.directory, 0o755)
         owner = pwd.getpwnam("dovecot")
-        self.mail = os.path.join(self.directory, "mail")
         os.makedirs(self.mail)
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
-        with open(os.path.join(self.directory, "users"), "w") as file:
-            for address, password in self.users.items():
-                file.write(f"{address}:{{PLAIN}}{password}\n")
         path = os.path.join(self.directory, "dovecot.conf")
         with open(path, "w") as file:
             file.write(f"""
@@ -33,53 +31,60 @@ state_dir = {self.directory}/state
 log_path = {self.directory}/dovecot-main.log
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login scram-sha-256
-protocols = lmtp
+protocols = imap lmtp
+listen = 127.0.0.1
 first_valid_uid = 1
 mail_uid = {owner.pw_uid}
 mail_gid = {owner.pw_gid}
 mail_location = maildir:{self.mail}/%u
 auth_username_format = %Lu
+default_vsz_limit = 2 G
+default_client_limit = 4000
+default_process_limit = 2000
+mail_max_userip_connections = 4000
 passdb {{
-  driver = passwd-file
-  args = {self.directory}/users
+  driver = static
+  args = password={self.password}
 }}
 userdb {{
-  driver = passwd-file
-  args = {self.directory}/users
-  override_fields = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
+  driver = static
+  args = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
 }}
-service auth {{
-  unix_listener {self.auth} {{
-    mode = 0666
+{self.settings}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
   }}
 }}
 service lmtp {{
-  unix_listener {self.lmtp} {{
-    mode = 0666
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {self.lmtp_port}
   }}
 }}
 """)
         self.process = Process("dovecot", [find_program("dovecot"), "-F", "-c", path],
                                self.directory).start()
-        wait_until(lambda: os.path.exists(self.lmtp) and os.path.exists(self.auth), 60,
-                   lambda: "Dovecot's sockets\n" + self.log())
+        self.process.wait_for_port(self.imap_port)
         return self
 
-    def log(self):
-        try:
-            with open(os.path.join(self.directory, "dovecot-main.log")) as file:
-                return file.read()
-        except OSError:
-            return ""
+    @property
+    def pid(self):
+        return self.process.pid
 
-    def messages(self, address):
-        path = os.path.join(self.mail, address, "new")
-        result = []
-        for name in sorted(os.listdir(path)) if os.path.isdir(path) else []:
-            with open(os.path.join(path, name), "rb") as file:
-                result.append(file.read())
-        return result
+    def delivered(self):
+        """How many messages lie in all Maildirs."""
+        total = 0
+        for user in os.listdir(self.mail):
+            for folder in ("new", "cur"):
+                try:
+                    total += len(os.listdir(os.path.join(self.mail, user, folder)))
+                except OSError:
+                    pass
+        return total
 
     def stop(self):
         if self.process:

@@ -9,8 +9,11 @@ namespace posthorn::imap {
 namespace {
 
 // Stands where the grammar needs a body and the message has none.
-constexpr std::string_view kEmptyBody =
-    R"(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0))";
+void AppendEmptyBody(bool extended, std::string& out) {
+  out += R"(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)";
+  if (extended) out += " NIL NIL NIL NIL";
+  out += ')';
+}
 
 void AppendParameters(const std::vector<mime::Parameter>& parameters, std::string& out) {
   if (parameters.empty()) {
@@ -58,7 +61,7 @@ void AppendCommonExtension(const mime::Part& part, std::string& out) {
 
 void AppendMultipart(const mime::Part& part, bool extended, std::string& out) {
   out += '(';
-  if (part.parts.empty()) out += kEmptyBody;
+  if (part.parts.empty()) AppendEmptyBody(extended, out);
   for (const mime::Part& child : part.parts) AppendBodyStructure(child, extended, out);
   out += ' ';
   AppendString(part.subtype, out);
@@ -98,7 +101,7 @@ void AppendBodyStructure(const mime::Part& part, bool extended, std::string& out
     AppendEnvelope(part.envelope ? *part.envelope : mime::Envelope{}, out);
     out += ' ';
     if (part.parts.empty()) {
-      out += kEmptyBody;
+      AppendEmptyBody(extended, out);
     } else {
       AppendBodyStructure(part.parts.front(), extended, out);
     }

@@ -4,7 +4,9 @@ namespace posthorn::imap {
 
 void AppendSectionName(const FetchItem& item, std::string& out) {
   const Section& section = item.section;
-  out += "BODY[";
+  out += item.kind == FetchItem::Kind::kBinary       ? "BINARY["
+         : item.kind == FetchItem::Kind::kBinarySize ? "BINARY.SIZE["
+                                                     : "BODY[";
   for (std::size_t i = 0; i < section.part.size(); ++i) {
     if (i > 0) out += '.';
     AppendNumber(section.part[i], out);

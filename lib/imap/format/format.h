@@ -24,8 +24,8 @@ void AppendAString(std::string_view text, std::string& out);  // atom where poss
 void AppendNString(const std::optional<std::string>& text, std::string& out);
 // "{n}" CRLF; the caller appends the n octets.
 void AppendLiteralMark(std::uint64_t size, std::string& out);
-// A mailbox name (UTF-8) in modified UTF-7, as an astring.
-void AppendMailbox(std::string_view name, std::string& out);
+// A mailbox name (UTF-8) in modified UTF-7, as an astring; `utf8`: as it is (RFC 6855).
+void AppendMailbox(std::string_view name, bool utf8, std::string& out);
 
 // response.cc: whole lines.
 enum class Condition { kOk, kNo, kBad, kBye, kPreauth };
@@ -49,7 +49,7 @@ struct ListEntry {
   // RFC 5258 section 3.5: selection options that mailboxes below meet; empty: no CHILDINFO.
   std::vector<std::string> child_info;
 };
-void AppendList(std::string_view command, const ListEntry& entry, std::string& out);
+void AppendList(std::string_view command, const ListEntry& entry, bool utf8, std::string& out);
 struct StatusValues {
   std::uint32_t messages = 0;
   std::uint32_t recent = 0;
@@ -59,9 +59,12 @@ struct StatusValues {
   std::uint64_t size = 0;          // octets of all messages
   std::uint64_t append_limit = 0;  // octets of a message in APPEND
   std::int64_t highest_modseq = 0;
+  std::string mailbox_id;
+  std::uint32_t deleted = 0;
+  std::uint64_t deleted_size = 0;
 };
 void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
-                  const StatusValues& values, std::string& out);
+                  const StatusValues& values, bool utf8, std::string& out);
 
 // "* VANISHED (EARLIER) 1:3,7" (RFC 7162 section 3.2.10) of UIDs, ascending; nothing for none.
 void AppendVanished(bool earlier, const std::vector<SequenceRange>& uids, std::string& out);
@@ -73,7 +76,8 @@ void AppendRange(const SequenceRange& range, std::string& out);        // "3" or
 void AppendPartialRange(const PartialRange& range, std::string& out);  // "1:10" or "-1:-10"
 
 // fetch.cc: the parts of a FETCH response.
-// The name of a section in a response: "BODY[1.HEADER.FIELDS (From)]<0>".
+// The name of a section in a response: "BODY[1.HEADER.FIELDS (From)]<0>", "BINARY[1]",
+// "BINARY.SIZE[1]".
 void AppendSectionName(const FetchItem& item, std::string& out);
 
 // envelope.cc, body_structure.cc (RFC 3501 section 7.4.2)

@@ -33,7 +33,10 @@ TEST(FormatTest, AStringsAreAtomsWherePossible) {
   EXPECT_EQ(Out([](std::string& out) { AppendAString("nil", out); }), "\"nil\"");
   EXPECT_EQ(Out([](std::string& out) { AppendAString("a b", out); }), "\"a b\"");
   EXPECT_EQ(Out([](std::string& out) { AppendAString("", out); }), "\"\"");
-  EXPECT_EQ(Out([](std::string& out) { AppendMailbox("\xc3\xbc", out); }), "&APw-");
+  EXPECT_EQ(Out([](std::string& out) { AppendMailbox("\xc3\xbc", false, out); }), "&APw-");
+  EXPECT_EQ(Out([](std::string& out) { AppendMailbox("\xc3\xbc \"", true, out); }),
+            "\"\xc3\xbc \\\"\"");
+  EXPECT_EQ(Out([](std::string& out) { AppendMailbox("a&b", true, out); }), "a&b");
 }
 
 TEST(FormatTest, FailuresBecomeBadOrNoWithTheirCode) {
@@ -53,7 +56,7 @@ TEST(FormatTest, ListWithChildInfo) {
   entry.name = "a b";
   entry.attributes = {"\\NonExistent"};
   entry.child_info = {"SUBSCRIBED", "SPECIAL-USE"};
-  EXPECT_EQ(Out([&](std::string& out) { AppendList("LIST", entry, out); }),
+  EXPECT_EQ(Out([&](std::string& out) { AppendList("LIST", entry, false, out); }),
             "* LIST (\\NonExistent) \"/\" \"a b\" (\"CHILDINFO\" (\"SUBSCRIBED\" "
             "\"SPECIAL-USE\"))\r\n");
 }
@@ -72,6 +75,9 @@ TEST(FormatTest, PartsWithoutContentStillFollowTheGrammar) {
   part.subtype = "mixed";
   EXPECT_EQ(Out([&](std::string& out) { AppendBodyStructure(part, false, out); }),
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")");
+  EXPECT_EQ(Out([&](std::string& out) { AppendBodyStructure(part, true, out); }),
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
+            "\"mixed\" NIL NIL NIL NIL)");
   part.kind = mime::Part::Kind::kLeaf;
   part.type = "message";
   part.subtype = "rfc822";

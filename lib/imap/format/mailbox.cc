@@ -3,7 +3,7 @@
 
 namespace posthorn::imap {
 
-void AppendList(std::string_view command, const ListEntry& entry, std::string& out) {
+void AppendList(std::string_view command, const ListEntry& entry, bool utf8, std::string& out) {
   out += "* ";
   out += command;
   out += " (";
@@ -16,7 +16,7 @@ void AppendList(std::string_view command, const ListEntry& entry, std::string& o
   out += ") \"";
   out += kHierarchySeparator;
   out += "\" ";
-  AppendMailbox(entry.name, out);
+  AppendMailbox(entry.name, utf8, out);
   if (!entry.child_info.empty()) {
     out += " (\"CHILDINFO\" (";
     for (std::size_t i = 0; i < entry.child_info.size(); ++i) {
@@ -29,9 +29,9 @@ void AppendList(std::string_view command, const ListEntry& entry, std::string& o
 }
 
 void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items,
-                  const StatusValues& values, std::string& out) {
+                  const StatusValues& values, bool utf8, std::string& out) {
   out += "* STATUS ";
-  AppendMailbox(mailbox, out);
+  AppendMailbox(mailbox, utf8, out);
   out += " (";
   bool first = true;
   for (const StatusItem item : items) {
@@ -69,6 +69,19 @@ void AppendStatus(std::string_view mailbox, const std::vector<StatusItem>& items
       case StatusItem::kHighestModSeq:
         out += "HIGHESTMODSEQ ";
         AppendNumber(static_cast<std::uint64_t>(values.highest_modseq), out);
+        break;
+      case StatusItem::kMailboxId:
+        out += "MAILBOXID (";
+        out += values.mailbox_id;
+        out += ')';
+        break;
+      case StatusItem::kDeleted:
+        out += "DELETED ";
+        AppendNumber(values.deleted, out);
+        break;
+      case StatusItem::kDeletedStorage:
+        out += "DELETED-STORAGE ";
+        AppendNumber(values.deleted_size, out);
         break;
     }
   }

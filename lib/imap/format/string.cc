@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "absl/strings/match.h"
@@ -68,8 +69,20 @@ void AppendNString(const std::optional<std::string>& text, std::string& out) {
   }
 }
 
-void AppendMailbox(std::string_view name, std::string& out) {
-  AppendAString(EncodeModifiedUtf7(name), out);
+void AppendMailbox(std::string_view name, bool utf8, std::string& out) {
+  const bool ascii =
+      std::all_of(name.begin(), name.end(), [](char c) { return static_cast<signed char>(c) > 0; });
+  if (!utf8 || ascii) {
+    AppendAString(utf8 ? std::string(name) : EncodeModifiedUtf7(name), out);
+    return;
+  }
+  // RFC 6855 section 3: UTF-8 stands in quoted strings. Names have no control characters.
+  out += '"';
+  for (const char c : name) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
 }
 
 }  // namespace posthorn::imap

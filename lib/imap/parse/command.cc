@@ -54,6 +54,10 @@ constexpr Verb kVerbs[] = {
     {"SEARCH", [](Cursor& in) { return ParseSearch(in, false); }},
     {"SORT", [](Cursor& in) { return ParseSort(in, false); }},
     {"THREAD", [](Cursor& in) { return ParseThread(in, false); }},
+    {"GETQUOTA", ParseGetQuota},
+    {"GETQUOTAROOT", ParseGetQuotaRoot},
+    {"SETQUOTA", ParseSetQuota},
+    {"COMPRESS", ParseCompress},
 };
 
 constexpr Verb kUidVerbs[] = {
@@ -83,18 +87,20 @@ std::string UpperAtom(Cursor& in) {
 
 }  // namespace
 
-absl::StatusOr<CommandBody> ParseCommand(std::string_view text) {
-  Cursor in(text);
+absl::StatusOr<CommandBody> ParseCommand(std::string_view text, bool utf8) {
+  Cursor in(text, utf8);
   std::string name = UpperAtom(in);
   if (name.empty()) return SyntaxError("Missing command");
   const Verb* verb = nullptr;
   if (name == "UID") {
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
-    verb = Find(kUidVerbs, UpperAtom(in));
-  } else if (name == "APPEND") {
-    return SyntaxError("Expected a literal with the message");
+    name = UpperAtom(in);
+    verb = Find(kUidVerbs, name);
   } else {
     verb = Find(kVerbs, name);
+  }
+  if (verb == nullptr && (name == "APPEND" || name == "REPLACE")) {
+    return SyntaxError("Expected a literal with the message");
   }
   if (verb == nullptr) return MakeFailure(Failure::kUnknownCommand);
   absl::StatusOr<CommandBody> command = verb->parse(in);

@@ -4,9 +4,12 @@
 // fetch-modifier  = "PARTIAL" SP partial-range / "CHANGEDSINCE" SP mod-sequence-value /
 //                   "VANISHED"   (RFC 9394, RFC 7162)
 // fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-//             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section ["<" number "."
-//             nz-number
-//             ">"]
+//             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "BODY" [".PEEK"] section [partial] /
+//             "SAVEDATE" / "EMAILID" / "THREADID" / "PREVIEW" [SP "(" "LAZY" ")"] /
+//             "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
+//             (RFC 8514, RFC 8474, RFC 8970, RFC 3516)
+// section-binary = "[" [nz-number *("." nz-number)] "]"
+// partial   = "<" number64 "." nz-number64 ">"
 // section   = "[" [section-msgtext / (nz-number *("." nz-number) ["." (section-msgtext / "MIME")])]
 //             "]"
 // section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP "(" astring *(SP astring) ")" / "TEXT"
@@ -85,17 +88,47 @@ absl::Status ParseSection(Cursor& in, Section& section) {
 
 absl::Status ParsePartial(Cursor& in, FetchItem& item) {
   if (!in.Consume('<')) return absl::OkStatus();
-  const std::optional<std::uint32_t> offset = in.Number();
+  const std::optional<std::uint64_t> offset = in.Number64();
   if (!offset || !in.Consume('.')) return SyntaxError("Invalid partial range");
-  const std::optional<std::uint32_t> count = in.Number();
+  const std::optional<std::uint64_t> count = in.Number64();
   if (!count || *count == 0 || !in.Consume('>')) return SyntaxError("Invalid partial range");
   item.partial = FetchItem::Partial{*offset, *count};
   return absl::OkStatus();
 }
 
+// [SP "(" "LAZY" ")"] after PREVIEW.
+absl::StatusOr<FetchItem> ParsePreview(Cursor& in) {
+  FetchItem item = Item(Kind::kPreview);
+  Cursor ahead = in;
+  if (!ahead.ConsumeSpace() || !ahead.Consume('(')) return item;
+  if (!ahead.ConsumeWord("LAZY")) {
+    // RFC 8970 section 3.1 knows no other modifier; what follows may be FETCH's own.
+    return item;
+  }
+  if (!ahead.Consume(')')) return SyntaxError("Unknown preview modifier");
+  in = ahead;
+  item.lazy = true;
+  return item;
+}
+
+// section-binary [partial] after the item's name.
+absl::StatusOr<FetchItem> ParseBinary(Cursor& in, Kind kind) {
+  FetchItem item = Item(kind);
+  if (!in.Consume('[')) return SyntaxError("Expected a section");
+  if (absl::Status s = ParseSection(in, item.section); !s.ok()) return s;
+  if (item.section.text != Section::Text::kAll) return SyntaxError("Invalid section");
+  if (kind == Kind::kBinary) {
+    if (absl::Status s = ParsePartial(in, item); !s.ok()) return s;
+  }
+  return item;
+}
+
 absl::StatusOr<FetchItem> ParseItem(Cursor& in) {
   constexpr std::pair<std::string_view, Kind> kWords[] = {{"UID", Kind::kUid},
                                                           {"MODSEQ", Kind::kModSeq},
+                                                          {"SAVEDATE", Kind::kSaveDate},
+                                                          {"EMAILID", Kind::kEmailId},
+                                                          {"THREADID", Kind::kThreadId},
                                                           {"FLAGS", Kind::kFlags},
                                                           {"ENVELOPE", Kind::kEnvelope},
                                                           {"INTERNALDATE", Kind::kInternalDate},
@@ -107,6 +140,14 @@ absl::StatusOr<FetchItem> ParseItem(Cursor& in) {
   for (const auto& [word, kind] : kWords) {
     if (in.ConsumeWord(word)) return Item(kind);
   }
+  if (in.ConsumeWord("PREVIEW")) return ParsePreview(in);
+  if (in.ConsumeWord("BINARY.SIZE")) return ParseBinary(in, Kind::kBinarySize);
+  if (in.ConsumeWord("BINARY.PEEK")) {
+    absl::StatusOr<FetchItem> item = ParseBinary(in, Kind::kBinary);
+    if (item.ok()) item->peek = true;
+    return item;
+  }
+  if (in.ConsumeWord("BINARY")) return ParseBinary(in, Kind::kBinary);
   FetchItem item = Item(Kind::kBody);
   if (in.ConsumeWord("BODY.PEEK")) {
     item.peek = true;

@@ -4,12 +4,10 @@
 // select-opt = "SUBSCRIBED" / "SPECIAL-USE" / "REMOTE" / "RECURSIVEMATCH"   (RFC 5258, RFC 6154)
 // return-opt = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" status-att *(SP
 //              status-att) ")"   (RFC 5819)
-#include <optional>
 #include <utility>
 
-#include "lib/base/failure.h"
+#include "lib/imap/mailbox_name.h"
 #include "lib/imap/parse/parse.h"
-#include "lib/imap/utf7.h"
 
 namespace posthorn::imap {
 namespace {
@@ -55,13 +53,9 @@ absl::Status ParseReturnOptions(Cursor& in, ListCommand& command) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Decode(absl::StatusOr<std::string> sent) {
+absl::StatusOr<std::string> Decode(absl::StatusOr<std::string> sent, bool utf8) {
   if (!sent.ok()) return sent.status();
-  std::optional<std::string> decoded = DecodeModifiedUtf7(*sent);
-  if (!decoded) {
-    return MakeFailure(Failure::kMailboxNameInvalid, "Mailbox name is not valid modified UTF-7");
-  }
-  return *std::move(decoded);
+  return DecodePattern(*sent, utf8);
 }
 
 }  // namespace
@@ -75,14 +69,14 @@ absl::StatusOr<CommandBody> ParseList(Cursor& in, bool lsub) {
     command.extended = true;
     if (absl::Status s = ParseSelectOptions(in, command); !s.ok()) return s;
   }
-  absl::StatusOr<std::string> reference = Decode(in.AString());
+  absl::StatusOr<std::string> reference = Decode(in.AString(), in.utf8());
   if (!reference.ok()) return reference.status();
   command.reference = *std::move(reference);
   if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   const bool several = !lsub && in.Consume('(');
   command.extended = command.extended || several;
   do {
-    absl::StatusOr<std::string> pattern = Decode(in.ListMailbox());
+    absl::StatusOr<std::string> pattern = Decode(in.ListMailbox(), in.utf8());
     if (!pattern.ok()) return pattern.status();
     command.patterns.push_back(*std::move(pattern));
     if (command.patterns.size() > kMaxPatterns) return SyntaxError("Too many patterns");

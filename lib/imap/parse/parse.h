@@ -14,9 +14,9 @@
 namespace posthorn::imap {
 
 // A command's name and arguments, without tag and line end, literals as the receiver collected
-// them. kSyntax and kUnknownCommand are answered with BAD, other failures with NO. APPEND is the
-// receiver's (ParseAppend).
-absl::StatusOr<CommandBody> ParseCommand(std::string_view text);
+// them. kSyntax and kUnknownCommand are answered with BAD, other failures with NO. APPEND and REPLACE
+// are the receiver's (ParseAppend). `utf8`: names and strings are UTF-8 (RFC 6855).
+absl::StatusOr<CommandBody> ParseCommand(std::string_view text, bool utf8 = false);
 
 // One function a command, in the file of its name: the arguments, from the space before them. None
 // reads on to the end of the line: ParseCommand checks that nothing follows.
@@ -38,14 +38,20 @@ absl::StatusOr<CommandBody> ParseFetch(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseSort(Cursor& in, bool uid);
 absl::StatusOr<CommandBody> ParseThread(Cursor& in, bool uid);
+absl::StatusOr<CommandBody> ParseGetQuota(Cursor& in);
+absl::StatusOr<CommandBody> ParseGetQuotaRoot(Cursor& in);
+absl::StatusOr<CommandBody> ParseSetQuota(Cursor& in);
+absl::StatusOr<CommandBody> ParseCompress(Cursor& in);
 
-// The arguments of APPEND up to the message's literal, whose announcement is not part of the text:
-// it has been read already. `size` and `synchronising` are left for the receiver to fill in.
-// kSyntax if the literal cannot be the message.
+// APPEND, REPLACE or UID REPLACE, from its name up to the message's literal, whose announcement is
+// not part of the text: it has been read already. `size` and `synchronising` are left for the
+// receiver to fill in. kSyntax if the literal cannot be the message.
 absl::StatusOr<AppendCommand> ParseAppend(Cursor& in);
 // The same for what stands between two messages: flags and date. `mailbox` stays empty.
 absl::StatusOr<AppendCommand> ParseNextAppend(Cursor& in);
-// Whether what is there of an APPEND ends before its mailbox, so that a literal there is a name.
+// Whether `text` begins one of these commands, and whether it ends before the mailbox, so that a
+// literal there is a name.
+bool IsAppend(std::string_view text);
 bool AppendWantsMailbox(std::string_view text);
 
 // What several of them share (shared.cc).

@@ -4,6 +4,8 @@
 // search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" /
 //                      "PARTIAL" SP partial-range   (RFC 4731, RFC 5182, RFC 9394)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
+//              / ("SAVEDBEFORE" / "SAVEDON" / "SAVEDSINCE") SP date / "SAVEDATESUPPORTED" (RFC 8514)
+//              / ("EMAILID" / "THREADID") SP objectid (RFC 8474)
 //              / "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer (RFC 7162)
 //              / sequence-set / "(" search-key *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
@@ -26,7 +28,7 @@ using Kind = SearchKey::Kind;
 constexpr int kMaxDepth = 50;
 constexpr int kMaxKeys = 1000;
 
-enum class Argument { kNone, kText, kHeaderText, kDate, kNumber, kPositive };
+enum class Argument { kNone, kText, kHeaderText, kDate, kNumber, kPositive, kObjectId };
 
 struct Word {
   std::string_view name;
@@ -64,6 +66,12 @@ constexpr Word kWords[] = {
     {"SENTBEFORE", Kind::kSentBefore, Argument::kDate},
     {"SENTON", Kind::kSentOn, Argument::kDate},
     {"SENTSINCE", Kind::kSentSince, Argument::kDate},
+    {"SAVEDBEFORE", Kind::kSavedBefore, Argument::kDate},
+    {"SAVEDON", Kind::kSavedOn, Argument::kDate},
+    {"SAVEDSINCE", Kind::kSavedSince, Argument::kDate},
+    {"SAVEDATESUPPORTED", Kind::kAll},
+    {"EMAILID", Kind::kEmailId, Argument::kObjectId},
+    {"THREADID", Kind::kThreadId, Argument::kObjectId},
     {"LARGER", Kind::kLarger, Argument::kNumber},
     {"SMALLER", Kind::kSmaller, Argument::kNumber},
     {"OLDER", Kind::kOlder, Argument::kPositive},
@@ -225,6 +233,10 @@ class Parser {
         return SyntaxError("Expected a number");
       }
       key.number = *number;
+    } else if (word.argument == Argument::kObjectId) {
+      if (absl::Status s = ExpectSpace(in_); !s.ok()) return s;
+      key.text = std::string(in_.Atom());
+      if (key.text.empty()) return SyntaxError("Expected an object id");
     }
     return word.negated ? Not(std::move(key)) : std::move(key);
   }
@@ -302,6 +314,7 @@ absl::StatusOr<CommandBody> ParseSearch(Cursor& in, bool uid) {
     absl::StatusOr<std::string> name = ParseCharset(in);
     if (!name.ok()) return name.status();
     charset = *std::move(name);
+    command.charset = true;
     if (absl::Status s = ExpectSpace(in); !s.ok()) return s;
   }
   absl::StatusOr<SearchKey> key = ParseSearchProgram(in, std::move(charset));

@@ -45,6 +45,7 @@ absl::Status ParseResync(Cursor& in, SelectCommand& command) {
   }
   if (more) {
     if (absl::Status s = ParseMatchData(in); !s.ok()) return s;
+    resync.match_data = true;
   }
   if (!in.Consume(')')) return SyntaxError("Missing ')'");
   command.resync = std::move(resync);

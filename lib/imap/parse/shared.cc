@@ -39,7 +39,7 @@ absl::Status ExpectSpace(Cursor& in) {
 absl::StatusOr<std::string> ParseMailbox(Cursor& in) {
   absl::StatusOr<std::string> sent = in.AString();
   if (!sent.ok()) return sent.status();
-  return DecodeMailbox(*sent);
+  return DecodeMailbox(*sent, in.utf8());
 }
 
 absl::StatusOr<SequenceSet> ParseSequenceSet(Cursor& in) {

@@ -1,6 +1,7 @@
 // status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
 // status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" /
-//              "SIZE" / "APPENDLIMIT" / "HIGHESTMODSEQ"   (RFC 8438, RFC 7889, RFC 7162)
+//              "SIZE" / "APPENDLIMIT" / "HIGHESTMODSEQ" / "MAILBOXID" / "DELETED" /
+//              "DELETED-STORAGE"   (RFC 8438, RFC 7889, RFC 7162, RFC 8474, RFC 9208)
 #include <algorithm>
 #include <utility>
 
@@ -14,7 +15,9 @@ absl::StatusOr<std::vector<StatusItem>> ParseStatusItems(Cursor& in) {
       {"MESSAGES", StatusItem::kMessages},       {"RECENT", StatusItem::kRecent},
       {"UIDNEXT", StatusItem::kUidNext},         {"UIDVALIDITY", StatusItem::kUidValidity},
       {"UNSEEN", StatusItem::kUnseen},           {"SIZE", StatusItem::kSize},
-      {"APPENDLIMIT", StatusItem::kAppendLimit}, {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
+      {"APPENDLIMIT", StatusItem::kAppendLimit}, {"HIGHESTMODSEQ", StatusItem::kHighestModSeq},
+      {"MAILBOXID", StatusItem::kMailboxId},     {"DELETED-STORAGE", StatusItem::kDeletedStorage},
+      {"DELETED", StatusItem::kDeleted}};
   std::vector<StatusItem> items;
   do {
     const auto* item =

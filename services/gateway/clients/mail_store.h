@@ -40,6 +40,9 @@ struct MailboxInfo {
   std::uint32_t recent = 0;
   ModSeq highest_modseq = 0;
   std::uint64_t size = 0;  // octets of all messages
+  // Where they were asked for: messages with \Deleted, and their octets.
+  std::uint32_t deleted = 0;
+  std::uint64_t deleted_size = 0;
 };
 
 struct MailboxList {
@@ -83,6 +86,11 @@ struct FetchParts {
   bool structure = false;
   bool header = false;  // of BODY[], with the prefix and the empty line
   bool body = false;    // BODY[] of messages up to 64 KiB
+  bool saved_at = false;
+  bool ids = false;
+  // kLazy: only what is there already; kYes: what is not there is made, and kept.
+  enum class Preview { kNo, kLazy, kYes };
+  Preview preview = Preview::kNo;
 };
 
 struct MessageData {
@@ -95,6 +103,18 @@ struct MessageData {
   std::string body;
   bool body_complete = false;  // `body` holds all of BODY[]
   std::uint32_t prefix_size = 0;
+  absl::Time saved_at;  // when it came into this mailbox
+  // The same for copies; never given to another message or thread of the account.
+  std::int64_t email_id = 0;
+  std::int64_t thread_id = 0;
+  std::optional<std::string> preview;  // UTF-8, at most 200 characters; none: not made yet
+};
+
+struct Quota {
+  std::uint64_t used_octets = 0;
+  std::uint64_t limit_octets = 0;  // 0: none
+  std::uint64_t used_messages = 0;
+  std::uint64_t limit_messages = 0;  // 0: none
 };
 
 enum class StoreMode { kSet, kAdd, kRemove };
@@ -191,7 +211,9 @@ class MailStore {
  public:
   virtual ~MailStore() = default;
 
-  virtual Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account) = 0;
+  // `count_deleted`: with MailboxInfo::deleted and deleted_size, for which messages are counted.
+  virtual Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account,
+                                                          bool count_deleted) = 0;
   // Missing parents are created. kMailboxExists, kMailboxNameInvalid.
   virtual Task<absl::StatusOr<MailboxInfo>> CreateMailbox(TenantId tenant, AccountId account,
                                                           std::string name,
@@ -202,9 +224,9 @@ class MailStore {
                                            std::string to) = 0;
   virtual Task<absl::Status> Subscribe(TenantId tenant, AccountId account, std::string name,
                                        bool subscribed) = 0;
-  // kNoSuchMailbox.
+  // kNoSuchMailbox. `count_deleted` as above.
   virtual Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account,
-                                                       std::string name) = 0;
+                                                       std::string name, bool count_deleted) = 0;
 
   // The snapshot of a mailbox; an error of the call itself (kNoSuchMailbox) comes from the first
   // Next. `claim_recent`: the new messages are \Recent in this session only.
@@ -246,6 +268,10 @@ class MailStore {
   virtual Task<absl::StatusOr<AppendAllResult>> AppendAll(TenantId tenant, AccountId account,
                                                           std::string mailbox,
                                                           std::vector<AppendMessage> messages) = 0;
+  // Stores `message` and removes an old one, both or neither: kNotFound if that is not there.
+  virtual Task<absl::StatusOr<AppendResult>> Replace(TenantId tenant, AccountId account,
+                                                     std::string mailbox, AppendMessage message,
+                                                     MailboxId old_mailbox, Uid old_uid) = 0;
   virtual Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,
                                                         MailboxId mailbox,
                                                         std::vector<UidRange> uids,
@@ -259,6 +285,8 @@ class MailStore {
                                                         MailboxId mailbox,
                                                         std::vector<UidRange> uids,
                                                         StoreSearchKey key) = 0;
+
+  virtual Task<absl::StatusOr<Quota>> GetQuota(TenantId tenant, AccountId account) = 0;
 
   // The highest MODSEQ of each account, in the order asked; 0: no such account.
   virtual Task<absl::StatusOr<std::vector<ModSeq>>> GetWatermarks(

@@ -157,9 +157,12 @@ class MailboxClient final : public MailStore {
         options_(settings.token, settings.timeout),
         stream_options_(settings.token, kStreamTimeout) {}
 
-  Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account) override {
-    absl::StatusOr<pb::ListMailboxesResponse> response = co_await Call<pb::ListMailboxesResponse>(
-        &Async::ListMailboxes, For<pb::ListMailboxesRequest>(tenant, account));
+  Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account,
+                                                  bool count_deleted) override {
+    auto request = For<pb::ListMailboxesRequest>(tenant, account);
+    request.set_count_deleted(count_deleted);
+    absl::StatusOr<pb::ListMailboxesResponse> response =
+        co_await Call<pb::ListMailboxesResponse>(&Async::ListMailboxes, std::move(request));
     if (!response.ok()) co_return response.status();
     MailboxList list;
     for (const pb::MailboxInfo& info : response->mailboxes()) {
@@ -208,9 +211,10 @@ class MailboxClient final : public MailStore {
   }
 
   Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account,
-                                               std::string name) override {
+                                               std::string name, bool count_deleted) override {
     auto request = For<pb::GetMailboxRequest>(tenant, account);
     request.set_name(std::move(name));
+    request.set_count_deleted(count_deleted);
     absl::StatusOr<pb::GetMailboxResponse> response =
         co_await Call<pb::GetMailboxResponse>(&Async::GetMailbox, std::move(request));
     if (!response.ok()) co_return response.status();
@@ -254,6 +258,18 @@ class MailboxClient final : public MailStore {
     request.set_structure(parts.structure);
     request.set_header(parts.header);
     request.set_body(parts.body);
+    request.set_saved_at(parts.saved_at);
+    request.set_ids(parts.ids);
+    switch (parts.preview) {
+      case FetchParts::Preview::kNo:
+        break;
+      case FetchParts::Preview::kLazy:
+        request.set_preview(pb::FetchRequest::PREVIEW_LAZY);
+        break;
+      case FetchParts::Preview::kYes:
+        request.set_preview(pb::FetchRequest::PREVIEW_YES);
+        break;
+    }
     return std::make_unique<
         ConvertingReader<pb::FetchResponse, std::vector<MessageData>, ToMessages>>(
         rpc::StreamReader<pb::FetchResponse>(stub_->async(), &Async::Fetch, std::move(request),
@@ -332,6 +348,35 @@ class MailboxClient final : public MailStore {
     result.uid_validity = response->uid_validity();
     result.uids.assign(response->uids().begin(), response->uids().end());
     co_return result;
+  }
+
+  Task<absl::StatusOr<AppendResult>> Replace(TenantId tenant, AccountId account,
+                                             std::string mailbox, AppendMessage message,
+                                             MailboxId old_mailbox, Uid old_uid) override {
+    auto request = For<pb::ReplaceRequest>(tenant, account);
+    request.set_mailbox(std::move(mailbox));
+    Fill(std::move(message), *request.mutable_message());
+    request.set_replaced_mailbox_id(old_mailbox.value());
+    request.set_replaced_uid(old_uid);
+    absl::StatusOr<pb::ReplaceResponse> response =
+        co_await Call<pb::ReplaceResponse>(&Async::Replace, std::move(request));
+    if (!response.ok()) co_return response.status();
+    AppendResult result;
+    result.uid_validity = response->uid_validity();
+    result.uid = response->uid();
+    co_return result;
+  }
+
+  Task<absl::StatusOr<Quota>> GetQuota(TenantId tenant, AccountId account) override {
+    absl::StatusOr<pb::GetQuotaResponse> response = co_await Call<pb::GetQuotaResponse>(
+        &Async::GetQuota, For<pb::GetQuotaRequest>(tenant, account));
+    if (!response.ok()) co_return response.status();
+    Quota quota;
+    quota.used_octets = response->used_octets();
+    quota.limit_octets = response->limit_octets();
+    quota.used_messages = response->used_messages();
+    quota.limit_messages = response->limit_messages();
+    co_return quota;
   }
 
   Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,

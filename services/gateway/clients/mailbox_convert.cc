@@ -31,6 +31,8 @@ MailboxInfo FromProto(const pb::MailboxInfo& proto) {
   info.recent = proto.recent();
   info.highest_modseq = proto.highest_modseq();
   info.size = proto.size();
+  info.deleted = proto.deleted();
+  info.deleted_size = proto.deleted_size();
   return info;
 }
 
@@ -56,6 +58,10 @@ MessageData FromProto(pb::MessageData& proto) {
   data.body = std::move(*proto.mutable_body());
   data.body_complete = proto.body_complete();
   data.prefix_size = proto.prefix_size();
+  data.saved_at = FromProtoTime(proto.saved_at());
+  data.email_id = proto.email_id();
+  data.thread_id = proto.thread_id();
+  if (proto.has_preview()) data.preview = std::move(*proto.mutable_preview());
   return data;
 }
 

@@ -1,4 +1,5 @@
-// RFC 3501 section 6.3.11 with APPENDUID (RFC 4315 section 3) and MULTIAPPEND (RFC 3502).
+// RFC 3501 section 6.3.11 with APPENDUID (RFC 4315 section 3), MULTIAPPEND (RFC 3502) and REPLACE
+// (RFC 8508).
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,8 +37,23 @@ void ImapAppend::Begin(imap::AppendCommand message) {
 Task<absl::Status> ImapAppend::Start() {
   // Known before the client sends the message: no megabytes for a mailbox that is not there.
   absl::StatusOr<MailboxInfo> info =
-      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_);
+      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_, false);
   if (!info.ok()) co_return info.status();
+  if (command_.replaced) {
+    const SelectedMailbox& selected = *state_.selected;
+    if (selected.read_only()) co_return MakeFailure(Failure::kReadOnly);
+    imap::SequenceSet set;
+    set.ranges.push_back({command_.replaced->number, command_.replaced->number});
+    const bool uid = command_.replaced->uid;
+    if (!uid && !selected.ContainsSequences(set)) {
+      co_return MakeFailure(Failure::kSyntax, "No such message");
+    }
+    const std::vector<std::size_t> indexes = selected.Select(set, uid);
+    if (indexes.empty() || selected.messages()[indexes.front()].expunged) {
+      co_return MakeFailure(Failure::kNotFound, "No such message");
+    }
+    replaced_ = selected.messages()[indexes.front()].uid;
+  }
   Begin(std::move(command_));
   co_return absl::OkStatus();
 }
@@ -91,9 +107,15 @@ Task<absl::StatusOr<AppendAllResult>> ImapAppend::Store() {
     co_return co_await store.AppendAll(state_.tenant(), state_.account(), mailbox_,
                                        std::move(messages_));
   }
-  // One by itself shares its commit with what others store at the same time.
-  absl::StatusOr<AppendResult> one = co_await store.Append(state_.tenant(), state_.account(),
-                                                           mailbox_, std::move(messages_.front()));
+  absl::StatusOr<AppendResult> one = absl::UnknownError("");
+  if (replaced_ != 0) {
+    one = co_await store.Replace(state_.tenant(), state_.account(), mailbox_,
+                                 std::move(messages_.front()), state_.selected->id(), replaced_);
+  } else {
+    // One by itself shares its commit with what others store at the same time.
+    one = co_await store.Append(state_.tenant(), state_.account(), mailbox_,
+                                std::move(messages_.front()));
+  }
   if (!one.ok()) co_return one.status();
   AppendAllResult result;
   result.uid_validity = one->uid_validity;
@@ -110,8 +132,21 @@ Task<ImapReply> ImapAppend::Finish(absl::Status received) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");
   }
-  co_return ImapReply::Ok("Append completed", absl::StrCat("APPENDUID ", result->uid_validity, " ",
-                                                           imap::FormatSequenceSet(result->uids)));
+  const std::string code = absl::StrCat("APPENDUID ", result->uid_validity, " ",
+                                        imap::FormatSequenceSet(result->uids));
+  if (replaced_ != 0) co_return AfterReplace(code);
+  co_return ImapReply::Ok("Append completed", code);
+}
+
+// RFC 8508 section 3.3: APPENDUID comes before the EXPUNGE response.
+ImapReply ImapAppend::AfterReplace(const std::string& code) {
+  imap::AppendStatusResponse({}, imap::Condition::kOk, code, "Replacement message ready",
+                             state_.out);
+  state_.selected->MarkExpunged({replaced_});
+  state_.selected->ReportExpunges(state_.tells_uids(), state_.out);
+  ImapReply reply = ImapReply::Ok("Replace completed");
+  reply.tells_modseq = true;
+  return reply;
 }
 
 }  // namespace posthorn::gateway

@@ -17,7 +17,7 @@ TEST_F(CommandTest, SelectAndExamine) {
             "* OK [PERMANENTFLAGS ()] Read-only mailbox\r\n"
             "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] First unseen message\r\n"
             "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
-            "* OK [HIGHESTMODSEQ 3] Highest\r\n"
+            "* OK [MAILBOXID (M1)] Mailbox id\r\n* OK [HIGHESTMODSEQ 3] Highest\r\n"
             "a OK [READ-ONLY] Examine completed\r\n");
   for (const char* refused : {"STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX"}) {
     EXPECT_THAT(client.Say(std::string("b ") + refused + "\r\n"), StartsWith("b NO [READ-ONLY] "));
@@ -34,11 +34,12 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
   EXPECT_EQ(client.Say("b NAMESPACE\r\n"),
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nb OK Namespace completed\r\n");
   EXPECT_EQ(client.Say("c CAPABILITY\r\n"),
-            "* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
+            "* CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN "
             "LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE "
             "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT "
             "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE QRESYNC "
-            "APPENDLIMIT=52428800\r\nc OK Capability completed\r\n");
+            "SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
+            "UTF8=ACCEPT BINARY REPLACE UIDONLY INPROGRESS APPENDLIMIT=52428800 COMPRESS=DEFLATE\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -55,7 +56,7 @@ TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
 
 TEST_F(CommandTest, CreateDeleteRename) {
   Client client = LogIn();
-  EXPECT_EQ(client.Say("a CREATE a/b/\r\n"), "a OK Create completed\r\n");
+  EXPECT_EQ(client.Say("a CREATE a/b/\r\n"), "a OK [MAILBOXID (M3)] Create completed\r\n");
   EXPECT_EQ(client.Say("b CREATE a\r\n"), "b NO [ALREADYEXISTS] Mailbox already exists\r\n");
   EXPECT_THAT(client.Say("c CREATE a//c\r\n"), StartsWith("c NO [CANNOT] "));
   EXPECT_THAT(client.Say("c CREATE &Jjo\r\n"), StartsWith("c NO [CANNOT] "));
@@ -85,7 +86,7 @@ TEST_F(CommandTest, DeletingAParentLeavesItsNameWhileItHasChildren) {
   EXPECT_EQ(client.Say("e SELECT a\r\n"), "e NO [NONEXISTENT] No such mailbox\r\n");
   EXPECT_EQ(client.Say("f DELETE a\r\n"), "f NO [HASCHILDREN] Mailbox has children\r\n");
   EXPECT_EQ(client.Say("g RENAME a z\r\n"), "g OK Rename completed\r\n");
-  EXPECT_EQ(client.Say("h CREATE z\r\n"), "h OK Create completed\r\n");
+  EXPECT_EQ(client.Say("h CREATE z\r\n"), "h OK [MAILBOXID (M4)] Create completed\r\n");
   EXPECT_EQ(client.Say("i LIST \"\" (a* z*)\r\n"),
             "* LIST (\\HasChildren) \"/\" z\r\n* LIST (\\HasNoChildren) \"/\" z/b\r\n"
             "i OK List completed\r\n");

@@ -19,9 +19,10 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
   }
   std::vector<UidRange> uids = mailbox.UidRanges(mailbox.Select(command.set, command.uid));
   if (uids.empty()) co_return ImapReply::Ok("No messages found");
-  absl::StatusOr<CopyResult> result = co_await state.store().CopyMessages(
+  Task<absl::StatusOr<CopyResult>> copy = state.store().CopyMessages(
       state.tenant(), state.account(), mailbox.id(), std::move(uids), std::move(command.mailbox),
       command.move);
+  absl::StatusOr<CopyResult> result = co_await state.Await(std::move(copy));
   if (!result.ok()) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");
@@ -38,7 +39,7 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
     imap::AppendStatusResponse({}, imap::Condition::kOk, code, "Moved UIDs", state.out);
   }
   mailbox.MarkExpunged(result->source_uids);
-  mailbox.ReportExpunges(state.qresync, state.out);
+  mailbox.ReportExpunges(state.tells_uids(), state.out);
   ImapReply reply = ImapReply::Ok(done);
   reply.tells_modseq = !result->source_uids.empty();
   co_return reply;

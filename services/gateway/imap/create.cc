@@ -3,6 +3,7 @@
 
 #include "lib/imap/mailbox_name.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/object_id.h"
 
 namespace posthorn::gateway {
 
@@ -17,7 +18,9 @@ Task<ImapReply> HandleCreate(ImapState& state, imap::CreateCommand command) {
   absl::StatusOr<MailboxInfo> created = co_await state.store().CreateMailbox(
       state.tenant(), state.account(), std::move(command.mailbox), std::move(command.special_use));
   if (!created.ok()) co_return ImapReply::Failed(created.status());
-  co_return ImapReply::Ok("Create completed");
+  // RFC 8474 section 4.2.
+  co_return ImapReply::Ok("Create completed",
+                          "MAILBOXID (" + ObjectId(kMailboxLetter, created->id.value()) + ')');
 }
 
 }  // namespace posthorn::gateway

@@ -6,7 +6,10 @@ namespace posthorn::gateway {
 ImapReply HandleEnable(ImapState& state, const imap::EnableCommand& command) {
   state.out += "* ENABLED";
   for (const std::string& name : command.capabilities) {
-    if (state.Enable(name)) state.out += ' ' + name;
+    const std::string_view enabled = state.Enable(name);
+    if (enabled.empty()) continue;
+    state.out += ' ';
+    state.out += enabled;
   }
   state.out += "\r\n";
   return ImapReply::Ok("Enabled");

@@ -20,7 +20,7 @@ Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command) {
       state.tenant(), state.account(), state.selected->id(), std::move(uids), true);
   if (!result.ok()) co_return ImapReply::Failed(result.status());
   state.selected->MarkExpunged(result->expunged);
-  state.selected->ReportExpunges(state.qresync, state.out);
+  state.selected->ReportExpunges(state.tells_uids(), state.out);
   ImapReply reply = ImapReply::Ok("Expunge completed");
   reply.tells_modseq = !result->expunged.empty();
   co_return reply;

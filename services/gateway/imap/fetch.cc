@@ -8,8 +8,10 @@
 #include "lib/base/failure.h"
 #include "lib/imap/date_time.h"
 #include "lib/mime/scanner.h"
+#include "services/gateway/imap/fetch_binary.h"
 #include "services/gateway/imap/fetch_section.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/object_id.h"
 #include "services/gateway/imap/search_messages.h"
 
 namespace posthorn::gateway {
@@ -26,6 +28,11 @@ constexpr std::uint64_t kOctetsPerRead = 4 * 1024 * 1024;
 constexpr std::uint64_t kInlineOctets = 64 * 1024;
 // As much of a nested header is searched for HEADER.FIELDS.
 constexpr std::uint64_t kMaxHeaderOctets = 1024 * 1024;
+
+bool NeedsStore(const FetchParts& parts) {
+  return parts.envelope || parts.structure || parts.header || parts.body || parts.saved_at ||
+         parts.ids || parts.preview != FetchParts::Preview::kNo;
+}
 
 class Fetcher {
  public:
@@ -53,13 +60,16 @@ class Fetcher {
     const absl::Status seen = co_await SetSeen();
     if (!seen.ok()) co_return ImapReply::Failed(seen);
     absl::Status done;
-    if (!parts_.envelope && !parts_.structure && !parts_.header && !parts_.body) {
+    if (!NeedsStore(parts_)) {
       done = co_await WithoutStore();
     } else {
       done = co_await FromStore();
     }
     if (broken_) co_return ImapReply::Broken();
     if (!done.ok()) co_return ImapReply::Failed(done);
+    if (unknown_encoding_) {
+      co_return ImapReply::No("Unknown content transfer encoding", "UNKNOWN-CTE");
+    }
     // RFC 5530: the client may want to issue a NOOP.
     if (missing_) {
       co_return ImapReply::Ok("Some messages were already expunged", "EXPUNGEISSUED");
@@ -180,10 +190,11 @@ class Fetcher {
 
   void Begin(std::size_t index) {
     state_.out += "* ";
-    imap::AppendNumber(index + 1, state_.out);
-    state_.out += " FETCH (";
+    imap::AppendNumber(state_.uid_only ? MessageAt(index).uid : index + 1, state_.out);
+    state_.out += state_.uid_only ? " UIDFETCH (" : " FETCH (";
     first_ = true;
-    if (!has_uid_ && (command_.uid || (state_.qresync && IsNewlySeen(index)))) {
+    const bool wants_uid = command_.uid || (state_.qresync && IsNewlySeen(index));
+    if (!has_uid_ && wants_uid && !state_.uid_only) {
       Separate();
       state_.out += "UID ";
       imap::AppendNumber(MessageAt(index).uid, state_.out);
@@ -285,13 +296,36 @@ class Fetcher {
       envelope = std::move(message.envelope);
       structure = std::move(message.structure);
     }
+    // RFC 3516 section 4.3: the command fails; what else it asks for is answered.
+    for (const FetchItem& item : command_.items) {
+      if (!IsBinary(item)) continue;
+      if (FindBinary(item.section, *structure, data.prefix_size, data.size).unknown_encoding) {
+        unknown_encoding_ = true;
+        co_return absl::OkStatus();
+      }
+    }
     Begin(index);
     for (const FetchItem& item : command_.items) {
       if (AppendSimple(item, index)) continue;
       Separate();
+      if (IsBinary(item)) {
+        absl::Status sent = co_await SendBinary(item, data, *structure);
+        if (sent.ok()) continue;
+        broken_ = true;
+        co_return sent;
+      }
       if (item.kind == Kind::kEnvelope) {
         state_.out += "ENVELOPE ";
         imap::AppendEnvelope(*envelope, state_.out);
+      } else if (item.kind == Kind::kSaveDate) {
+        state_.out += "SAVEDATE \"" + imap::FormatDateTime(data.saved_at) + '"';
+      } else if (item.kind == Kind::kEmailId) {
+        state_.out += "EMAILID (" + ObjectId(kEmailLetter, data.email_id) + ')';
+      } else if (item.kind == Kind::kThreadId) {
+        state_.out += "THREADID (" + ObjectId(kThreadLetter, data.thread_id) + ')';
+      } else if (item.kind == Kind::kPreview) {
+        state_.out += "PREVIEW ";
+        imap::AppendNString(data.preview, state_.out);
       } else if (item.kind == Kind::kBody || item.kind == Kind::kBodyStructure) {
         const bool extended = item.kind == Kind::kBodyStructure;
         state_.out += extended ? "BODYSTRUCTURE " : "BODY ";
@@ -311,6 +345,29 @@ class Fetcher {
     state_.out += ")\r\n";
     if (!state_.flush_due()) co_return absl::OkStatus();
     co_return co_await FlushIfDue();
+  }
+
+  // BINARY[...] or BINARY.SIZE[...]. The part is read twice where its decoded size is not known.
+  Task<absl::Status> SendBinary(const FetchItem& item, const MessageData& data,
+                                const mime::Structure& structure) {
+    const BinaryPart part = FindBinary(item.section, structure, data.prefix_size, data.size);
+    imap::AppendSectionName(item, state_.out);
+    state_.out += ' ';
+    if (!part.octets) {
+      state_.out += item.kind == Kind::kBinary ? "NIL" : "0";
+      co_return absl::OkStatus();
+    }
+    absl::StatusOr<std::uint64_t> size = co_await DecodedSize(state_, data, part);
+    if (!size.ok()) co_return size.status();
+    if (item.kind == Kind::kBinarySize) {
+      imap::AppendNumber(*size, state_.out);
+      co_return absl::OkStatus();
+    }
+    const Octets wanted = Partial(item, Octets{0, *size});
+    // Whether there is a NUL, for which a literal would not do, is not known before it is sent.
+    state_.out += '~';
+    imap::AppendLiteralMark(wanted.length, state_.out);
+    co_return co_await SendDecoded(state_, data, part, wanted);
   }
 
   void AppendItemName(const FetchItem& item) {
@@ -441,6 +498,7 @@ class Fetcher {
   std::vector<Uid> newly_seen_;
   bool first_ = true;
   bool missing_ = false;
+  bool unknown_encoding_ = false;
   bool broken_ = false;
 };
 

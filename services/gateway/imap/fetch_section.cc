@@ -41,7 +41,9 @@ std::optional<Section> SectionOf(const FetchItem& item) {
 }
 
 bool SetsSeen(const FetchItem& item) {
-  return (item.kind == FetchItem::Kind::kBodySection && !item.peek) ||
+  const bool section =
+      item.kind == FetchItem::Kind::kBodySection || item.kind == FetchItem::Kind::kBinary;
+  return (section && !item.peek) ||
          item.kind == FetchItem::Kind::kRfc822 || item.kind == FetchItem::Kind::kRfc822Text;
 }
 
@@ -50,6 +52,17 @@ FetchParts PartsFor(const std::vector<FetchItem>& items) {
   for (const FetchItem& item : items) {
     if (item.kind == FetchItem::Kind::kEnvelope) parts.envelope = true;
     if (item.kind == FetchItem::Kind::kBody || item.kind == FetchItem::Kind::kBodyStructure) {
+      parts.structure = true;
+    }
+    if (item.kind == FetchItem::Kind::kSaveDate) parts.saved_at = true;
+    if (item.kind == FetchItem::Kind::kEmailId || item.kind == FetchItem::Kind::kThreadId) {
+      parts.ids = true;
+    }
+    if (item.kind == FetchItem::Kind::kPreview && parts.preview != FetchParts::Preview::kYes) {
+      parts.preview = item.lazy ? FetchParts::Preview::kLazy : FetchParts::Preview::kYes;
+    }
+    if (item.kind == FetchItem::Kind::kBinary || item.kind == FetchItem::Kind::kBinarySize) {
+      parts.body = true;
       parts.structure = true;
     }
     const std::optional<Section> section = SectionOf(item);

@@ -33,6 +33,8 @@ Task<ImapReply> HandleSubscribe(ImapState& state, imap::SubscribeCommand command
 Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command);
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command);
 imap::StatusValues StatusValuesOf(const ImapState& state, const MailboxInfo& info);  // status.cc
+// Whether DELETED or DELETED-STORAGE is among them, for which the store has to count.
+bool CountsDeleted(const std::vector<imap::StatusItem>& items);
 void EnableCondstoreFor(const std::vector<imap::StatusItem>& items, ImapState& state);
 Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command);
 Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command);
@@ -41,8 +43,12 @@ Task<ImapReply> HandleFetch(ImapState& state, imap::FetchCommand command);
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command);
 Task<ImapReply> HandleSort(ImapState& state, imap::SortCommand command);
 Task<ImapReply> HandleThread(ImapState& state, imap::ThreadCommand command);
+// quota.cc
+Task<ImapReply> HandleGetQuota(ImapState& state, imap::GetQuotaCommand command);
+Task<ImapReply> HandleGetQuotaRoot(ImapState& state, imap::GetQuotaRootCommand command);
+ImapReply HandleSetQuota(const imap::SetQuotaCommand& command);
 
-// append.cc: one APPEND of one message or several. Start, then Write for each piece, Next before
+// append.cc: one APPEND of one message or several, or one REPLACE. Start, then Write for each piece, Next before
 // each further message, then Finish; after an error of Start or Next nothing else is called, after
 // one of Write the rest may be left out. Nothing is stored before Finish.
 class ImapAppend {
@@ -59,10 +65,12 @@ class ImapAppend {
   // The current message is whole.
   Task<absl::Status> EndMessage();
   Task<absl::StatusOr<AppendAllResult>> Store();
+  ImapReply AfterReplace(const std::string& code);
 
   ImapState& state_;
   imap::AppendCommand command_;  // of the current message
   const std::string mailbox_;
+  Uid replaced_ = 0;  // REPLACE: the message that goes
   std::vector<AppendMessage> messages_;  // those before it
   std::size_t inline_octets_ = 0;        // of bodies kept here, all messages together
   std::size_t keyword_octets_ = 0;

@@ -46,7 +46,7 @@ Task<ImapReply> ImapSession::Handle(imap::IdleCommand) {
     if (state_.stale) continue;  // changed while writing
     state_.idle_wait = true;
     absl::StatusOr<std::string> bytes =
-        co_await state_.stream.ReadSome(state_.limits.idle_keepalive);
+        co_await state_.stream->ReadSome(state_.limits.idle_keepalive);
     state_.idle_wait = false;
     if (bytes.ok()) {
       if (bytes->empty()) {

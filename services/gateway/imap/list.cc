@@ -70,7 +70,7 @@ void AddParents(const Pattern& pattern, const std::string& name,
   });
 }
 
-void Lsub(const MailboxList& list, const Pattern& pattern, std::string& out) {
+void Lsub(const MailboxList& list, const Pattern& pattern, bool utf8, std::string& out) {
   std::map<std::string, bool> found;  // name -> subscribed itself
   std::vector<std::string> subscribed = list.other_subscriptions;
   for (const MailboxInfo& mailbox : list.mailboxes) {
@@ -87,7 +87,7 @@ void Lsub(const MailboxList& list, const Pattern& pattern, std::string& out) {
     imap::ListEntry entry;
     if (!itself) entry.attributes.push_back("\\Noselect");
     entry.name = name;
-    imap::AppendList("LSUB", entry, out);
+    imap::AppendList("LSUB", entry, utf8, out);
   }
 }
 
@@ -140,12 +140,13 @@ void List(ImapState& state, const imap::ListCommand& command, const MailboxList&
   for (const auto& [name, node] : tree) {
     if (!IsSelected(command, node) && !node.child_matches) continue;
     if (!pattern.Matches(name)) continue;
-    imap::AppendList("LIST", EntryOf(command, name, node), state.out);
+    imap::AppendList("LIST", EntryOf(command, name, node), state.utf8_names(), state.out);
     // RFC 5819 section 2: not of what cannot be selected, nor of what only its children brought in.
     if (command.return_status.empty() || node.info == nullptr || !IsSelected(command, node)) {
       continue;
     }
-    imap::AppendStatus(name, command.return_status, StatusValuesOf(state, *node.info), state.out);
+    imap::AppendStatus(name, command.return_status, StatusValuesOf(state, *node.info),
+                       state.utf8_names(), state.out);
   }
 }
 
@@ -157,18 +158,19 @@ Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command) {
   if (command.patterns.size() == 1 && command.patterns.front().empty()) {
     imap::ListEntry root;
     root.attributes.push_back("\\Noselect");
-    imap::AppendList(command.lsub ? "LSUB" : "LIST", root, state.out);
+    imap::AppendList(command.lsub ? "LSUB" : "LIST", root, state.utf8_names(), state.out);
     co_return ImapReply::Ok(done);
   }
   command.patterns.erase(std::remove(command.patterns.begin(), command.patterns.end(), ""),
                          command.patterns.end());
   absl::StatusOr<MailboxList> list =
-      co_await state.store().ListMailboxes(state.tenant(), state.account());
+      co_await state.store().ListMailboxes(state.tenant(), state.account(),
+                                           CountsDeleted(command.return_status));
   if (!list.ok()) co_return ImapReply::Failed(list.status());
   EnableCondstoreFor(command.return_status, state);
   const Pattern pattern(command);
   if (command.lsub) {
-    Lsub(*list, pattern, state.out);
+    Lsub(*list, pattern, state.utf8_names(), state.out);
   } else {
     List(state, command, *list, pattern);
   }

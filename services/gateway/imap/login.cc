@@ -10,7 +10,7 @@ Task<ImapReply> HandleLogin(ImapState& state, imap::LoginCommand command) {
   if (!state.MayAuthenticate()) {
     co_return ImapReply::Failed(MakeFailure(Failure::kEncryptionRequired));
   }
-  AuthenticationPeer peer(state.stream, "imap");
+  AuthenticationPeer peer(*state.stream, "imap");
   absl::StatusOr<Login> login = co_await state.dependencies.authenticator->CheckPassword(
       std::move(peer), std::move(command.user), std::move(command.password));
   if (!login.ok()) co_return ImapReply::Failed(login.status());

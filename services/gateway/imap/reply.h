@@ -17,8 +17,8 @@ struct ImapReply {
   static ImapReply No(std::string text, std::string code = {}) {
     return ImapReply(imap::Condition::kNo, std::move(code), std::move(text));
   }
-  static ImapReply Bad(std::string text) {
-    return ImapReply(imap::Condition::kBad, {}, std::move(text));
+  static ImapReply Bad(std::string text, std::string code = {}) {
+    return ImapReply(imap::Condition::kBad, std::move(code), std::move(text));
   }
   // `status` is not OK; `code` replaces the response code of its failure.
   static ImapReply Failed(absl::Status status, std::string code = {}) {

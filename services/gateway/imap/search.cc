@@ -119,6 +119,13 @@ void SaveFound(SelectedMailbox& mailbox, const imap::SearchReturn& returns,
 }
 
 Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
+  // RFC 6855 section 3: it has become meaningless.
+  if (command.charset && state.utf8) co_return ImapReply::Bad("CHARSET after UTF8=ACCEPT");
+  if (state.rev2 && !command.returns) {
+    // RFC 9051 section 6.4.4.
+    command.returns.emplace();
+    command.returns->all = true;
+  }
   const bool modseq = AsksForModSeq(command.key);
   if (modseq) state.condstore = true;
   absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);

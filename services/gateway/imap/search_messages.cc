@@ -1,11 +1,15 @@
-// The keys of RFC 3501 section 6.4.4 and RFC 5032. What the session's snapshot knows is decided
+// The keys of RFC 3501 section 6.4.4, RFC 5032, RFC 8474 and RFC 8514. What the session's snapshot knows is decided
 // here; only for the rest, and only for the messages that are left, the store is asked.
 #include "services/gateway/imap/search_messages.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "lib/imap/date_time.h"
+#include "services/gateway/imap/object_id.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -14,11 +18,22 @@ using imap::SearchKey;
 using Kind = SearchKey::Kind;
 using StoreKind = StoreSearchKey::Kind;
 
+// What only the store knows of a message but can be asked for beforehand.
+struct Facts {
+  std::int32_t saved_days = 0;
+  std::int64_t email_id = 0;
+  std::int64_t thread_id = 0;
+};
+// By the message's index.
+using FactsByIndex = absl::flat_hash_map<std::size_t, Facts>;
+
 // A key made ready for many messages.
 struct Compiled {
   const SearchKey* key = nullptr;
   std::int64_t moment = 0;  // of kOlder and kYounger: seconds since the epoch
+  std::optional<std::int64_t> id;  // of kEmailId and kThreadId; none: one that is not given out
   bool needs_store = false;
+  const FactsByIndex* facts = nullptr;  // where kSaved..., kEmailId and kThreadId look
   std::vector<imap::SequenceRange> ranges;  // of kSequence and kUid
   std::vector<Compiled> children;
 };
@@ -38,16 +53,20 @@ bool IsStoreKind(Kind kind) {
 }
 
 // The depth is the parser's.
-Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int64_t now) {
+Compiled Compile(const SearchKey& key, const SelectedMailbox& mailbox, std::int64_t now,
+                 const FactsByIndex& facts) {
   Compiled compiled;
   compiled.key = &key;
+  compiled.facts = &facts;
+  if (key.kind == Kind::kEmailId) compiled.id = ParseObjectId(kEmailLetter, key.text);
+  if (key.kind == Kind::kThreadId) compiled.id = ParseObjectId(kThreadLetter, key.text);
   compiled.moment = now - key.number;
   compiled.needs_store = IsStoreKind(key.kind);
   if (key.kind == Kind::kSequence) compiled.ranges = key.set.Resolve(mailbox.count());
   if (key.kind == Kind::kUid) compiled.ranges = key.set.Resolve(mailbox.largest_uid());
   if (key.set.saved) compiled.ranges = mailbox.saved_uids();
   for (const SearchKey& child : key.children) {
-    compiled.children.push_back(Compile(child, mailbox, now));
+    compiled.children.push_back(Compile(child, mailbox, now, facts));
     compiled.needs_store = compiled.needs_store || compiled.children.back().needs_store;
   }
   return compiled;
@@ -59,7 +78,21 @@ bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size
   const SearchKey& key = *compiled.key;
   const auto matches = [&](const Compiled& child) { return Matches(child, mailbox, index); };
   const auto day = [&] { return imap::DayOf(absl::FromUnixSeconds(message.received_seconds)); };
+  const auto facts = [&] {
+    const auto found = compiled.facts->find(index);
+    return found == compiled.facts->end() ? nullptr : &found->second;
+  };
   switch (key.kind) {
+    case Kind::kSavedBefore:
+      return facts() != nullptr && facts()->saved_days < key.days;
+    case Kind::kSavedOn:
+      return facts() != nullptr && facts()->saved_days == key.days;
+    case Kind::kSavedSince:
+      return facts() != nullptr && facts()->saved_days >= key.days;
+    case Kind::kEmailId:
+      return facts() != nullptr && compiled.id == facts()->email_id;
+    case Kind::kThreadId:
+      return facts() != nullptr && compiled.id == facts()->thread_id;
     case Kind::kAll:
       return true;
     case Kind::kAnd:
@@ -158,6 +191,53 @@ StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailb
   return result;
 }
 
+// What `key` needs to have fetched.
+void AddParts(const SearchKey& key, FetchParts& parts) {
+  switch (key.kind) {
+    case Kind::kSavedBefore:
+    case Kind::kSavedOn:
+    case Kind::kSavedSince:
+      parts.saved_at = true;
+      break;
+    case Kind::kEmailId:
+    case Kind::kThreadId:
+      parts.ids = true;
+      break;
+    default:
+      break;
+  }
+  for (const SearchKey& child : key.children) AddParts(child, parts);
+}
+
+// Of the messages at `indexes` that are there. `facts` outlives the task.
+Task<absl::Status> ReadFacts(ImapState& state, std::vector<std::size_t> indexes, FetchParts parts,
+                             FactsByIndex& facts) {
+  const SelectedMailbox& mailbox = *state.selected;
+  // One call must not outlast its deadline.
+  constexpr std::size_t kMessagesPerCall = 20000;
+  for (std::size_t at = 0; at < indexes.size(); at += kMessagesPerCall) {
+    const auto begin = indexes.begin() + static_cast<std::ptrdiff_t>(at);
+    const std::size_t count = std::min(kMessagesPerCall, indexes.size() - at);
+    const std::vector<std::size_t> some(begin, begin + static_cast<std::ptrdiff_t>(count));
+    std::unique_ptr<Reader<std::vector<MessageData>>> reader = state.store().Fetch(
+        state.tenant(), state.account(), mailbox.id(), mailbox.UidRanges(some), parts);
+    for (;;) {
+      absl::StatusOr<std::optional<std::vector<MessageData>>> batch = co_await reader->Next();
+      if (!batch.ok()) co_return batch.status();
+      if (!batch->has_value()) break;
+      for (const MessageData& data : **batch) {
+        const std::optional<std::size_t> index = mailbox.Find(data.uid);
+        if (!index) continue;
+        Facts& known = facts[*index];
+        known.saved_days = imap::DayOf(data.saved_at);
+        known.email_id = data.email_id;
+        known.thread_id = data.thread_id;
+      }
+    }
+  }
+  co_return absl::OkStatus();
+}
+
 }  // namespace
 
 bool AsksForModSeq(const SearchKey& key) {
@@ -169,22 +249,38 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
                                                               const SearchKey& key) {
   const SelectedMailbox& mailbox = *state.selected;
   const std::int64_t now = absl::ToUnixSeconds(state.dependencies.clock->Now());
-  const Compiled all = Compile(key, mailbox, now);
+  FactsByIndex facts;
+  const Compiled all = Compile(key, mailbox, now, facts);
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
     if (!mailbox.messages()[i].expunged) found.push_back(i);
   }
-  // The parser's top key is a kAnd: its local conjuncts first.
+  // The parser's top key is a kAnd: its local conjuncts first, those that need no call before all.
   StoreSearchKey rest(StoreKind::kAllOf);
+  FetchParts parts;
   for (const Compiled& child : all.children) {
-    if (!child.needs_store) found = Filter(child, mailbox, found);
+    FetchParts of_child;
+    AddParts(*child.key, of_child);
+    AddParts(*child.key, parts);
+    if (!child.needs_store && !of_child.saved_at && !of_child.ids) {
+      found = Filter(child, mailbox, found);
+    }
+  }
+  if (parts.saved_at || parts.ids) {
+    Task<absl::Status> reading = ReadFacts(state, found, parts, facts);
+    const absl::Status read = co_await state.Await(std::move(reading));
+    if (!read.ok()) co_return read;
+    for (const Compiled& child : all.children) {
+      if (!child.needs_store) found = Filter(child, mailbox, found);
+    }
   }
   if (!all.needs_store || found.empty()) co_return found;
   for (const Compiled& child : all.children) {
     if (child.needs_store) rest.children.push_back(ToStoreKey(child, mailbox, found));
   }
-  absl::StatusOr<std::vector<Uid>> uids = co_await state.store().Search(
+  Task<absl::StatusOr<std::vector<Uid>>> search = state.store().Search(
       state.tenant(), state.account(), mailbox.id(), mailbox.UidRanges(found), std::move(rest));
+  absl::StatusOr<std::vector<Uid>> uids = co_await state.Await(std::move(search));
   if (!uids.ok()) co_return uids.status();
   std::vector<std::size_t> kept;
   std::size_t next = 0;

@@ -5,6 +5,7 @@
 
 #include "lib/base/failure.h"
 #include "services/gateway/imap/handlers.h"
+#include "services/gateway/imap/object_id.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -16,7 +17,8 @@ void AppendOk(std::string code, std::string_view text, std::string& out) {
 // Reads the snapshot; the result's `uid_next` is the mailbox's.
 Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
   std::unique_ptr<Reader<MailboxBatch>> reader = state.store().OpenMailbox(
-      state.tenant(), state.account(), std::move(command.mailbox), !command.read_only);
+      state.tenant(), state.account(), std::move(command.mailbox),
+      !command.read_only && !state.rev2);
   std::unique_ptr<SelectedMailbox> mailbox;
   Uid uid_next = 0;
   Uid recent_from = 0;
@@ -27,7 +29,7 @@ Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
     if ((*batch)->info) {
       mailbox = std::make_unique<SelectedMailbox>(*(*batch)->info, command.read_only);
       uid_next = (*batch)->info->uid_next;
-      recent_from = (*batch)->recent_from_uid;
+      if (!state.rev2) recent_from = (*batch)->recent_from_uid;
     }
     if (!mailbox) break;
     mailbox->Append((*batch)->entries, recent_from);
@@ -75,7 +77,7 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
   // Watched before the snapshot is taken, so that no change falls in between.
   state.watch = state.dependencies.hub->Register(state.tenant(), state.account(), 0, [&state] {
     state.stale = true;
-    if (state.idle_wait) state.stream.Interrupt();
+    if (state.idle_wait) state.stream->Interrupt();
   });
   absl::StatusOr<Uid> uid_next = co_await Load(state, std::move(command));
   if (!uid_next.ok()) {
@@ -86,12 +88,20 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
   state.watch.Seen(mailbox.modseq());
   state.AppendFlagsResponses();
   imap::AppendCount(mailbox.count(), "EXISTS", state.out);
-  imap::AppendCount(mailbox.recent_count(), "RECENT", state.out);
-  if (const std::optional<std::size_t> unseen = mailbox.FirstUnseen()) {
+  if (!state.rev2) imap::AppendCount(mailbox.recent_count(), "RECENT", state.out);
+  const std::optional<std::size_t> unseen = mailbox.FirstUnseen();
+  if (unseen && !state.rev2 && !state.uid_only) {
     AppendOk("UNSEEN " + std::to_string(*unseen + 1), "First unseen message", state.out);
+  }
+  if (state.rev2) {
+    imap::ListEntry entry;
+    entry.name = mailbox.name();
+    imap::AppendList("LIST", entry, true, state.out);
   }
   AppendOk("UIDVALIDITY " + std::to_string(mailbox.uid_validity()), "UIDs valid", state.out);
   AppendOk("UIDNEXT " + std::to_string(*uid_next), "Predicted next UID", state.out);
+  AppendOk("MAILBOXID (" + ObjectId(kMailboxLetter, mailbox.id().value()) + ')', "Mailbox id",
+           state.out);
   AppendOk("HIGHESTMODSEQ " + std::to_string(mailbox.modseq()), "Highest", state.out);
   if (resync && resync->uid_validity == mailbox.uid_validity()) {
     const absl::Status told = co_await Resynchronise(state, *resync);

@@ -139,6 +139,10 @@ void SelectedMailbox::MarkExpunged(const std::vector<Uid>& uids) {
   }
 }
 
+void SelectedMailbox::ForgetRecent() {
+  for (Message& message : messages_) message.recent = false;
+}
+
 void SelectedMailbox::ReportExpunges(bool vanished, std::string& out) {
   if (unreported_expunges_ == 0) return;
   if (vanished) {

@@ -69,6 +69,8 @@ class SelectedMailbox {
   // The flags of `entries` (answers to own StoreFlags); true if there are keywords not met before.
   bool ApplyFlags(const std::vector<MailEntry>& entries);
   void MarkExpunged(const std::vector<Uid>& uids);
+  // No message is \Recent any more.
+  void ForgetRecent();
 
   // Removes expunged messages and appends their EXPUNGE responses, or, if the client wants to hear
   // of UIDs, one VANISHED (RFC 7162 section 3.2.10); EXISTS never.

@@ -29,6 +29,7 @@ struct ImapLimits {
   absl::Duration idle_timeout = absl::Seconds(1860);
   absl::Duration login_timeout = absl::Minutes(3);  // between commands, before a login
   absl::Duration write_timeout = absl::Minutes(5);
+  absl::Duration progress_interval = absl::Seconds(10);  // between two INPROGRESS
   absl::Duration idle_keepalive = absl::Minutes(2);  // "* OK Still here" during IDLE
 };
 

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "lib/base/failure.h"
+#include "lib/net/deflate_stream.h"
 #include "lib/telemetry/log.h"
 #include "lib/telemetry/metrics.h"
 
@@ -64,6 +65,10 @@ constexpr CommandRow kCommands[] = {
     {"UNAUTHENTICATE", kUser, SyncAfter::kNever},
     {"SORT", kSelected, SyncAfter::kIfStale, true},
     {"THREAD", kSelected, SyncAfter::kIfStale, true},
+    {"GETQUOTA", kUser},
+    {"GETQUOTAROOT", kUser},
+    {"SETQUOTA", kUser},
+    {"COMPRESS", kUser, SyncAfter::kNever},
 };
 static_assert(std::size(kCommands) == std::variant_size_v<imap::CommandBody>);
 
@@ -74,6 +79,29 @@ bool IsUidForm(const imap::CommandBody& body) {
   if (const auto* sort = std::get_if<imap::SortCommand>(&body)) return sort->uid;
   if (const auto* thread = std::get_if<imap::ThreadCommand>(&body)) return thread->uid;
   return false;
+}
+
+bool HasSequences(const imap::SearchKey& key) {
+  return (key.kind == imap::SearchKey::Kind::kSequence && !key.set.saved) ||
+         std::any_of(key.children.begin(), key.children.end(), HasSequences);
+}
+
+// Whether the command names or answers sequence numbers (RFC 9586 section 3.1).
+bool UsesSequences(const imap::CommandBody& body) {
+  const auto of_search = [](const auto& command) {
+    return !command.uid || HasSequences(command.key);
+  };
+  if (const auto* fetch = std::get_if<imap::FetchCommand>(&body)) return !fetch->uid;
+  if (const auto* store = std::get_if<imap::StoreCommand>(&body)) return !store->uid;
+  if (const auto* copy = std::get_if<imap::CopyCommand>(&body)) return !copy->uid;
+  if (const auto* search = std::get_if<imap::SearchCommand>(&body)) return of_search(*search);
+  if (const auto* sort = std::get_if<imap::SortCommand>(&body)) return of_search(*sort);
+  if (const auto* thread = std::get_if<imap::ThreadCommand>(&body)) return of_search(*thread);
+  if (const auto* append = std::get_if<imap::AppendCommand>(&body)) {
+    return append->replaced && !append->replaced->uid;
+  }
+  const auto* select = std::get_if<imap::SelectCommand>(&body);
+  return select != nullptr && select->resync && select->resync->match_data;
 }
 
 void CountCommand(std::size_t index, Condition condition) {
@@ -158,7 +186,7 @@ Task<bool> ImapSession::ReadMore() {
   }
   const absl::Duration timeout =
       state_.login ? state_.limits.idle_timeout : state_.limits.login_timeout;
-  absl::StatusOr<std::string> bytes = co_await state_.stream.ReadSome(timeout);
+  absl::StatusOr<std::string> bytes = co_await state_.stream->ReadSome(timeout);
   if (bytes.ok() && !bytes->empty()) {
     receiver_.Feed(*bytes);
     co_return true;
@@ -204,7 +232,18 @@ Task<void> ImapSession::RunCommand(imap::Command command) {
   const std::size_t index = command.body.index();
   const CommandRow& row = kCommands[index];
   const unsigned state = state_.selected ? kSelected : state_.login ? kLoggedIn : kFresh;
-  if ((row.states & state) == 0) {
+  unsigned states = row.states;
+  if (const auto* append = std::get_if<imap::AppendCommand>(&command.body)) {
+    if (append->replaced) states = kSelected;
+  }
+  if (state_.uid_only && (states & state) != 0 && UsesSequences(command.body)) {
+    if (std::holds_alternative<imap::AppendCommand>(command.body)) receiver_.RejectAppend();
+    CountCommand(index, Condition::kBad);
+    ImapReply reply = ImapReply::Bad("Sequence numbers are off", "UIDREQUIRED");
+    co_await Answer(std::move(command.tag), row.name, false, false, std::move(reply));
+    co_return;
+  }
+  if ((states & state) == 0) {
     if (std::holds_alternative<imap::AppendCommand>(command.body)) receiver_.RejectAppend();
     ImapReply reply = ImapReply::Bad(state == kFresh        ? "Please authenticate first"
                                      : row.states == kFresh ? "Already authenticated"
@@ -213,12 +252,12 @@ Task<void> ImapSession::RunCommand(imap::Command command) {
     co_await Answer(std::move(command.tag), row.name, false, false, std::move(reply));
     co_return;
   }
+  state_.tag = command.tag;
   if (auto* append = std::get_if<imap::AppendCommand>(&command.body)) {
     Task<void> run = RunAppend(std::move(command.tag), std::move(*append));
     co_await std::move(run);
     co_return;
   }
-  state_.tag = command.tag;
   const bool allow_expunge = !row.keeps_sequence_numbers || IsUidForm(command.body);
   Task<ImapReply> task =
       std::visit([this](auto&& alternative) { return Handle(std::move(alternative)); },
@@ -232,18 +271,30 @@ Task<void> ImapSession::RunCommand(imap::Command command) {
                      (state_.stale || (state_.selected && allow_expunge &&
                                        state_.selected->has_unreported_expunges())));
   co_await Answer(std::move(command.tag), row.name, sync, allow_expunge, std::move(reply));
+  if (start_deflate_ && !over_) co_await StartDeflate();
   if (start_tls_ && !over_) {
     start_tls_ = false;
     const absl::Status written = co_await state_.Flush();
     absl::Status secured = written;
     if (written.ok()) {
-      secured = co_await state_.stream.StartTlsServer(*state_.dependencies.tls,
+      secured = co_await state_.stream->StartTlsServer(*state_.dependencies.tls,
                                                       state_.limits.login_timeout);
     }
     // Nothing that arrived in clear text survives (RFC 3501 section 6.2.1).
     receiver_.Reset();
     if (!secured.ok()) over_ = true;
   }
+}
+
+Task<void> ImapSession::StartDeflate() {
+  start_deflate_ = false;
+  const absl::Status written = co_await state_.Flush();
+  if (!written.ok()) {
+    over_ = true;
+    co_return;
+  }
+  state_.compressed = net::MakeDeflateStream(*state_.stream);
+  state_.stream = state_.compressed.get();
 }
 
 Task<void> ImapSession::Answer(std::string tag, const char* name, bool sync, bool allow_expunge,
@@ -356,21 +407,25 @@ Task<ImapReply> ImapSession::Handle(imap::NamespaceCommand) {
 Task<ImapReply> ImapSession::Handle(imap::IdCommand) { co_return HandleId(state_); }
 
 Task<ImapReply> ImapSession::Handle(imap::EnableCommand command) {
-  co_return HandleEnable(state_, command);
+  ImapReply reply = HandleEnable(state_, command);
+  receiver_.SetUtf8(state_.utf8_names());
+  co_return reply;
 }
 
 // RFC 8437: as after the greeting, or STARTTLS; what was done to the mailbox stays.
 Task<ImapReply> ImapSession::Handle(imap::UnauthenticateCommand) {
   state_.Deselect();
   state_.login.reset();
-  state_.condstore = false;
-  state_.qresync = false;
+  state_.DisableAll();
+  receiver_.SetUtf8(false);
   SetLiteralLimit();
   co_return ImapReply::Ok("Unauthenticate completed", "CAPABILITY " + state_.Capabilities());
 }
 
 Task<ImapReply> ImapSession::Handle(imap::StartTlsCommand) {
-  if (state_.stream.tls().active) co_return ImapReply::Bad("TLS is already active");
+  if (state_.stream->tls().active) co_return ImapReply::Bad("TLS is already active");
+  // After UNAUTHENTICATE, which leaves it on (RFC 8437 section 4).
+  if (state_.compressed) co_return ImapReply::Bad("Compression is active");
   if (state_.dependencies.tls == nullptr) co_return ImapReply::Bad("TLS is not available");
   start_tls_ = true;
   co_return ImapReply::Ok("Begin TLS negotiation now");
@@ -386,7 +441,7 @@ Task<ImapReply> ImapSession::Handle(imap::AuthenticateCommand command) {
   if (!state_.MayAuthenticate()) {
     co_return ImapReply::Failed(MakeFailure(Failure::kEncryptionRequired));
   }
-  AuthenticationPeer peer(state_.stream, "imap");
+  AuthenticationPeer peer(*state_.stream, "imap");
   const std::unique_ptr<Authenticator::Exchange> exchange = Authenticator::Exchange::Make(
       *state_.dependencies.authenticator, std::move(peer), command.mechanism);
   if (exchange == nullptr) {
@@ -455,6 +510,24 @@ Task<ImapReply> ImapSession::Handle(imap::SortCommand command) {
 }
 Task<ImapReply> ImapSession::Handle(imap::ThreadCommand command) {
   return HandleThread(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::GetQuotaCommand command) {
+  return HandleGetQuota(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::GetQuotaRootCommand command) {
+  return HandleGetQuotaRoot(state_, std::move(command));
+}
+Task<ImapReply> ImapSession::Handle(imap::SetQuotaCommand command) {
+  co_return HandleSetQuota(command);
+}
+// RFC 4978: what follows the answer is compressed.
+Task<ImapReply> ImapSession::Handle(imap::CompressCommand command) {
+  if (command.mechanism != "DEFLATE") co_return ImapReply::Bad("Unknown algorithm");
+  if (state_.compressed) {
+    co_return ImapReply::No("Compression is active already", "COMPRESSIONACTIVE");
+  }
+  start_deflate_ = true;
+  co_return ImapReply::Ok("Compression begins");
 }
 
 }  // namespace posthorn::gateway

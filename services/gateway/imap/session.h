@@ -39,6 +39,8 @@ class ImapSession {
   // The literals a command may have, which depends on whether there was a login.
   void SetLiteralLimit();
 
+  // The filter of RFC 4978, on top of what the connection is.
+  Task<void> StartDeflate();
   Task<void> RunAppend(std::string tag, imap::AppendCommand command);
 
   // One for each command; those not here are in handlers.h.
@@ -71,13 +73,18 @@ class ImapSession {
   Task<ImapReply> Handle(imap::UnauthenticateCommand command);
   Task<ImapReply> Handle(imap::SortCommand command);
   Task<ImapReply> Handle(imap::ThreadCommand command);
+  Task<ImapReply> Handle(imap::GetQuotaCommand command);
+  Task<ImapReply> Handle(imap::GetQuotaRootCommand command);
+  Task<ImapReply> Handle(imap::SetQuotaCommand command);
+  Task<ImapReply> Handle(imap::CompressCommand command);
 
   ImapState state_;
   imap::Receiver receiver_;
   const std::atomic<bool>& draining_;
   int errors_ = 0;
   bool over_ = false;
-  bool start_tls_ = false;  // once the OK is out
+  bool start_tls_ = false;    // once the OK is out
+  bool start_deflate_ = false;  // the same
 };
 
 }  // namespace posthorn::gateway

@@ -141,7 +141,8 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SortMessages(ImapState& state,
     EnvelopeSink sink = [&sorter](std::size_t index, const mime::Envelope& envelope) {
       return sorter.Add(index, envelope);
     };
-    absl::Status read = co_await ReadEnvelopes(state, std::move(found), std::move(sink));
+    Task<absl::Status> reading = ReadEnvelopes(state, std::move(found), std::move(sink));
+    absl::Status read = co_await state.Await(std::move(reading));
     if (!read.ok()) co_return read;
   } else {
     const mime::Envelope none;

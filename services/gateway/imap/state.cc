@@ -18,29 +18,51 @@ void AppendModSeq(ModSeq modseq, std::string& out) {
 Task<absl::Status> ImapState::Flush() {
   if (out.empty()) co_return absl::OkStatus();
   std::string bytes = std::exchange(out, {});
-  co_return co_await stream.WriteAll(std::move(bytes), limits.write_timeout);
+  co_return co_await stream->WriteAll(std::move(bytes), limits.write_timeout);
+}
+
+void ImapState::TellLater(std::shared_ptr<Ticker> ticker) {
+  Executor::Current()->PostAfter(limits.progress_interval, [this, ticker] {
+    if (!ticker->done) Spawn(*Executor::Current(), Tell(ticker));
+  });
+}
+
+Task<void> ImapState::Tell(std::shared_ptr<Ticker> ticker) {
+  // It may have been done while this was on its way.
+  if (ticker->done) co_return;
+  ticker->writing = true;
+  std::string code = "INPROGRESS (";
+  imap::AppendString(tag, code);
+  code += " NIL NIL)";
+  imap::AppendStatusResponse({}, imap::Condition::kOk, code, "Still working", out);
+  const absl::Status written = co_await Flush();
+  ticker->writing = false;
+  // The command finds out by itself that the connection is gone.
+  if (written.ok() && !ticker->done) TellLater(std::move(ticker));
 }
 
 bool ImapState::MayAuthenticate() const {
-  return stream.tls().active ||
-         (options.allow_plaintext_auth_on_loopback && stream.peer().IsLoopback());
+  return stream->tls().active ||
+         (options.allow_plaintext_auth_on_loopback && stream->peer().IsLoopback());
 }
 
 std::string ImapState::Capabilities() const {
-  std::string text = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE";
+  std::string text = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE";
   if (login) {
     // RFC 3501 section 6.1.1: what does not depend on the login comes first, the rest after it.
     text +=
         " CHILDREN LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT SPECIAL-USE CREATE-SPECIAL-USE"
         " STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT"
         " SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE QRESYNC"
-        " APPENDLIMIT=";
+        " SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UTF8=ACCEPT BINARY"
+        " REPLACE UIDONLY INPROGRESS APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
+    if (!compressed) text += " COMPRESS=DEFLATE";
     return text;
   }
-  if (!stream.tls().active && dependencies.tls != nullptr) text += " STARTTLS";
+  if (!stream->tls().active && dependencies.tls != nullptr) text += " STARTTLS";
   if (!MayAuthenticate()) return text + " LOGINDISABLED";
-  for (const std::string_view name : dependencies.authenticator->Offered(stream)) {
+  for (const std::string_view name : dependencies.authenticator->Offered(*stream)) {
     text += " AUTH=";
     text += name;
   }
@@ -68,9 +90,10 @@ void ImapState::AppendFlagsResponses() {
 void ImapState::BeginFetch(std::size_t index, bool with_uid) {
   const SelectedMailbox::Message& message = selected->messages()[index];
   out += "* ";
-  imap::AppendNumber(index + 1, out);
-  out += " FETCH (";
-  if (with_uid || qresync) {
+  imap::AppendNumber(uid_only ? message.uid : index + 1, out);
+  out += uid_only ? " UIDFETCH (" : " FETCH (";
+  // RFC 9051 section 7.5.2 wants UIDs with news.
+  if ((with_uid || qresync || rev2) && !uid_only) {
     out += "UID ";
     imap::AppendNumber(message.uid, out);
     out += ' ';
@@ -90,18 +113,35 @@ void ImapState::AppendModSeqFetch(std::size_t index, bool with_uid) {
   out += ")\r\n";
 }
 
-bool ImapState::Enable(std::string_view name) {
-  if (name == "CONDSTORE") return !std::exchange(condstore, true);
+std::string_view ImapState::Enable(std::string_view name) {
+  const auto turn_on = [](bool& what, std::string_view announced) {
+    return std::exchange(what, true) ? std::string_view() : announced;
+  };
+  if (name == "CONDSTORE") return turn_on(condstore, "CONDSTORE");
   if (name == "QRESYNC") {
     condstore = true;
-    return !std::exchange(qresync, true);
+    return turn_on(qresync, "QRESYNC");
   }
-  return false;
+  if (name == "UTF8=ACCEPT") return turn_on(utf8, "UTF8=ACCEPT");
+  if (name == "UIDONLY") return turn_on(uid_only, "UIDONLY");
+  if (name == "IMAP4REV2") {
+    if (selected) selected->ForgetRecent();
+    return turn_on(rev2, "IMAP4rev2");
+  }
+  return {};
+}
+
+void ImapState::DisableAll() {
+  condstore = false;
+  qresync = false;
+  utf8 = false;
+  rev2 = false;
+  uid_only = false;
 }
 
 Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
   std::unique_ptr<Reader<MailboxBatch>> reader =
-      store().OpenMailbox(tenant(), account(), selected->name(), !selected->read_only());
+      store().OpenMailbox(tenant(), account(), selected->name(), !selected->read_only() && !rev2);
   MailboxChanges changes;
   for (;;) {
     absl::StatusOr<std::optional<MailboxBatch>> batch = co_await reader->Next();
@@ -109,7 +149,7 @@ Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
     if (!batch->has_value()) break;
     if ((*batch)->info) {
       changes.info = *(*batch)->info;
-      changes.recent_from_uid = (*batch)->recent_from_uid;
+      changes.recent_from_uid = rev2 ? 0 : (*batch)->recent_from_uid;
     }
     std::move((*batch)->entries.begin(), (*batch)->entries.end(),
               std::back_inserter(changes.changed));
@@ -129,7 +169,7 @@ Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
 Task<absl::Status> ImapState::Sync(bool allow_expunge) {
   stale = false;
   absl::StatusOr<MailboxChanges> changes = co_await store().GetChanges(
-      tenant(), account(), selected->id(), selected->modseq(), !selected->read_only());
+      tenant(), account(), selected->id(), selected->modseq(), !selected->read_only() && !rev2);
   // So long ago that the store has forgotten what was expunged since.
   if (!changes.ok() && FailureOf(changes.status()) == Failure::kConflict) {
     changes = co_await CompareWithSnapshot();
@@ -142,16 +182,17 @@ Task<absl::Status> ImapState::Sync(bool allow_expunge) {
     stale = true;  // another command tries again
     co_return absl::OkStatus();
   }
+  if (rev2) changes->recent_from_uid = 0;  // RFC 9051 has no \Recent
   const SelectedMailbox::Difference difference = selected->Apply(*changes);
   if (difference.new_keywords) AppendFlagsResponses();
   // Before the expunges, while the indexes hold.
   for (const std::size_t index : difference.flags_changed) {
     if (!selected->messages()[index].expunged) AppendFlagsFetch(index, false);
   }
-  if (allow_expunge) selected->ReportExpunges(qresync, out);
+  if (allow_expunge) selected->ReportExpunges(tells_uids(), out);
   if (difference.new_messages) {
     imap::AppendCount(selected->count(), "EXISTS", out);
-    imap::AppendCount(selected->recent_count(), "RECENT", out);
+    if (!rev2) imap::AppendCount(selected->recent_count(), "RECENT", out);
   }
   watch.Seen(selected->modseq());
   co_return absl::OkStatus();

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "lib/base/executor.h"
+#include "lib/base/task.h"
 #include "lib/imap/format/format.h"
 #include "lib/net/stream.h"
 #include "services/gateway/change_hub.h"
@@ -27,7 +29,7 @@ class ImapState {
 
   ImapState(const ImapDependencies& dependencies_in, const ImapLimits& limits_in,
             const ImapListenerOptions& options_in, net::Stream& stream_in)
-      : dependencies(dependencies_in), limits(limits_in), options(options_in), stream(stream_in) {}
+      : dependencies(dependencies_in), limits(limits_in), options(options_in), stream(&stream_in) {}
 
   MailStore& store() const { return *dependencies.store; }
   TenantId tenant() const { return login->tenant; }
@@ -35,7 +37,23 @@ class ImapState {
 
   // Writes all of `out`. After an error only the end of the session is left.
   Task<absl::Status> Flush();
+  // `task` while the client is told every now and then that its command runs (RFC 9585). Nothing else
+  // may write until it is done, and nothing may be in the middle of a response.
+  template <typename T>
+  Task<T> Await(Task<T> task) {
+    auto ticker = std::make_shared<Ticker>();
+    TellLater(ticker);
+    T value = co_await std::move(task);
+    ticker->done = true;
+    while (ticker->writing) co_await SleepFor(absl::Milliseconds(1));
+    co_return value;
+  }
   bool flush_due() const { return out.size() >= kFlushOctets; }
+
+  // Whether mailbox names are UTF-8, and not modified UTF-7.
+  bool utf8_names() const { return utf8 || rev2; }
+  // Whether VANISHED tells of expunges.
+  bool tells_uids() const { return qresync || uid_only; }
 
   // Whether a password may be sent: under TLS, or the listener trusts loopback.
   bool MayAuthenticate() const;
@@ -54,19 +72,26 @@ class ImapState {
   // "* n FETCH (FLAGS (...))" of one message, with its UID if wanted.
   void AppendFlagsFetch(std::size_t index, bool with_uid);
   void AppendModSeqFetch(std::size_t index, bool with_uid);  // the same without the flags
-  // What ENABLE turns on; false: it is on, or nothing that could be. The name in upper case.
-  bool Enable(std::string_view name);
+  // What ENABLE turns on, by its name in upper case: the name as it is announced; empty: it is on,
+  // or nothing that could be.
+  std::string_view Enable(std::string_view name);
+  // Everything that ENABLE has turned on is off again.
+  void DisableAll();
   // Ends the selection.
   void Deselect();
 
   const ImapDependencies& dependencies;
   const ImapLimits& limits;
   const ImapListenerOptions& options;
-  net::Stream& stream;
+  net::Stream* stream;  // the connection, or `compressed` over it
+  std::unique_ptr<net::Stream> compressed;  // RFC 4978; none: not asked for
 
   std::string out;
   std::string tag;         // of the command that runs
   bool condstore = false;  // RFC 7162 section 3.1: the client wants MODSEQ with flags
+  bool utf8 = false;       // RFC 6855: the client speaks UTF-8
+  bool rev2 = false;       // RFC 9051: and the newer revision
+  bool uid_only = false;   // RFC 9586: no sequence numbers
   bool qresync = false;    // and section 3.2: UIDs with them, and VANISHED for EXPUNGE
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
@@ -75,7 +100,13 @@ class ImapState {
   bool idle_wait = false;  // the shell waits in IDLE: a change interrupts the stream
 
  private:
-  // "* n FETCH (", with the UID if wanted, and MODSEQ if the client wants it always.
+  struct Ticker {
+    bool done = false;     // then the state may be gone
+    bool writing = false;  // then it is not
+  };
+  void TellLater(std::shared_ptr<Ticker> ticker);
+  Task<void> Tell(std::shared_ptr<Ticker> ticker);
+  // "* n FETCH (", or "* uid UIDFETCH (", with the UID if wanted, and MODSEQ if the client wants it always.
   void BeginFetch(std::size_t index, bool with_uid);
   // The same as GetChanges, from a new snapshot.
   Task<absl::StatusOr<MailboxChanges>> CompareWithSnapshot();

@@ -44,7 +44,8 @@ Task<ImapReply> HandleThread(ImapState& state, imap::ThreadCommand command) {
   EnvelopeSink sink = [&](std::size_t index, const mime::Envelope& envelope) {
     return Add(*state.selected, index, command.uid, envelope, threader);
   };
-  const absl::Status read = co_await ReadEnvelopes(state, *std::move(found), std::move(sink));
+  Task<absl::Status> reading = ReadEnvelopes(state, *std::move(found), std::move(sink));
+  const absl::Status read = co_await state.Await(std::move(reading));
   if (!read.ok()) co_return ImapReply::Failed(read);
   const bool by_references = command.algorithm == imap::ThreadCommand::Algorithm::kReferences;
   const std::string threads = by_references ? threader.References() : threader.OrderedSubject();

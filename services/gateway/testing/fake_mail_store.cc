@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/mime/header_fields.h"
+#include "lib/mime/preview.h"
 #include "lib/mime/scanner.h"
 
 namespace posthorn::gateway {
@@ -186,13 +187,52 @@ MailboxInfo FakeMailStore::InfoOf(const Account& account, const Mailbox& mailbox
     if ((message.entry.flags.system & kFlagSeen) == 0) ++info.unseen;
     if (uid >= mailbox.recent_from) ++info.recent;
     info.size += message.entry.size;
+    if ((message.entry.flags.system & kFlagDeleted) == 0) continue;
+    ++info.deleted;
+    info.deleted_size += message.entry.size;
   }
   return info;
+}
+
+void FakeMailStore::SetQuota(TenantId tenant, AccountId account, std::uint64_t octets,
+                             std::uint64_t messages) {
+  Quota& quota = accounts_[{tenant, account}].quota;
+  quota.limit_octets = octets;
+  quota.limit_messages = messages;
+}
+
+Quota FakeMailStore::QuotaOf(const Account& account) {
+  Quota quota = account.quota;
+  for (const auto& [name, mailbox] : account.mailboxes) {
+    const MailboxInfo info = InfoOf(account, mailbox);
+    quota.used_octets += info.size;
+    quota.used_messages += info.messages;
+  }
+  return quota;
+}
+
+bool FakeMailStore::Fits(const Account& account, std::uint64_t octets, std::uint64_t messages) {
+  const Quota quota = QuotaOf(account);
+  return (quota.limit_octets == 0 || quota.used_octets + octets <= quota.limit_octets) &&
+         (quota.limit_messages == 0 || quota.used_messages + messages <= quota.limit_messages);
+}
+
+// By subject alone, which is enough for tests of the sessions.
+std::int64_t FakeMailStore::ThreadOf(Account& account, const Message& message) {
+  std::string subject = mime::FindHeader(message.body, "Subject").value_or("");
+  if (absl::StartsWith(subject, "Re: ")) subject.erase(0, 4);
+  for (const auto& [known, thread] : account.threads) {
+    if (known == subject) return thread;
+  }
+  account.threads.emplace_back(subject, message.email_id);
+  return message.email_id;
 }
 
 Uid FakeMailStore::Add(Account& account, Mailbox& mailbox, Message message) {
   message.entry.uid = mailbox.info.uid_next++;
   message.entry.modseq = ++account.modseq;
+  message.saved_at = now_;
+  if (message.email_id == 0) message.email_id = account.modseq;
   message.entry.size = message.prefix.size() + message.body.size();
   mailbox.info.highest_modseq = account.modseq;
   const Uid uid = message.entry.uid;
@@ -222,12 +262,15 @@ Uid FakeMailStore::Deliver(TenantId tenant, AccountId account, const std::string
   return uid;
 }
 
-Task<absl::StatusOr<MailboxList>> FakeMailStore::ListMailboxes(TenantId tenant, AccountId account) {
+Task<absl::StatusOr<MailboxList>> FakeMailStore::ListMailboxes(TenantId tenant, AccountId account,
+                                                               bool count_deleted) {
   absl::StatusOr<Account*> owner = FindAccount(tenant, account);
   if (!owner.ok()) co_return owner.status();
   MailboxList list;
   for (const auto& [name, mailbox] : (*owner)->mailboxes) {
     list.mailboxes.push_back(InfoOf(**owner, mailbox));
+    if (!count_deleted) list.mailboxes.back().deleted = 0;
+    if (!count_deleted) list.mailboxes.back().deleted_size = 0;
   }
   for (const std::string& name : (*owner)->subscriptions) {
     if (!(*owner)->mailboxes.contains(name)) list.other_subscriptions.push_back(name);
@@ -302,10 +345,14 @@ Task<absl::Status> FakeMailStore::Subscribe(TenantId tenant, AccountId account, 
 }
 
 Task<absl::StatusOr<MailboxInfo>> FakeMailStore::GetMailbox(TenantId tenant, AccountId account,
-                                                            std::string name) {
+                                                            std::string name,
+                                                            bool count_deleted) {
   absl::StatusOr<Mailbox*> mailbox = FindMailbox(tenant, account, name);
   if (!mailbox.ok()) co_return mailbox.status();
-  co_return InfoOf(accounts_[{tenant, account}], **mailbox);
+  MailboxInfo info = InfoOf(accounts_[{tenant, account}], **mailbox);
+  if (!count_deleted) info.deleted = 0;
+  if (!count_deleted) info.deleted_size = 0;
+  co_return info;
 }
 
 std::unique_ptr<Reader<MailboxBatch>> FakeMailStore::OpenMailbox(TenantId tenant, AccountId account,
@@ -351,9 +398,23 @@ std::unique_ptr<Reader<std::vector<MessageData>>> FakeMailStore::Fetch(TenantId 
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) return std::make_unique<Batches>(found.status());
   std::vector<std::vector<MessageData>> batches;
-  for (const auto& [uid, message] : (*found)->messages) {
+  Account& owner = accounts_[{tenant, account}];
+  for (auto& [uid, message] : (*found)->messages) {
     if (!InRanges(uids, uid)) continue;
     MessageData data;
+    data.saved_at = message.saved_at;
+    data.email_id = message.email_id;
+    if (parts.ids) data.thread_id = ThreadOf(owner, message);
+    if (parts.preview == FetchParts::Preview::kYes && !message.preview) {
+      const mime::Structure structure = mime::Scan(message.body).structure;
+      const mime::Part* part = mime::PreviewPart(structure);
+      message.preview = "";
+      if (part != nullptr) {
+        message.preview = mime::PreviewOf(
+            *part, std::string_view(message.body).substr(part->body_offset, part->body_size));
+      }
+    }
+    if (parts.preview != FetchParts::Preview::kNo) data.preview = message.preview;
     data.uid = uid;
     data.size = message.entry.size;
     data.received_at = message.entry.received_at;
@@ -460,6 +521,13 @@ Task<absl::StatusOr<AppendAllResult>> FakeMailStore::AppendAll(
   if (!found.ok()) co_return found.status();
   AppendAllResult result;
   result.uid_validity = (*found)->info.uid_validity;
+  std::uint64_t octets = 0;
+  for (const AppendMessage& message : messages) {
+    octets += message.stored_body ? message.stored_body->size : message.inline_body.size();
+  }
+  if (!Fits(accounts_[{tenant, account}], octets, messages.size())) {
+    co_return MakeFailure(Failure::kOverQuota);
+  }
   for (AppendMessage& message : messages) {
     Message added;
     added.body = message.stored_body ? bodies_.at(message.stored_body->sha256)
@@ -470,6 +538,35 @@ Task<absl::StatusOr<AppendAllResult>> FakeMailStore::AppendAll(
   }
   Changed(tenant, account);
   co_return result;
+}
+
+Task<absl::StatusOr<AppendResult>> FakeMailStore::Replace(TenantId tenant, AccountId account,
+                                                          std::string mailbox,
+                                                          AppendMessage message,
+                                                          MailboxId old_mailbox, Uid old_uid) {
+  absl::StatusOr<Mailbox*> from = FindMailbox(tenant, account, old_mailbox);
+  if (!from.ok()) co_return from.status();
+  const auto old = (*from)->messages.find(old_uid);
+  if (old == (*from)->messages.end()) co_return MakeFailure(Failure::kNotFound);
+  Message removed = std::move(old->second);
+  (*from)->messages.erase(old);
+  absl::StatusOr<AppendResult> stored =
+      co_await Append(tenant, account, std::move(mailbox), std::move(message));
+  if (!stored.ok()) {
+    (*from)->messages.emplace(old_uid, std::move(removed));
+    co_return stored.status();
+  }
+  Account& owner = accounts_[{tenant, account}];
+  (*from)->expunged.emplace_back(++owner.modseq, old_uid);
+  (*from)->info.highest_modseq = owner.modseq;
+  Changed(tenant, account);
+  co_return stored;
+}
+
+Task<absl::StatusOr<Quota>> FakeMailStore::GetQuota(TenantId tenant, AccountId account) {
+  absl::StatusOr<Account*> owner = FindAccount(tenant, account);
+  if (!owner.ok()) co_return owner.status();
+  co_return QuotaOf(**owner);
 }
 
 Task<absl::StatusOr<CopyResult>> FakeMailStore::CopyMessages(TenantId tenant, AccountId account,
@@ -489,6 +586,9 @@ Task<absl::StatusOr<CopyResult>> FakeMailStore::CopyMessages(TenantId tenant, Ac
     result.source_uids.push_back(uid);
     copies.push_back(message);
   }
+  std::uint64_t octets = 0;
+  for (const Message& copy : copies) octets += copy.entry.size;
+  if (!move && !Fits(owner, octets, copies.size())) co_return MakeFailure(Failure::kOverQuota);
   for (Message& copy : copies) {
     result.destination_uids.push_back(Add(owner, **to, std::move(copy)));
   }
@@ -530,6 +630,7 @@ Task<absl::StatusOr<std::vector<Uid>>> FakeMailStore::Search(TenantId tenant, Ac
                                                              MailboxId mailbox,
                                                              std::vector<UidRange> uids,
                                                              StoreSearchKey key) {
+  if (search_time_ > absl::ZeroDuration()) co_await SleepFor(search_time_);
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) co_return found.status();
   std::vector<Uid> result;

@@ -34,11 +34,18 @@ class FakeMailStore final : public MailStore {
   void ForgetStructures() { forget_structures_ = true; }
   // Expunges until now are forgotten.
   void Prune() { pruned_ = true; }
+  // Limits of the account; 0: none.
+  void SetQuota(TenantId tenant, AccountId account, std::uint64_t octets, std::uint64_t messages);
+  // How long a search takes.
+  void SetSearchTime(absl::Duration time) { search_time_ = time; }
+  // When a message that comes now is saved.
+  void SetNow(absl::Time now) { now_ = now; }
   // Octets a body must have to be left out of Fetch.
   void SetInlineLimit(std::size_t octets) { inline_limit_ = octets; }
   int calls() const { return calls_; }
 
-  Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account) override;
+  Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account,
+                                                  bool count_deleted) override;
   Task<absl::StatusOr<MailboxInfo>> CreateMailbox(TenantId tenant, AccountId account,
                                                   std::string name,
                                                   std::string special_use) override;
@@ -48,7 +55,7 @@ class FakeMailStore final : public MailStore {
   Task<absl::Status> Subscribe(TenantId tenant, AccountId account, std::string name,
                                bool subscribed) override;
   Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account,
-                                               std::string name) override;
+                                               std::string name, bool count_deleted) override;
   std::unique_ptr<Reader<MailboxBatch>> OpenMailbox(TenantId tenant, AccountId account,
                                                     std::string name, bool claim_recent) override;
   Task<absl::StatusOr<MailboxChanges>> GetChanges(TenantId tenant, AccountId account,
@@ -75,6 +82,10 @@ class FakeMailStore final : public MailStore {
   Task<absl::StatusOr<AppendAllResult>> AppendAll(TenantId tenant, AccountId account,
                                                   std::string mailbox,
                                                   std::vector<AppendMessage> messages) override;
+  Task<absl::StatusOr<AppendResult>> Replace(TenantId tenant, AccountId account,
+                                             std::string mailbox, AppendMessage message,
+                                             MailboxId old_mailbox, Uid old_uid) override;
+  Task<absl::StatusOr<Quota>> GetQuota(TenantId tenant, AccountId account) override;
   Task<absl::StatusOr<CopyResult>> CopyMessages(TenantId tenant, AccountId account,
                                                 MailboxId mailbox, std::vector<UidRange> uids,
                                                 std::string destination, bool move) override;
@@ -96,6 +107,9 @@ class FakeMailStore final : public MailStore {
     MailEntry entry;
     std::string prefix;
     std::string body;
+    absl::Time saved_at;
+    std::int64_t email_id = 0;           // 0 until it is added for the first time
+    std::optional<std::string> preview;  // made when it is first asked for
     std::string all() const { return prefix + body; }
   };
   struct Mailbox {
@@ -109,6 +123,9 @@ class FakeMailStore final : public MailStore {
     std::set<std::string> subscriptions;
     ModSeq modseq = 1;
     std::string pop_holder;
+    Quota quota;  // its limits
+    // In the order of appearance: the subjects, without "Re: ", and the email that began the thread.
+    std::vector<std::pair<std::string, std::int64_t>> threads;
   };
   class Writer;
 
@@ -118,7 +135,10 @@ class FakeMailStore final : public MailStore {
   Mailbox& Create(Account& account, const std::string& name);
   static bool HasChildren(const Account& account, const std::string& name);
   static MailboxInfo InfoOf(const Account& account, const Mailbox& mailbox);
-  static Uid Add(Account& account, Mailbox& mailbox, Message message);
+  static Quota QuotaOf(const Account& account);
+  static bool Fits(const Account& account, std::uint64_t octets, std::uint64_t messages);
+  static std::int64_t ThreadOf(Account& account, const Message& message);
+  Uid Add(Account& account, Mailbox& mailbox, Message message);
   static Uid ClaimRecent(Mailbox& mailbox, bool claim);
   void Changed(TenantId tenant, AccountId account);
 
@@ -128,6 +148,8 @@ class FakeMailStore final : public MailStore {
   std::optional<absl::Status> failure_;
   bool forget_structures_ = false;
   bool pruned_ = false;
+  absl::Time now_ = absl::UnixEpoch();
+  absl::Duration search_time_ = absl::ZeroDuration();
   std::size_t inline_limit_ = 64 * 1024;
   std::int64_t next_mailbox_ = 1;
   int calls_ = 0;
