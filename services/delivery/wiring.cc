@@ -31,6 +31,7 @@
 #include "services/delivery/smart_hosts.h"
 #include "services/delivery/sts_fetcher.h"
 #include "services/delivery/sts_policies.h"
+#include "services/delivery/tls_metrics.h"
 #include "services/delivery/tls_policies.h"
 #include "services/delivery/worker.h"
 
@@ -67,8 +68,10 @@ absl::StatusOr<std::shared_ptr<const HostAccess>> AccessOf(const config::v1::Rou
   return access;
 }
 
-TlsPolicyOptions TlsPolicyOptionsOf(const config::v1::Delivery& config, StsPolicies& sts) {
+TlsPolicyOptions TlsPolicyOptionsOf(const config::v1::Delivery& config, StsPolicies& sts,
+                                    TlsObserver& observer) {
   TlsPolicyOptions options;
+  options.observer = &observer;
   options.enabled = config.starttls() != "off";
   options.dane = !config.dnssec_trust_anchor_file().empty();
   if (config.mta_sts() != "off") options.sts = &sts;
@@ -125,12 +128,14 @@ PoolOptions PoolOptionsOf(const config::v1::Delivery& config) {
 
 ConnectionOptions ConnectionOptionsOf(const config::v1::Config& config,
                                       const net::TlsContext* tls,
-                                      const net::TlsContext* verified_tls) {
+                                      const net::TlsContext* verified_tls,
+                                      TlsObserver& observer) {
   const config::v1::Delivery& delivery = config.delivery();
   ConnectionOptions options;
   options.hostname = config.hostname();
   options.tls = tls;
   options.verified_tls = verified_tls;
+  options.tls_observer = &observer;
   options.connect_timeout = absl::Seconds(delivery.connect_timeout_seconds());
   options.command_timeout = absl::Seconds(delivery.command_timeout_seconds());
   options.final_dot_timeout = absl::Seconds(delivery.final_dot_timeout_seconds());
@@ -156,6 +161,7 @@ WorkerOptions WorkerOptionsOf(const config::v1::Delivery& config, const Clock& c
 struct Shared {
   SystemClock clock;
   TcpConnector connector;
+  TlsMetrics tls_metrics;
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<net::TlsContext> verified_tls;
   std::unique_ptr<dns::UnboundResolver> resolver;
@@ -175,9 +181,10 @@ struct Lane {
         router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
                shared.clock),
         sts(*shared.resolver, *shared.sts_store, *shared.sts_fetcher, shared.clock),
-        tls(TlsPolicyOptionsOf(config.delivery(), sts), *shared.resolver),
+        tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.tls_metrics), *shared.resolver),
         pool(PoolOptionsOf(config.delivery()),
-             ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get()), loop,
+             ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get(),
+                                 shared.tls_metrics), loop,
              shared.connector, shared.clock),
         remote(RemoteOptionsOf(config.delivery(), tls), router, pool, *shared.queue, shared.clock),
         local(*mailbox, *shared.directory, *shared.queue, shared.clock),
@@ -260,7 +267,7 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   std::unique_ptr<net::TlsContext> verified_tls;
   const std::string& authorities = config.delivery().tls_ca_file();
   if (authorities == kUsualAuthorities && access(kUsualAuthorities, F_OK) != 0) {
-    log::Warn("delivery", "no authorities, mail that requires TLS will come back",
+    log::Warn("delivery", "no authorities, mail that needs a certificate waits or comes back",
               {{"delivery.tls_ca_file", authorities}});
   } else if (!authorities.empty()) {
     absl::StatusOr<std::unique_ptr<net::TlsContext>> verified =
