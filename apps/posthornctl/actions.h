@@ -30,6 +30,8 @@ struct DomainSettings {
   std::string catch_all;
   std::string postmaster;
   std::vector<std::string> smart_hosts;
+  std::string smart_host_username;  // the password is read from the standard input
+  std::string smart_host_tls;
   bool suspend = false;
   bool resume = false;
 };

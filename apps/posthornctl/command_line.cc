@@ -111,9 +111,15 @@ void AddDomainCommands(Commands& c) {
   set->add_option("--postmaster", settings.postmaster,
                   "Where postmaster@ and abuse@ go; default: to the tenant's first account");
   set->add_option("--smart-host", settings.smart_hosts,
-                  "Where its mail leaves, host or host:port, in the order to try; none: by MX. "
-                  "Repeatable")
+                  "Where its mail leaves, host or host:port, also after smtps://, in the order to "
+                  "try; none: by MX. Repeatable")
       ->allow_extra_args(false);
+  set->add_option("--smart-host-user", settings.smart_host_username,
+                  "Log in there with this name; the password is read from the standard input")
+      ->needs("--smart-host");
+  set->add_option("--smart-host-tls", settings.smart_host_tls,
+                  "The least of TLS there: required (any certificate) or verified")
+      ->needs("--smart-host");
   CLI::Option* suspend =
       set->add_flag("--suspend", settings.suspend, "Take no mail and let nobody log in");
   set->add_flag("--resume", settings.resume, "The opposite")->excludes(suspend);

@@ -24,7 +24,9 @@ inline Columns<admin::v1::Domain> DomainColumns() {
                 d.suspended() ? "suspended" : "active",
                 OrDash(d.catch_all()),
                 d.postmaster().empty() ? "default" : d.postmaster(),
-                OrDash(absl::StrJoin(d.smart_hosts(), ", ")),
+                OrDash(absl::StrCat(absl::StrJoin(d.smart_hosts(), ", "),
+                                    d.smart_host_username().empty() ? "" : " as ",
+                                    d.smart_host_username())),
                 FormatTime(d.created_at())};
           }};
 }

@@ -34,6 +34,8 @@ struct DomainRecord {
   std::string catch_all;   // empty: unknown names are refused
   std::string postmaster;  // empty: the tenant's first account
   std::vector<std::string> smart_hosts;  // where its mail leaves; none: by MX
+  std::string smart_host_username;       // empty: without a login
+  std::string smart_host_tls;            // "required", "verified"; empty: as usual
 };
 // What is not set stays. Empty texts take the setting away.
 struct DomainChange {
@@ -42,6 +44,10 @@ struct DomainChange {
   std::optional<std::string> postmaster;
   // "host", "host:port", "[address]:port"; at most kMaxSmartHosts.
   std::optional<std::vector<std::string>> smart_hosts;
+  // Set with smart_hosts, or else nothing: both or none, and "", "required" or "verified".
+  std::string smart_host_username;
+  std::string smart_host_password;
+  std::string smart_host_tls;
 };
 struct AccountRecord {
   Account account;
