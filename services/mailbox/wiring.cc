@@ -14,11 +14,14 @@
 #include "posthorn/config/v1/config.pb.h"
 #include "services/mailbox/admin_store.h"
 #include "services/mailbox/connection_settings.h"
+#include "services/mailbox/deleted_store.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/directory_store.h"
+#include "services/mailbox/mail_transfer.h"
 #include "services/mailbox/mailbox_store.h"
 #include "services/mailbox/maintenance.h"
 #include "services/mailbox/passwords.h"
+#include "services/mailbox/quota_warnings.h"
 #include "services/mailbox/redis_hints.h"
 #include "services/mailbox/services.h"
 #include "services/mailbox/tag_mailboxes.h"
@@ -27,7 +30,7 @@ namespace posthorn::mailbox {
 namespace {
 
 postgres::ConnectionOptions ConnectionFor(const config::v1::Config& config) {
-  postgres::ConnectionOptions options = mailbox::ConnectionFor(config.postgres().url());
+  postgres::ConnectionOptions options = mailbox::ConnectionFor(config.postgres().url(), config.mailbox().keep_deleted_seconds() > 0);
   if (config.postgres().statement_timeout_seconds() > 0) {
     options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
   }
@@ -86,12 +89,19 @@ struct MailboxServer::Parts {
         mailboxes(*database, *hints),
         tags(*database, mailboxes, config.mailbox().tag_separators()),
         deliveries(*database, GroupFor(config), *hints),
-        maintenance(bodies),
+        deleted(*database, *hints),
+        transfer(*database, bodies, mailboxes, deliveries),
+        warnings(*database, deliveries, clock,
+                 std::vector<int>(config.mailbox().quota_warning_percent().begin(),
+                                  config.mailbox().quota_warning_percent().end())),
+        maintenance(bodies, deleted, warnings,
+                    absl::Seconds(config.mailbox().keep_deleted_seconds())),
         loops(std::max(1, config.mailbox().threads())) {
     const ServiceContext context{guard, loops};
     const AddressPolicy policy = PolicyFor(config);
+    const MailStores mail{deleted, transfer};
     services.push_back(MakeDirectoryService(context, directory, policy));
-    services.push_back(MakeAdminService(context, admin, *hints));
+    services.push_back(MakeAdminService(context, admin, mail, *hints));
     services.push_back(MakeDeliveryService(context, deliveries, tags, policy));
     services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies));
     services.push_back(MakeBodiesService(context, bodies));
@@ -114,6 +124,9 @@ struct MailboxServer::Parts {
   MailboxStore mailboxes;
   TagMailboxes tags;
   DeliveryStore deliveries;
+  DeletedStore deleted;
+  MailTransfer transfer;
+  QuotaWarnings warnings;
   Maintenance maintenance;
   std::promise<void> maintenance_done;
   net::LoopPool loops;
