@@ -27,6 +27,7 @@ class DirectoryStore;
 class MailTransfer;
 class MailboxStore;
 class TagMailboxes;
+class TextIndex;
 class ChangeHints;
 
 // What every gRPC service of this process needs. Outlives them.
@@ -57,7 +58,8 @@ std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, Deliv
                                                    TagMailboxes& tags, AddressPolicy policy);
 std::unique_ptr<grpc::Service> MakeMailboxesService(ServiceContext context, MailboxStore& store,
                                                     DeliveryStore& deliveries,
-                                                    postgres::BodyStore& bodies);
+                                                    postgres::BodyStore& bodies,
+                                                    TextIndex& text_index);
 std::unique_ptr<grpc::Service> MakeBodiesService(ServiceContext context,
                                                  postgres::BodyStore& bodies);
 

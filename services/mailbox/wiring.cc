@@ -25,6 +25,8 @@
 #include "services/mailbox/redis_hints.h"
 #include "services/mailbox/services.h"
 #include "services/mailbox/tag_mailboxes.h"
+#include "services/mailbox/text_feed.h"
+#include "services/mailbox/text_index.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -86,16 +88,19 @@ struct MailboxServer::Parts {
         bodies(*database, "mailbox"),
         directory(*database, passwords, DirectoryOptionsFor(config)),
         admin(*database, passwords, config.mailbox().tag_separators()),
-        mailboxes(*database, *hints),
+        text_index(bodies),
+        text_feed(*hints, *database, text_index),
+        mailboxes(*database, text_feed),
         tags(*database, mailboxes, config.mailbox().tag_separators()),
-        deliveries(*database, GroupFor(config), *hints),
-        deleted(*database, *hints),
+        deliveries(*database, GroupFor(config), text_feed),
+        deleted(*database, text_feed),
         transfer(*database, bodies, mailboxes, deliveries),
         warnings(*database, deliveries, clock,
                  std::vector<int>(config.mailbox().quota_warning_percent().begin(),
                                   config.mailbox().quota_warning_percent().end())),
         maintenance(bodies, deleted, warnings,
                     absl::Seconds(config.mailbox().keep_deleted_seconds())),
+        background(1),
         loops(std::max(1, config.mailbox().threads())) {
     const ServiceContext context{guard, loops};
     const AddressPolicy policy = PolicyFor(config);
@@ -103,14 +108,20 @@ struct MailboxServer::Parts {
     services.push_back(MakeDirectoryService(context, directory, policy));
     services.push_back(MakeAdminService(context, admin, mail, *hints));
     services.push_back(MakeDeliveryService(context, deliveries, tags, policy));
-    services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies));
+    services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies, text_index));
     services.push_back(MakeBodiesService(context, bodies));
-    Spawn(loops.at(0), RunMaintenance());
+    Spawn(background.at(0), RunMaintenance());
+    Spawn(background.at(0), RunTextFeed());
   }
 
   Task<void> RunMaintenance() {
     co_await maintenance.Run();
     maintenance_done.set_value();
+  }
+
+  Task<void> RunTextFeed() {
+    co_await text_feed.Run();
+    text_feed_done.set_value();
   }
 
   SystemClock clock;
@@ -121,6 +132,8 @@ struct MailboxServer::Parts {
   postgres::BodyStore bodies;
   DirectoryStore directory;
   AdminStore admin;
+  TextIndex text_index;
+  TextFeed text_feed;
   MailboxStore mailboxes;
   TagMailboxes tags;
   DeliveryStore deliveries;
@@ -129,6 +142,8 @@ struct MailboxServer::Parts {
   QuotaWarnings warnings;
   Maintenance maintenance;
   std::promise<void> maintenance_done;
+  std::promise<void> text_feed_done;
+  net::LoopPool background;  // what keeps a thread busy for long
   net::LoopPool loops;
   std::vector<std::unique_ptr<grpc::Service>> services;
   bool stopped = false;
@@ -158,13 +173,18 @@ std::vector<grpc::Service*> MailboxServer::services() {
 
 bool MailboxServer::IsStorageUp() const { return parts_->database->IsUp(); }
 
-void MailboxServer::Drain() { parts_->maintenance.Stop(); }
+void MailboxServer::Drain() {
+  parts_->maintenance.Stop();
+  parts_->text_feed.Stop();
+}
 
 void MailboxServer::Stop() {
   if (parts_->stopped) return;
   parts_->stopped = true;
-  parts_->maintenance.Stop();
+  Drain();
   parts_->maintenance_done.get_future().wait();
+  parts_->text_feed_done.get_future().wait();
+  parts_->background.Stop();
   parts_->loops.Stop();
 }
 
