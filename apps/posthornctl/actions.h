@@ -164,6 +164,14 @@ absl::Status ImportMail(Session& session, const std::string& account,
 absl::Status ExportMail(Session& session, const std::string& account,
                         const MailTransferSettings& settings);
 
+// Destinations with a limit or anything out of the ordinary; a name: only that site, or the one that
+// takes this domain's mail.
+absl::Status ListSites(Session& session, const std::string& name);
+// 0 seconds: until it is resumed.
+absl::Status PauseSite(Session& session, const std::string& pattern, std::int64_t seconds,
+                       const std::string& reason);
+absl::Status ResumeSite(Session& session, const std::string& pattern);
+
 }  // namespace posthorn::ctl
 
 #endif  // POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_

@@ -21,9 +21,10 @@ constexpr absl::Duration kLastWords = absl::Seconds(2);
 // a server that refuses early should not get the whole of a large message).
 constexpr std::size_t kChunksAhead = 16;
 
-smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, bool use_tls) {
+smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, const Origin& origin,
+                                        bool use_tls) {
   smtp::client::SessionOptions result;
-  result.hostname = options.hostname;
+  result.hostname = origin.hostname.empty() ? options.hostname : origin.hostname;
   result.allow_starttls = use_tls;
   return result;
 }
@@ -44,28 +45,31 @@ absl::Status LeaseNotSure() {
 }  // namespace
 
 Connection::Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
-                       std::unique_ptr<net::Stream> stream)
+                       const Origin& origin, std::unique_ptr<net::Stream> stream)
     : host_(std::move(host)),
       options_(options),
       tls_(tls),
       stream_(std::move(stream)),
-      session_(OptionsFor(options, tls != nullptr)) {}
+      session_(OptionsFor(options, origin, tls != nullptr)) {}
 
 Connection::~Connection() { stream_->Close(); }
 
 void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
-    Connector& connector, Host host, const ConnectionOptions& options,
-    const net::TlsContext* tls) {
+    Connector& connector, Host host, const ConnectionOptions& options, const net::TlsContext* tls,
+    Origin origin, smtp::client::Reply* refusal) {
   absl::StatusOr<std::unique_ptr<net::Stream>> stream =
-      co_await connector.Connect(host.ip, host.port, options.connect_timeout);
+      co_await connector.Connect(host.ip, host.port, origin.ip, options.connect_timeout);
+  if (absl::IsFailedPrecondition(stream.status())) {
+    co_return MakeFailure(Failure::kUnavailable, std::string(stream.status().message()));
+  }
   if (!stream.ok()) {
     co_return MakeFailure(Failure::kConnectFailed,
                           absl::StrCat(host.ToString(), ": ", stream.status().message()));
   }
   std::unique_ptr<Connection> connection(
-      new Connection(std::move(host), options, tls, *std::move(stream)));
+      new Connection(std::move(host), options, tls, origin, *std::move(stream)));
   for (;;) {
     co_await connection->Flush();
     switch (connection->session_.need()) {
@@ -82,6 +86,7 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
         break;
     }
     const absl::Status& why = connection->session_.error();
+    if (refusal != nullptr) *refusal = connection->session_.closing_reply();
     if (connection->tls_failed_) co_return why;
     co_return MakeFailure(Failure::kConnectFailed, std::string(why.message()));
   }

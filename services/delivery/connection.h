@@ -27,16 +27,23 @@ struct ConnectionOptions {
   absl::Duration final_dot_timeout = absl::Minutes(10);
 };
 
+// Where a connection leaves from. Empty: the system's choice, ConnectionOptions::hostname.
+struct Origin {
+  std::string ip;
+  std::string hostname;
+};
+
 // An SMTP connection to one server: moves bytes between a stream and the session that decides.
 // Belongs to one executor.
 class Connection {
  public:
   // Connects, greets and starts TLS with `tls` when offered (nullptr: never). kConnectFailed when
   // the server can't be reached or does not want us, kTlsFailed when the handshake fails: temporary
-  // both. `options` and `tls` outlive the connection.
-  static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(Connector& connector, Host host,
-                                                                const ConnectionOptions& options,
-                                                                const net::TlsContext* tls);
+  // both; kUnavailable: this machine does not have the origin's address. `options` and `tls` outlive
+  // the connection. `refusal`: the reply of a server that does not want us, if it has given one.
+  static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(
+      Connector& connector, Host host, const ConnectionOptions& options, const net::TlsContext* tls,
+      Origin origin = Origin(), smtp::client::Reply* refusal = nullptr);
   ~Connection();
 
   enum class End {
@@ -72,7 +79,7 @@ class Connection {
 
  private:
   Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
-             std::unique_ptr<net::Stream> stream);
+             const Origin& origin, std::unique_ptr<net::Stream> stream);
   Task<void> Flush();
   Task<void> ReadReply();
   Task<void> StartTls();

@@ -18,6 +18,7 @@ struct DeliveryMetrics {
   metrics::Counter& tls_failures;
   metrics::Counter& leases_lost;
   metrics::Counter& report_retries;
+  metrics::Counter& waits;
   metrics::Gauge& jobs;
 };
 DeliveryMetrics& Metrics();

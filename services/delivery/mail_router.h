@@ -21,6 +21,7 @@ struct Host {
   std::string name;  // as DNS or the route names it
   std::string ip;
   int port = 25;
+  int preference = 0;  // as in the MX record, or its place in a route
   std::string ToString() const;  // "mx.example.net[192.0.2.1]:25"
 };
 

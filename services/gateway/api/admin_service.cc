@@ -24,6 +24,7 @@ AdminService::AdminService(std::string admin_token, std::string service_token,
       mailbox_(admin::v1::Admin::NewStub(mailbox)),
       bodies_(common::v1::Bodies::NewStub(mailbox)),
       queue_(queue::v1::Queue::NewStub(queue)),
+      traffic_(queue::v1::Traffic::NewStub(queue)),
       lockouts_(lockouts),
       loops_(loops) {}
 
@@ -191,6 +192,22 @@ grpc::ServerUnaryReactor* AdminService::GetQueueSchedule(
     grpc::CallbackServerContext* context, const queue::v1::GetScheduleRequest* request,
     queue::v1::GetScheduleResponse* response) {
   return Forward(context, request, response, *queue_, &queue::v1::Queue::Stub::async::GetSchedule);
+}
+grpc::ServerUnaryReactor* AdminService::ListSites(grpc::CallbackServerContext* context,
+                                                  const queue::v1::ListSitesRequest* request,
+                                                  queue::v1::ListSitesResponse* response) {
+  return Forward(context, request, response, *traffic_,
+                 &queue::v1::Traffic::Stub::async::ListSites);
+}
+grpc::ServerUnaryReactor* AdminService::PauseSite(grpc::CallbackServerContext* context,
+                                                  const queue::v1::PauseRequest* request,
+                                                  queue::v1::PauseResponse* response) {
+  return Forward(context, request, response, *traffic_, &queue::v1::Traffic::Stub::async::Pause);
+}
+grpc::ServerUnaryReactor* AdminService::ResumeSite(grpc::CallbackServerContext* context,
+                                                   const queue::v1::ResumeRequest* request,
+                                                   queue::v1::ResumeResponse* response) {
+  return Forward(context, request, response, *traffic_, &queue::v1::Traffic::Stub::async::Resume);
 }
 
 }  // namespace posthorn::gateway

@@ -56,6 +56,7 @@ class AdminService final : public admin::v1::Admin::CallbackService {
   const std::unique_ptr<admin::v1::Admin::Stub> mailbox_;
   const std::unique_ptr<common::v1::Bodies::Stub> bodies_;
   const std::unique_ptr<queue::v1::Queue::Stub> queue_;
+  const std::unique_ptr<queue::v1::Traffic::Stub> traffic_;
   redis::Lockouts& lockouts_;
   net::LoopPool& loops_;
 };
