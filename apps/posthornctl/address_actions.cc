@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "apps/posthornctl/actions.h"
 #include "apps/posthornctl/directory_columns.h"
+#include "apps/posthornctl/input.h"
 
 namespace posthorn::ctl {
 namespace {
@@ -33,6 +34,14 @@ absl::Status SetDomain(Session& session, const std::string& name, const DomainSe
     admin::v1::SmartHosts& hosts = *request.mutable_smart_hosts();
     for (const std::string& host : settings.smart_hosts) {
       if (host != "none") hosts.add_hosts(host);
+    }
+    hosts.set_tls(settings.smart_host_tls);
+    if (!settings.smart_host_username.empty()) {
+      absl::StatusOr<std::string> password =
+          ReadPassword(settings.smart_host_username + " at the smart host");
+      if (!password.ok()) return password.status();
+      hosts.set_username(settings.smart_host_username);
+      hosts.set_password(*std::move(password));
     }
   }
   return Show(session, DomainColumns(), session.Call(&Stub::SetDomain, request));

@@ -24,7 +24,9 @@ inline Columns<admin::v1::Domain> DomainColumns() {
                 d.suspended() ? "suspended" : "active",
                 OrDash(d.catch_all()),
                 d.postmaster().empty() ? "default" : d.postmaster(),
-                OrDash(absl::StrJoin(d.smart_hosts(), ", ")),
+                OrDash(absl::StrCat(absl::StrJoin(d.smart_hosts(), ", "),
+                                    d.smart_host_username().empty() ? "" : " as ",
+                                    d.smart_host_username())),
                 FormatTime(d.created_at())};
           }};
 }
@@ -35,6 +37,13 @@ inline std::string TagsOf(admin::v1::TagMode mode) {
     case admin::v1::TAG_MODE_CREATE: return "create";
     default: return "ignore";
   }
+}
+
+// "1.0 GiB", "1.0 GiB, 5000 messages", "none"
+inline std::string QuotaOf(std::uint64_t octets, std::uint64_t messages) {
+  std::string quota = octets == 0 ? "" : FormatOctets(octets);
+  if (messages > 0) absl::StrAppend(&quota, quota.empty() ? "" : ", ", messages, " messages");
+  return quota.empty() ? "none" : quota;
 }
 
 inline Columns<admin::v1::Account> AccountColumns() {

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 
 namespace posthorn::config {
 namespace {
@@ -42,6 +43,14 @@ bool IsHostAndPort(const std::string& text) {
   const std::string host = text.substr(0, colon);
   if (host.front() == '[') return host.back() == ']' && IsIpAddress(host.substr(1, host.size() - 2));
   return !absl::StrContains(host, ":");
+}
+
+// A host and port, perhaps after a scheme, or the path of a socket.
+bool IsRouteHost(absl::string_view text) {
+  const bool schemes = absl::ConsumePrefix(&text, "smtp://") ||
+                       absl::ConsumePrefix(&text, "smtps://");
+  const bool lmtp = !schemes && absl::ConsumePrefix(&text, "lmtp://");
+  return (lmtp && text.size() > 1 && text.front() == '/') || IsHostAndPort(std::string(text));
 }
 
 class Checker {
@@ -219,11 +228,36 @@ absl::Status Check(const v1::Config& config,
     checker.Require(!delivery.routes(i).hosts().empty(), key + ".hosts",
                     "must name at least one host:port");
     for (int n = 0; n < delivery.routes(i).hosts_size(); ++n) {
-      checker.Require(IsHostAndPort(delivery.routes(i).hosts(n)),
+      checker.Require(IsRouteHost(delivery.routes(i).hosts(n)),
                       absl::StrCat(key, ".hosts[", n, "]"),
-                      absl::StrCat("must be host:port or [address]:port, not \"",
+                      absl::StrCat("must be host:port or [address]:port, perhaps after smtps:// or "
+                                   "lmtp://, or lmtp:///path, not \"",
                                    delivery.routes(i).hosts(n), "\""));
     }
+    const v1::Route& route = delivery.routes(i);
+    checker.Require(route.password().empty() || route.password_file().empty(),
+                    key + ".password_file", "must not be set besides password");
+    checker.Require(route.username().empty() ==
+                        (route.password().empty() && route.password_file().empty()),
+                    key + ".username", "and a password must be set both or none");
+    checker.Require(route.username().empty() ||
+                        (route.tls() != "off" && route.tls() != "opportunistic"),
+                    key + ".tls", "must be required or verified, because username is set");
+  }
+  for (int i = 0; i < delivery.tls_rules_size(); ++i) {
+    const std::string key = absl::StrCat("delivery.tls_rules[", i, "]");
+    const std::string& pattern = delivery.tls_rules(i).pattern();
+    checker.Require(!pattern.empty() && pattern.find('*', pattern.starts_with("*") ? 1 : 0) ==
+                                            std::string::npos &&
+                        (!pattern.starts_with("*") || pattern == "*" || pattern.starts_with("*.")),
+                    key + ".pattern", "must be a domain, *.domain or *");
+    checker.Require(delivery.tls_rules(i).names().empty() ||
+                        delivery.tls_rules(i).level() == "verified",
+                    key + ".names", "are only for the level verified");
+    checker.Require(delivery.tls_rules(i).level() != "dane" ||
+                        !delivery.dnssec_trust_anchor_file().empty(),
+                    "delivery.dnssec_trust_anchor_file",
+                    absl::StrCat("must be set, because of ", key, ".level"));
   }
   return checker.status();
 }

@@ -25,6 +25,10 @@ void FakeResolver::AddTxt(std::string name, std::string text) {
   Add(std::move(name), RecordType::kTxt, EncodeTxt(text));
 }
 
+void FakeResolver::AddTlsa(std::string name, TlsaRecord record) {
+  Add(std::move(name), RecordType::kTlsa, EncodeTlsa(record));
+}
+
 void FakeResolver::AddCname(std::string name, std::string target) {
   cnames_[std::move(name)] = std::move(target);
 }
@@ -36,6 +40,7 @@ Task<Answer<std::string>> FakeResolver::Query(std::string name, RecordType type)
   ++queries_;
   Answer<std::string> answer;
   answer.ttl = ttl_;
+  answer.secure = secure_ && !name.ends_with(unsigned_);
   for (int hops = 0; hops < 8 && cnames_.contains(name); ++hops) name = cnames_[name];
   answer.canonical_name = name;
   if (broken_.contains(name)) {

@@ -18,6 +18,10 @@ class FakeResolver final : public Resolver {
   void AddA(std::string name, std::string ip);
   void AddAaaa(std::string name, std::string ip);
   void AddTxt(std::string name, std::string text);
+  void AddTlsa(std::string name, TlsaRecord record);
+  // Answers are secure from now on, but those for names that end in `domain`.
+  void Secure() { secure_ = true; }
+  void Unsign(std::string domain) { unsigned_ = std::move(domain); }
   void AddCname(std::string name, std::string target);
   // From now on all questions for `name` end in kTemporary; Repair ends that.
   void Break(std::string name);
@@ -35,6 +39,8 @@ class FakeResolver final : public Resolver {
   std::map<std::string, bool> broken_;
   absl::Duration ttl_ = absl::Seconds(300);
   int queries_ = 0;
+  bool secure_ = false;
+  std::string unsigned_ = "-";
 };
 
 }  // namespace posthorn::dns

@@ -2,6 +2,7 @@
 //   MX   = preference(16 bits) exchange(domain-name)
 //   TXT  = 1*( length(8 bits) octets )
 //   A    = 4 octets         AAAA = 16 octets (RFC 3596)
+//   TLSA = usage(8 bits) selector(8 bits) matching-type(8 bits) 1*octet (RFC 6698)
 //   domain-name = *( length(8 bits, 1..63) octets ) %x00, 255 octets at most
 
 #include "lib/dns/records.h"
@@ -93,6 +94,16 @@ std::optional<std::string> ParseTxt(std::string_view rdata) {
   return text;
 }
 
+std::optional<TlsaRecord> ParseTlsa(std::string_view rdata) {
+  if (rdata.size() < 4) return std::nullopt;
+  TlsaRecord record;
+  record.usage = static_cast<unsigned char>(rdata[0]);
+  record.selector = static_cast<unsigned char>(rdata[1]);
+  record.matching_type = static_cast<unsigned char>(rdata[2]);
+  record.data = std::string(rdata.substr(3));
+  return record;
+}
+
 std::string EncodeMx(const MxRecord& record) {
   std::string rdata;
   rdata.push_back(static_cast<char>(record.preference / 256));
@@ -111,6 +122,14 @@ std::string EncodeAaaa(const std::string& ip) {
   std::string rdata(16, '\0');
   inet_pton(AF_INET6, ip.c_str(), rdata.data());
   return rdata;
+}
+
+std::string EncodeTlsa(const TlsaRecord& record) {
+  std::string rdata;
+  for (const int octet : {record.usage, record.selector, record.matching_type}) {
+    rdata.push_back(static_cast<char>(octet));
+  }
+  return rdata + record.data;
 }
 
 std::string EncodeTxt(std::string_view text) {

@@ -57,6 +57,17 @@ TEST(RecordsTest, ReadsAddresses) {
   EXPECT_EQ(ParseAaaa("1234"), std::nullopt);
 }
 
+TEST(RecordsTest, ReadsTlsa) {
+  TlsaRecord record;
+  record.usage = 3;
+  record.selector = 1;
+  record.matching_type = 2;
+  record.data = "digest";
+  EXPECT_EQ(ParseTlsa(EncodeTlsa(record)), record);
+  EXPECT_EQ(ParseTlsa("\x03\x01\x01"), std::nullopt) << "no data";
+  EXPECT_EQ(ParseTlsa(""), std::nullopt);
+}
+
 TEST(RecordsTest, JoinsTheStringsOfATxtRecord) {
   const std::string text(600, 'x');
   EXPECT_EQ(ParseTxt(EncodeTxt(text)), text);

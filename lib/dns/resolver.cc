@@ -51,4 +51,9 @@ Task<Answer<std::string>> Resolver::QueryTxt(std::string name) {
   co_return Typed<std::string>(std::move(raw), &ParseTxt);
 }
 
+Task<Answer<TlsaRecord>> Resolver::QueryTlsa(std::string name) {
+  Answer<std::string> raw = co_await Query(std::move(name), RecordType::kTlsa);
+  co_return Typed<TlsaRecord>(std::move(raw), &ParseTlsa);
+}
+
 }  // namespace posthorn::dns

@@ -46,6 +46,7 @@ class Resolver {
   Task<Answer<std::string>> QueryA(std::string name);     // "192.0.2.1"
   Task<Answer<std::string>> QueryAaaa(std::string name);  // "2001:db8::1"
   Task<Answer<std::string>> QueryTxt(std::string name);   // strings of a record are joined
+  Task<Answer<TlsaRecord>> QueryTlsa(std::string name);   // "_25._tcp.mx.example.net"
 };
 
 }  // namespace posthorn::dns

@@ -29,10 +29,9 @@ Bytef* Octets(const char* data) {
 class DeflateStream final : public Stream {
  public:
   explicit DeflateStream(Stream& inner) : inner_(inner) {
-    const bool ready =
-        inflateInit2(&inflate_, kInflateWindowBits) == Z_OK &&
-        deflateInit2(&deflate_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kDeflateWindowBits,
-                     kDeflateMemory, Z_DEFAULT_STRATEGY) == Z_OK;
+    const bool ready = inflateInit2(&inflate_, kInflateWindowBits) == Z_OK &&
+                       deflateInit2(&deflate_, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+                                    kDeflateWindowBits, kDeflateMemory, Z_DEFAULT_STRATEGY) == Z_OK;
     // The only way for these to fail is to find no memory.
     if (!ready) throw std::bad_alloc();
   }
@@ -68,9 +67,9 @@ class DeflateStream final : public Stream {
   Task<absl::Status> StartTlsServer(const TlsContext& context, absl::Duration timeout) override {
     return inner_.StartTlsServer(context, timeout);
   }
-  Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
+  Task<absl::Status> StartTlsClient(const TlsContext& context, TlsPeer peer,
                                     absl::Duration timeout) override {
-    return inner_.StartTlsClient(context, std::move(server_name), timeout);
+    return inner_.StartTlsClient(context, std::move(peer), timeout);
   }
   Task<absl::Status> AcceptProxyHeader(absl::Duration timeout) override {
     return inner_.AcceptProxyHeader(timeout);

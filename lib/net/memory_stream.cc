@@ -106,7 +106,7 @@ class MemoryStream final : public Stream {
     co_return status;
   }
 
-  Task<absl::Status> StartTlsClient(const TlsContext&, std::string,
+  Task<absl::Status> StartTlsClient(const TlsContext&, TlsPeer,
                                     absl::Duration timeout) override {
     absl::Status status = co_await Handshake(timeout);
     co_return status;

@@ -100,11 +100,11 @@ class SocketStream final : public Stream {
     co_return status;
   }
 
-  Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
+  Task<absl::Status> StartTlsClient(const TlsContext& context, TlsPeer peer,
                                     absl::Duration timeout) override {
     if (tls_ != nullptr) co_return MakeFailure(Failure::kBadSequence, "TLS is already active");
     absl::StatusOr<std::unique_ptr<TlsSession>> session =
-        TlsSession::Client(context, socket_, server_name);
+        TlsSession::Client(context, socket_, peer);
     if (!session.ok()) co_return session.status();
     absl::Status status =
         co_await Handshake(*std::move(session), Socket::DeadlineAfter(timeout));
@@ -229,7 +229,10 @@ class SocketStream final : public Stream {
       std::string records = std::exchange(session->output(), std::string());
       const absl::Duration left = absl::FromChrono(deadline - Socket::Clock::now());
       absl::Status sent = co_await Flush(std::move(records), left);
-      if (!progress.ok()) co_return progress.status();
+      if (!progress.ok()) {
+        tls_info_.problem = session->problem();
+        co_return progress.status();
+      }
       if (!sent.ok()) co_return sent;
       if (*progress == TlsSession::Progress::kDone) break;
       const Socket::Wake wake = co_await socket->Wait(Socket::Side::kRead, deadline);

@@ -28,8 +28,38 @@ struct TlsBinding {
   std::string data;
 };
 
+// A TLSA record (RFC 6698 section 2.1) that a certificate may be checked by.
+struct DaneRecord {
+  int usage = 0;
+  int selector = 0;
+  int matching_type = 0;
+  std::string data;
+  friend bool operator==(const DaneRecord&, const DaneRecord&) = default;
+};
+
+// Whom a client expects at the other end.
+struct TlsPeer {
+  TlsPeer(std::string name) : server_name(std::move(name)) {}  // NOLINT: a name is the usual case
+  TlsPeer(const char* name) : server_name(name) {}             // NOLINT
+  // For SNI; where the context checks certificates, also the name that one must have.
+  std::string server_name;
+  // In place of that name (with `dane`: besides), one of which is enough. ".example.net": any below.
+  std::vector<std::string> names;
+  // Not empty: these decide (RFC 7671), in place of the context's authorities. With none of them
+  // usable the connection is encrypted without a check (RFC 7672 section 2.2).
+  std::vector<DaneRecord> dane;
+  // What is wrong with the certificate is only noted in TlsInfo.
+  bool observe = false;
+};
+
+enum class CertificateProblem { kNone, kExpired, kWrongName, kNotTrusted };
+
 struct TlsInfo {
   bool active = false;
+  // Client side: the certificate was checked and is good; else what is wrong with it. The problem is
+  // there also after a handshake that failed for it.
+  bool verified = false;
+  CertificateProblem problem = CertificateProblem::kNone;
   std::string version;      // "TLSv1.3"
   std::string cipher;       // registered name: "TLS_AES_256_GCM_SHA384"
   std::string server_name;  // SNI, server side only
@@ -55,8 +85,8 @@ class Stream {
   // Server and client handshakes. Clear text that was received before is discarded: nothing that
   // arrived before TLS survives it (RFC 3207 section 4.2). The caller discards what it buffered.
   virtual Task<absl::Status> StartTlsServer(const TlsContext& context, absl::Duration timeout) = 0;
-  // `server_name` is sent as SNI; whether the certificate is checked is the context's.
-  virtual Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
+  // Whether the certificate is checked is said by context and peer together.
+  virtual Task<absl::Status> StartTlsClient(const TlsContext& context, TlsPeer peer,
                                             absl::Duration timeout) = 0;
 
   // Reads a PROXY protocol header (proxy_protocol.h) and nothing beyond it, before anything else is

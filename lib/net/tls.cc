@@ -126,6 +126,7 @@ absl::StatusOr<std::shared_ptr<const TlsMaterial>> LoadClient(const TlsContext::
   absl::StatusOr<TlsMaterial::Context> context = MakeContext(false);
   if (!context.ok()) return context.status();
   SSL_CTX* const ctx = context->get();
+  if (SSL_CTX_dane_enable(ctx) != 1) return absl::InternalError(LastError());
   if (impl.ca_file.empty()) {
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
     // A weak key is better than the clear text that would follow a failed handshake.

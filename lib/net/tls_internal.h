@@ -54,10 +54,10 @@ class TlsSession {
  public:
   static absl::StatusOr<std::unique_ptr<TlsSession>> Server(const TlsContext& context,
                                                             std::shared_ptr<Socket> socket);
-  // `name`: for SNI, and the name the certificate must have if the context verifies.
+  // See TlsPeer.
   static absl::StatusOr<std::unique_ptr<TlsSession>> Client(const TlsContext& context,
                                                             std::shared_ptr<Socket> socket,
-                                                            const std::string& name);
+                                                            const TlsPeer& peer);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
@@ -76,11 +76,15 @@ class TlsSession {
   // To be sent as soon as possible.
   std::string& output() { return output_; }
   TlsInfo info() const;
+  // Client side: what was wrong with the peer's certificate.
+  CertificateProblem problem() const;
   // Of the server side, after the handshake; see Stream::TlsBindings.
   std::vector<TlsBinding> Bindings() const;
 
  private:
   friend struct TlsBio;
+  absl::Status Expect(const TlsPeer& peer);
+  absl::Status ExpectDane(const TlsPeer& peer);
   TlsSession(std::shared_ptr<const TlsMaterial> material, std::shared_ptr<Socket> socket);
 
   const std::shared_ptr<const TlsMaterial> material_;
@@ -89,6 +93,7 @@ class TlsSession {
   std::string output_;
   int socket_error_ = 0;
   bool end_of_file_ = false;
+  bool checks_certificate_ = false;
 };
 
 }  // namespace posthorn::net

@@ -112,20 +112,71 @@ absl::StatusOr<std::unique_ptr<TlsSession>> TlsSession::Server(const TlsContext&
 
 absl::StatusOr<std::unique_ptr<TlsSession>> TlsSession::Client(const TlsContext& context,
                                                                std::shared_ptr<Socket> socket,
-                                                               const std::string& name) {
+                                                               const TlsPeer& peer) {
   std::unique_ptr<TlsSession> session(
       new TlsSession(context.impl().Current(), std::move(socket)));
-  SSL* const ssl = session->ssl_;
-  SSL_set_connect_state(ssl);
-  if (!name.empty() && IsIpAddress(name)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str());
-  } else if (!name.empty()) {
-    if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1 || SSL_set1_host(ssl, name.c_str()) != 1) {
-      ERR_clear_error();
-      return MakeFailure(Failure::kTlsFailed, "not a name for TLS");
-    }
-  }
+  SSL_set_connect_state(session->ssl_);
+  absl::Status expected = peer.dane.empty() ? session->Expect(peer) : session->ExpectDane(peer);
+  ERR_clear_error();
+  if (!expected.ok()) return expected;
   return session;
+}
+
+absl::Status TlsSession::Expect(const TlsPeer& peer) {
+  const std::string& name = peer.server_name;
+  checks_certificate_ = SSL_get_verify_mode(ssl_) != SSL_VERIFY_NONE;
+  if (checks_certificate_ && peer.observe) {
+    SSL_set_verify(ssl_, SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+  }
+  X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(ssl_), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  const bool is_ip = IsIpAddress(name);
+  if (!name.empty() && !is_ip && SSL_set_tlsext_host_name(ssl_, name.c_str()) != 1) {
+    return MakeFailure(Failure::kTlsFailed, "not a name for TLS");
+  }
+  if (!peer.names.empty()) {
+    for (const std::string& one : peer.names) SSL_add1_host(ssl_, one.c_str());
+  } else if (is_ip) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), name.c_str());
+  } else if (!name.empty() && SSL_set1_host(ssl_, name.c_str()) != 1) {
+    return MakeFailure(Failure::kTlsFailed, "not a name for TLS");
+  }
+  return absl::OkStatus();
+}
+
+// RFC 7672 section 3.1: the usages 2 and 3; with 3 neither names nor dates count.
+absl::Status TlsSession::ExpectDane(const TlsPeer& peer) {
+  if (SSL_dane_enable(ssl_, peer.server_name.c_str()) != 1) {
+    return MakeFailure(Failure::kTlsFailed, "not a name for TLS");
+  }
+  SSL_dane_set_flags(ssl_, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+  X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(ssl_), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  for (const std::string& other : peer.names) SSL_add1_host(ssl_, other.c_str());
+  for (const DaneRecord& record : peer.dane) {
+    if (record.usage != 2 && record.usage != 3) continue;
+    const int added = SSL_dane_tlsa_add(
+        ssl_, static_cast<std::uint8_t>(record.usage), static_cast<std::uint8_t>(record.selector),
+        static_cast<std::uint8_t>(record.matching_type),
+        reinterpret_cast<const unsigned char*>(record.data.data()), record.data.size());
+    checks_certificate_ = checks_certificate_ || added > 0;
+  }
+  SSL_set_verify(ssl_, checks_certificate_ ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  return absl::OkStatus();
+}
+
+CertificateProblem TlsSession::problem() const {
+  if (!checks_certificate_) return CertificateProblem::kNone;
+  switch (SSL_get_verify_result(ssl_)) {
+    case X509_V_OK:
+      return CertificateProblem::kNone;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return CertificateProblem::kExpired;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return CertificateProblem::kWrongName;
+    default:
+      return CertificateProblem::kNotTrusted;
+  }
 }
 
 absl::StatusOr<TlsSession::Progress> TlsSession::Handshake() {
@@ -190,6 +241,8 @@ TlsInfo TlsSession::info() const {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_);
   const char* standard_name = cipher != nullptr ? SSL_CIPHER_standard_name(cipher) : nullptr;
   info.cipher = standard_name != nullptr ? standard_name : SSL_get_cipher_name(ssl_);
+  info.problem = problem();
+  info.verified = checks_certificate_ && info.problem == CertificateProblem::kNone;
   if (SSL_is_server(ssl_) == 1) {
     const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
     if (name != nullptr) info.server_name = name;

@@ -2,7 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
+#include <cstdio>
 #include <fstream>
 #include <future>
 #include <memory>
@@ -56,14 +60,16 @@ class TlsTest : public testing::Test {
     absl::Status server;
     absl::Status client;
   };
-  Outcome Handshake(const std::string& ca_file, const std::string& name) {
+  Outcome Handshake(const std::string& ca_file, const TlsPeer& peer) {
     auto context = TlsContext::Client(ca_file);
     EXPECT_TRUE(context.ok()) << context.status();
     client_context_ = *std::move(context);
     std::promise<absl::Status> server;
     Spawn(loop_, Secure(*pair_.server, *server_context_, server));
     Outcome outcome;
-    outcome.client = RunOn(loop_, pair_.client->StartTlsClient(*client_context_, name, kLong));
+    outcome.client = RunOn(loop_, pair_.client->StartTlsClient(*client_context_, peer, kLong));
+    problem_ = pair_.client->tls().problem;
+    verified_ = pair_.client->tls().verified;
     if (!outcome.client.ok()) Destroy(loop_, std::move(pair_.client));
     outcome.server = server.get_future().get();
     return outcome;
@@ -80,7 +86,25 @@ class TlsTest : public testing::Test {
   std::unique_ptr<TlsContext> server_context_;
   std::unique_ptr<TlsContext> client_context_;
   SocketPair pair_;
+  CertificateProblem problem_ = CertificateProblem::kNone;  // of the client's side
+  bool verified_ = false;
 };
+
+// "3 0 1" of a certificate file.
+DaneRecord RecordOf(const std::string& file, int usage) {
+  std::FILE* const opened = std::fopen(file.c_str(), "r");
+  X509* const certificate = PEM_read_X509(opened, nullptr, nullptr, nullptr);
+  std::fclose(opened);
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  X509_digest(certificate, EVP_sha256(), hash, &size);
+  X509_free(certificate);
+  DaneRecord record;
+  record.usage = usage;
+  record.matching_type = 1;
+  record.data.assign(reinterpret_cast<char*>(hash), size);
+  return record;
+}
 
 TEST_F(TlsTest, BothSidesShakeHandsAndExchangeLargeData) {
   const Outcome outcome = Handshake(certificate_.certificate_file, "mx.example");
@@ -122,6 +146,72 @@ TEST_F(TlsTest, VerifyingClientsRefuseTheWrongName) {
   EXPECT_EQ(FailureOf(outcome.client), Failure::kTlsFailed);
   EXPECT_THAT(std::string(outcome.client.message()), HasSubstr("ostname"));
   EXPECT_FALSE(outcome.server.ok());
+}
+
+TEST_F(TlsTest, OneOfTheNamesIsEnough) {
+  TlsPeer peer("elsewhere.example");
+  peer.names = {"other.example", ".nobody.example", "mx.example"};
+  EXPECT_TRUE(Handshake(certificate_.certificate_file, peer).client.ok());
+  EXPECT_TRUE(verified_);
+}
+
+TEST_F(TlsTest, TheNamesTakeThePlaceOfTheHosts) {
+  TlsPeer peer("mx.example");
+  peer.names = {"other.example"};
+  EXPECT_FALSE(Handshake(certificate_.certificate_file, peer).client.ok());
+  EXPECT_EQ(problem_, CertificateProblem::kWrongName);
+}
+
+TEST_F(TlsTest, ObserversOnlyNoteWhatIsWrong) {
+  TlsPeer peer("other.example");
+  peer.observe = true;
+  EXPECT_TRUE(Handshake(certificate_.certificate_file, peer).client.ok());
+  EXPECT_EQ(problem_, CertificateProblem::kWrongName);
+  EXPECT_FALSE(verified_);
+}
+
+TEST_F(TlsTest, DaneNeedsNoAuthorityAndWithUsage3NoName) {
+  TlsPeer peer("other.example");
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 3));
+  EXPECT_TRUE(Handshake("", peer).client.ok());
+  EXPECT_TRUE(verified_);
+}
+
+TEST_F(TlsTest, DaneWithUsage2ChecksTheName) {
+  TlsPeer peer("other.example");
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 2));
+  EXPECT_FALSE(Handshake("", peer).client.ok());
+  EXPECT_EQ(problem_, CertificateProblem::kWrongName);
+}
+
+TEST_F(TlsTest, DaneWithUsage2TakesFurtherNames) {
+  TlsPeer peer("other.example");
+  peer.names = {"mx.example"};
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 2));
+  EXPECT_TRUE(Handshake("", peer).client.ok());
+}
+
+TEST_F(TlsTest, OneMatchingRecordOfSeveralIsEnough) {
+  TlsPeer peer("mx.example");
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 3));
+  peer.dane.insert(peer.dane.begin(), peer.dane[0]);
+  peer.dane[0].data[0] = static_cast<char>(peer.dane[0].data[0] ^ 1);
+  EXPECT_TRUE(Handshake("", peer).client.ok());
+}
+
+TEST_F(TlsTest, ARecordOfAnotherCertificateFails) {
+  TlsPeer peer("mx.example");
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 3));
+  peer.dane[0].data[0] = static_cast<char>(peer.dane[0].data[0] ^ 1);
+  EXPECT_EQ(FailureOf(Handshake("", peer).client), Failure::kTlsFailed);
+  EXPECT_EQ(problem_, CertificateProblem::kNotTrusted);
+}
+
+TEST_F(TlsTest, RecordsThatNobodyCanUseCheckNothing) {
+  TlsPeer peer("mx.example");
+  peer.dane.push_back(RecordOf(certificate_.certificate_file, 1));
+  EXPECT_TRUE(Handshake("", peer).client.ok());
+  EXPECT_FALSE(verified_);
 }
 
 TEST_F(TlsTest, VerifyingClientsCheckAddressesToo) {

@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/smtp/client/dot_encoder.h"
+#include "lib/telemetry/log.h"
+#include "services/delivery/delivery_metrics.h"
 
 namespace posthorn::delivery {
 namespace {
@@ -21,12 +23,42 @@ constexpr absl::Duration kLastWords = absl::Seconds(2);
 // a server that refuses early should not get the whole of a large message).
 constexpr std::size_t kChunksAhead = 16;
 
-smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, const Origin& origin,
-                                        bool use_tls) {
+smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, const Host& host,
+                                        const Origin& origin, const TlsRule& rule, bool use_tls,
+                                        smtp::client::Authenticator* login) {
   smtp::client::SessionOptions result;
   result.hostname = origin.hostname.empty() ? options.hostname : origin.hostname;
   result.allow_starttls = use_tls;
+  result.require_tls = rule.must_encrypt;
+  result.tls_from_start = host.protocol == Protocol::kSmtps;
+  result.lmtp = host.protocol == Protocol::kLmtp;
+  result.authenticator = login;
   return result;
+}
+
+const net::TlsContext* ContextFor(const ConnectionOptions& options, const TlsRule& rule) {
+  switch (rule.level) {
+    case TlsLevel::kOff:
+      return nullptr;
+    case TlsLevel::kOpportunistic:
+      return rule.observe && options.verified_tls != nullptr ? options.verified_tls : options.tls;
+    case TlsLevel::kEncrypted:
+    case TlsLevel::kDane:
+      return options.tls;
+    case TlsLevel::kVerified:
+      return options.verified_tls;
+  }
+  return nullptr;
+}
+
+std::string_view ResultFor(net::CertificateProblem problem) {
+  switch (problem) {
+    case net::CertificateProblem::kNone: return "validation-failure";
+    case net::CertificateProblem::kExpired: return "certificate-expired";
+    case net::CertificateProblem::kWrongName: return "certificate-host-mismatch";
+    case net::CertificateProblem::kNotTrusted: return "certificate-not-trusted";
+  }
+  return "validation-failure";
 }
 
 std::string_view Place(Stage stage) { return StageName(stage); }
@@ -45,20 +77,32 @@ absl::Status LeaseNotSure() {
 }  // namespace
 
 Connection::Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
-                       const Origin& origin, std::unique_ptr<net::Stream> stream)
+                       TlsRule rule, const Origin& origin, std::unique_ptr<net::Stream> stream)
     : host_(std::move(host)),
       options_(options),
       tls_(tls),
+      rule_(std::move(rule)),
+      login_(MakeLogin(host_.access.get())),
       stream_(std::move(stream)),
-      session_(OptionsFor(options, origin, tls != nullptr)) {}
+      session_(OptionsFor(options, host_, origin, rule_, tls != nullptr, login_.get())) {}
 
 Connection::~Connection() { stream_->Close(); }
 
 void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
-    Connector& connector, Host host, const ConnectionOptions& options, const net::TlsContext* tls,
+    Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule,
     Origin origin, smtp::client::Reply* refusal) {
+  const net::TlsContext* tls = ContextFor(options, rule);
+  if (tls == nullptr && host.protocol == Protocol::kSmtps && rule.level < TlsLevel::kVerified) {
+    tls = options.tls;
+  }
+  if (tls == nullptr && (rule.level >= TlsLevel::kEncrypted ||
+                         host.protocol == Protocol::kSmtps)) {
+    co_return MakeFailure(Failure::kTlsFailed,
+                          absl::StrCat(host.ToString(), ": no authorities are configured that could "
+                                                        "vouch for a certificate"));
+  }
   absl::StatusOr<std::unique_ptr<net::Stream>> stream =
       co_await connector.Connect(host.ip, host.port, origin.ip, options.connect_timeout);
   if (absl::IsFailedPrecondition(stream.status())) {
@@ -69,16 +113,26 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
                           absl::StrCat(host.ToString(), ": ", stream.status().message()));
   }
   std::unique_ptr<Connection> connection(
-      new Connection(std::move(host), options, tls, origin, *std::move(stream)));
+      new Connection(std::move(host), options, tls, std::move(rule), origin, *std::move(stream)));
+  if (connection->host_.protocol == Protocol::kSmtps) {
+    const absl::Status started = co_await connection->StartTls();
+    if (!started.ok()) co_return started;
+  }
   for (;;) {
     co_await connection->Flush();
     switch (connection->session_.need()) {
       case Session::Need::kReply:
         co_await connection->ReadReply();
         continue;
-      case Session::Need::kStartTls:
-        co_await connection->StartTls();
+      case Session::Need::kStartTls: {
+        const absl::Status started = co_await connection->StartTls();
+        if (started.ok()) {
+          connection->session_.OnTlsStarted();
+        } else {
+          connection->session_.ConnectionLost(started);
+        }
         continue;
+      }
       case Session::Need::kReady:
         co_return std::move(connection);
       case Session::Need::kBody:
@@ -87,7 +141,18 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
     }
     const absl::Status& why = connection->session_.error();
     if (refusal != nullptr) *refusal = connection->session_.closing_reply();
-    if (connection->tls_failed_) co_return why;
+    if (!connection->tls_failure_.ok()) co_return connection->tls_failure_;
+    const std::string text = absl::StrCat(connection->host_.ToString(), ": ", why.message());
+    if (connection->session_.starttls_refused()) {
+      co_return WithTlsResult(MakeFailure(Failure::kTlsFailed, text), "starttls-not-supported");
+    }
+    if (connection->session_.login_failed()) {
+      const std::string& user = connection->host_.access->username;
+      Metrics().login_failures.Increment();
+      log::Warn("delivery", "login at a smart host failed, its mail waits",
+                {{"host", connection->host_.ToString()}, {"user", user}, {"error", why}});
+      co_return MakeFailure(Failure::kConnectFailed, text);
+    }
     co_return MakeFailure(Failure::kConnectFailed, std::string(why.message()));
   }
 }
@@ -118,22 +183,31 @@ Task<void> Connection::ReadReply() {
   }
 }
 
-Task<void> Connection::StartTls() {
+std::string_view Connection::tls_problem() const {
+  const net::CertificateProblem problem = stream_->tls().problem;
+  return problem == net::CertificateProblem::kNone ? std::string_view() : ResultFor(problem);
+}
+
+// Says itself where its failure comes from: the handshake, or the connection below it.
+Task<absl::Status> Connection::StartTls() {
+  // RFC 7672 section 8.1: with DANE the name that the records were found under, which comes first.
+  const bool by_dane = rule_.level == TlsLevel::kDane && !rule_.names.empty();
+  net::TlsPeer peer(by_dane ? rule_.names.front() : host_.name);
+  peer.names = rule_.names;
+  peer.dane = rule_.dane;
+  peer.observe = rule_.observe;
   const absl::Status started =
-      co_await stream_->StartTlsClient(*tls_, host_.name, options_.command_timeout);
-  if (started.ok()) {
-    session_.OnTlsStarted();
-    co_return;
+      co_await stream_->StartTlsClient(*tls_, std::move(peer), options_.command_timeout);
+  if (started.ok()) co_return started;
+  if (rule_.level >= TlsLevel::kEncrypted && FailureOf(started) != Failure::kTlsFailed) {
+    // Says nothing about the certificate.
+    co_return Broken(host_, Stage::kStartTls, started.message());
   }
-  if (tls_ == options_.verified_tls && FailureOf(started) != Failure::kTlsFailed) {
-    // Not the handshake but the connection: says nothing about the certificate.
-    session_.ConnectionLost(Broken(host_, Stage::kStartTls, started.message()));
-    co_return;
-  }
-  tls_failed_ = true;
-  session_.ConnectionLost(MakeFailure(
-      Failure::kTlsFailed,
-      absl::StrCat(host_.ToString(), ": TLS negotiation failed: ", started.message())));
+  tls_failure_ = WithTlsResult(
+      MakeFailure(Failure::kTlsFailed, absl::StrCat(host_.ToString(), ": TLS negotiation failed: ",
+                                                    started.message())),
+      ResultFor(stream_->tls().problem));
+  co_return tls_failure_;
 }
 
 Task<Connection::Result> Connection::Send(smtp::client::Transaction transaction, BodySource& body,

@@ -11,6 +11,7 @@
 #include "lib/net/stream.h"
 #include "lib/smtp/client/session.h"
 #include "services/delivery/body_source.h"
+#include "services/delivery/login.h"
 #include "services/delivery/mail_router.h"
 #include "services/delivery/ports.h"
 
@@ -18,9 +19,10 @@ namespace posthorn::delivery {
 
 struct ConnectionOptions {
   std::string hostname;  // for EHLO
-  const net::TlsContext* tls = nullptr;  // opportunistic; nullptr: STARTTLS is not used
-  // Checks certificates, for mail that requires TLS; nullptr: such mail can't be sent.
+  const net::TlsContext* tls = nullptr;  // checks nothing; nullptr: STARTTLS is not used
+  // Checks certificates; nullptr: where TlsLevel::kVerified is asked for, TLS fails.
   const net::TlsContext* verified_tls = nullptr;
+  TlsObserver* tls_observer = nullptr;  // nullptr: nobody wants to know
   // RFC 5321 section 4.5.3.2.
   absl::Duration connect_timeout = absl::Seconds(30);
   absl::Duration command_timeout = absl::Minutes(5);
@@ -37,12 +39,13 @@ struct Origin {
 // Belongs to one executor.
 class Connection {
  public:
-  // Connects, greets and starts TLS with `tls` when offered (nullptr: never). kConnectFailed when
-  // the server can't be reached or does not want us, kTlsFailed when the handshake fails: temporary
-  // both; kUnavailable: this machine does not have the origin's address. `options` and `tls` outlive
-  // the connection. `refusal`: the reply of a server that does not want us, if it has given one.
+  // Connects, greets, starts TLS by the rule and logs in where the host wants that. kConnectFailed
+  // when the server can't be reached or does not want us, kTlsFailed when the rule is not met, with
+  // TlsResultOf: temporary both; kUnavailable: this machine does not have the origin's address.
+  // `options` outlive the connection. `refusal`: the reply of a server that does not want us, if it
+  // has given one.
   static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(
-      Connector& connector, Host host, const ConnectionOptions& options, const net::TlsContext* tls,
+      Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule,
       Origin origin = Origin(), smtp::client::Reply* refusal = nullptr);
   ~Connection();
 
@@ -70,6 +73,8 @@ class Connection {
   bool reusable() const { return session_.need() == smtp::client::Session::Need::kReady; }
   const Host& host() const { return host_; }
   bool tls_active() const { return session_.tls_active(); }
+  // What an observed check said, as in reports; empty: nothing is wrong.
+  std::string_view tls_problem() const;
   const smtp::client::Capabilities& capabilities() const { return session_.capabilities(); }
 
   // QUIT, without waiting for the reply, and close.
@@ -78,11 +83,11 @@ class Connection {
   void Abort();
 
  private:
-  Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
+  Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls, TlsRule rule,
              const Origin& origin, std::unique_ptr<net::Stream> stream);
   Task<void> Flush();
   Task<void> ReadReply();
-  Task<void> StartTls();
+  Task<absl::Status> StartTls();
   Task<Result> SendBody(BodySource& body, const LeaseView& lease);
   Task<Result> SendChunks(BodySource& body, const LeaseView& lease);
   // One BDAT with its octets. False: the rest is in vain.
@@ -94,9 +99,11 @@ class Connection {
   const Host host_;
   const ConnectionOptions& options_;
   const net::TlsContext* const tls_;
+  const TlsRule rule_;
+  std::unique_ptr<smtp::client::Authenticator> login_;
   std::unique_ptr<net::Stream> stream_;
   smtp::client::Session session_;
-  bool tls_failed_ = false;
+  absl::Status tls_failure_;  // not OK: why the rule is not met
 };
 
 }  // namespace posthorn::delivery

@@ -46,13 +46,38 @@ ConnectionPool::ConnectionPool(PoolOptions options, ConnectionOptions connection
 
 ConnectionPool::~ConnectionPool() { *self_ = nullptr; }
 
+std::string ConnectionPool::KeyOf(const Host& host, const TlsRule& rule) {
+  std::string key = absl::StrCat(host.ip, " ", host.port, " ", static_cast<int>(host.protocol), " ",
+                                 rule.Key(host.name));
+  if (host.access != nullptr && !host.access->username.empty()) {
+    // Who has changed the password wants to see whether it works.
+    absl::StrAppend(&key, " ", host.access->username, " ",
+                    std::hash<std::string>()(host.access->password));
+  }
+  return key;
+}
+
+void ConnectionPool::Observe(const TlsRule& rule, const Host& host, const absl::Status& failure) {
+  if (connection_options_.tls_observer == nullptr) return;
+  const std::string result = TlsResultOf(failure);
+  if (result.empty()) return;
+  connection_options_.tls_observer->OnTlsSession(rule, host.name, host.ip, result,
+                                                 PeerText(failure));
+}
+
+void ConnectionPool::Observe(const TlsRule& rule, const Host& host, const Connection& connection) {
+  if (connection_options_.tls_observer == nullptr || rule.level == TlsLevel::kOff) return;
+  std::string_view result;
+  if (!connection.tls_active()) result = "starttls-not-supported";
+  if (connection.tls_active() && rule.observe) result = connection.tls_problem();
+  connection_options_.tls_observer->OnTlsSession(rule, host.name, host.ip, result, "");
+}
+
 Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh,
                                                                        TlsRule rule,
                                                                        ConnectionShape* shape) {
-  std::string key = absl::StrCat(host.ip, " ", host.port, " ", connection_options_.tls != nullptr);
+  std::string key = KeyOf(host, rule);
   if (shape != nullptr) absl::StrAppend(&key, " ", shape->origin.ip, " ", shape->origin.hostname);
-  // The certificate was checked for one name.
-  if (rule == TlsRule::kVerified) absl::StrAppend(&key, " ", host.name);
   std::unique_ptr<HostState>& slot = hosts_[key];
   if (slot == nullptr) slot = std::make_unique<HostState>();
   HostState& state = *slot;
@@ -128,20 +153,31 @@ Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Ope
   const Origin origin = shape == nullptr ? Origin() : shape->origin;
   smtp::client::Reply* const refusal = shape == nullptr ? nullptr : &shape->refusal;
   const absl::Time started = clock_.Now();
-  const bool verified = rule == TlsRule::kVerified;
-  const net::TlsContext* tls = verified                        ? connection_options_.verified_tls
-                               : started >= state.clear_until ? connection_options_.tls
-                                                              : nullptr;
+  const bool optional = rule.level == TlsLevel::kOpportunistic && !rule.must_encrypt &&
+                        host.protocol != Protocol::kSmtps;
+  TlsRule used = rule;
+  if (optional && started < state.clear_until) used.level = TlsLevel::kOff;
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      co_await Connection::Open(connector_, host, connection_options_, tls, origin, refusal);
-  if (!connection.ok() && !verified && FailureOf(connection.status()) == Failure::kTlsFailed) {
-    // Opportunistic TLS (RFC 7435): better in clear than not at all.
+      co_await Connection::Open(connector_, host, connection_options_, used, origin, refusal);
+  const bool tls_failed =
+      !connection.ok() && FailureOf(connection.status()) == Failure::kTlsFailed;
+  if (tls_failed) {
     Metrics().tls_failures.Increment();
+    Observe(rule, host, connection.status());
+  }
+  if (tls_failed && !optional) {
+    log::Warn("delivery", "tls failed, the server is left alone",
+              {{"host", host.ToString()}, {"error", connection.status()}});
+  }
+  if (tls_failed && optional) {
+    // Opportunistic TLS (RFC 7435): better in clear than not at all.
     log::Info("delivery", "tls failed, going on in clear",
               {{"host", host.ToString()}, {"error", connection.status()}});
     state.clear_until = clock_.Now() + options_.clear_time;
-    connection = co_await Connection::Open(connector_, host, connection_options_, nullptr, origin,
-                                           refusal);
+    used.level = TlsLevel::kOff;
+    connection = co_await Connection::Open(connector_, host, connection_options_, used, origin, refusal);
+  } else if (connection.ok()) {
+    Observe(used, host, **connection);
   }
   if (!connection.ok()) {
     Metrics().connect_failures.Increment();

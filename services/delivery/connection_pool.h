@@ -31,14 +31,6 @@ struct PoolOptions {
   absl::Duration down_time = absl::Minutes(1);
 };
 
-enum class TlsRule {
-  kOpportunistic,  // when offered and it works, else in clear (RFC 7435)
-  // With a certificate for the host's name that the configured authorities vouch for, or not at
-  // all: a handshake that fails is kTlsFailed. A host without STARTTLS is connected in clear, so
-  // that it can be told from one that does not answer: ask Connection::tls_active.
-  kVerified,
-};
-
 // The right to have one of the connections that a site is limited to; given back when destroyed.
 class ConnectionPlace {
  public:
@@ -69,7 +61,7 @@ class PlaceGiver {
   virtual Task<absl::StatusOr<std::unique_ptr<ConnectionPlace>>> Take(ConnectionShape& shape) = 0;
 };
 
-// Open connections by source, host, port and TLS rule, shared by all messages and tenants; at most
+// Open connections by source, host, port, login and TLS rule, shared by all messages and tenants; at most
 // `connections_per_host` to each, further callers wait their turn. Belongs to one executor, which
 // together with `connector` and `clock` outlives it; nothing may be waiting when it is destroyed.
 class ConnectionPool {
@@ -108,8 +100,7 @@ class ConnectionPool {
   // `fresh`: a new connection, because a reused one was stale; idle ones to the host are closed.
   // `shape` outlives the call; nullptr: as it comes.
   Task<absl::StatusOr<Checkout>> Acquire(Host host, bool fresh,
-                                         TlsRule rule = TlsRule::kOpportunistic,
-                                         ConnectionShape* shape = nullptr);
+                                         TlsRule rule = TlsRule(), ConnectionShape* shape = nullptr);
 
   // Closes every connection, those in use too: what they do fails.
   void CloseAll();
@@ -129,6 +120,10 @@ class ConnectionPool {
     absl::Time down_until = absl::InfinitePast();
     std::string down_reason;
   };
+
+  static std::string KeyOf(const Host& host, const TlsRule& rule);
+  void Observe(const TlsRule& rule, const Host& host, const absl::Status& failure);
+  void Observe(const TlsRule& rule, const Host& host, const Connection& connection);
 
   Task<absl::StatusOr<std::unique_ptr<Entry>>> Open(Host host, std::string key, TlsRule rule,
                                                     ConnectionShape* shape);

@@ -27,8 +27,16 @@ DeliveryMetrics& Metrics() {
                   "Servers that could not be reached or did not greet. A jump with many "
                   "destinations: check the network and port 25 outward."),
       MakeCounter("posthorn_delivery_tls_failures_total",
-                  "Handshakes that failed, after which mail went in clear. For one destination it "
-                  "is theirs to repair; for all check the system's OpenSSL settings."),
+                  "Connections whose TLS failed: mail then went in clear, or waits where a rule, "
+                  "DANE or MTA-STS asks for TLS (see the log). For one destination it is theirs to "
+                  "repair; for all check the system's OpenSSL settings and authorities."),
+      MakeCounter("posthorn_delivery_login_failures_total",
+                  "Logins at smart hosts that failed: their mail waits. Check the name and password "
+                  "of the route or the domain; the log says what the server answered."),
+      MakeCounter("posthorn_delivery_sts_failures_total",
+                  "MTA-STS policies that could not be fetched or read: mail goes by the last one that "
+                  "is known, else without. For one domain it is theirs to repair; for all check that "
+                  "this machine may open connections to port 443."),
       MakeCounter("posthorn_delivery_leases_lost_total",
                   "Jobs that the queue gave to another worker while this one held them. More than "
                   "a few: workers are stalled, or queue.lease_seconds is too short."),

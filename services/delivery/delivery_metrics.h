@@ -16,6 +16,8 @@ struct DeliveryMetrics {
   metrics::Counter& connections;
   metrics::Counter& connect_failures;
   metrics::Counter& tls_failures;
+  metrics::Counter& login_failures;
+  metrics::Counter& sts_failures;
   metrics::Counter& leases_lost;
   metrics::Counter& report_retries;
   metrics::Counter& waits;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -30,7 +31,9 @@ absl::Status Temporary(const std::string& domain, const std::string& error) {
 
 }  // namespace
 
-std::string Host::ToString() const { return absl::StrCat(name, "[", ip, "]:", port); }
+std::string Host::ToString() const {
+  return port == 0 ? name : absl::StrCat(name, "[", ip, "]:", port);
+}
 
 MailRouter::MailRouter(MailRouterOptions options, RouteTable routes, dns::Resolver& resolver,
                        const Clock& clock)
@@ -41,7 +44,7 @@ MailRouter::MailRouter(MailRouterOptions options, RouteTable routes, dns::Resolv
 
 Task<absl::StatusOr<std::vector<HostPort>>> MailRouter::SmartHostsFor(const std::string& domain,
                                                                       Sender sender) {
-  if (options_.smart_hosts == nullptr || routes_.FindSpecific(domain) != nullptr) {
+  if (options_.smart_hosts == nullptr || routes_.FindSpecific(domain, sender.tenant) != nullptr) {
     co_return std::vector<HostPort>();
   }
   co_return co_await options_.smart_hosts->For(std::move(sender));
@@ -49,11 +52,19 @@ Task<absl::StatusOr<std::vector<HostPort>>> MailRouter::SmartHostsFor(const std:
 
 Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsFor(std::string domain, Sender sender) {
   absl::StatusOr<std::vector<HostPort>> smart_hosts =
-      co_await SmartHostsFor(domain, std::move(sender));
+      co_await SmartHostsFor(domain, sender);
   if (!smart_hosts.ok()) co_return smart_hosts.status();
+  if (smart_hosts->empty()) {
+    const std::vector<HostPort>* const route = routes_.Find(domain, sender.tenant);
+    if (route != nullptr) *smart_hosts = *route;
+  }
   // No domain begins with a blank.
   std::string key = smart_hosts->empty() ? domain : std::string();
-  for (const HostPort& host : *smart_hosts) absl::StrAppend(&key, " ", host.host, ":", host.port);
+  for (const HostPort& host : *smart_hosts) {
+    // Access is part of the plan: another login, another plan.
+    absl::StrAppend(&key, " ", static_cast<int>(host.protocol), " ", host.host, ":", host.port, " ",
+                    absl::Hex(reinterpret_cast<std::uintptr_t>(host.access.get())));
+  }
   if (options_.cache) {
     const auto it = cache_.find(key);
     if (it != cache_.end() && clock_.Now() < it->second.until) co_return Order(it->second.plan);
@@ -85,9 +96,6 @@ Task<absl::StatusOr<std::vector<Host>>> MailRouter::HostsOf(std::vector<std::str
 }
 
 Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanFor(std::string domain) {
-  if (const std::vector<HostPort>* route = routes_.Find(domain)) {
-    co_return co_await PlanByRoute(*route);
-  }
   // RFC 5321 section 4.1.3: an address literal is the server itself.
   if (domain.size() > 2 && domain.front() == '[' && domain.back() == ']') {
     std::string ip = domain.substr(1, domain.size() - 2);
@@ -112,6 +120,10 @@ Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanByRoute(
   for (const HostPort& host : hosts) {
     Addresses found = co_await LookUp(host.host, host.port);
     plan.ttl = std::min(plan.ttl, found.ttl);
+    for (Host& address : found.hosts) {
+      address.protocol = host.protocol;
+      address.access = host.access;
+    }
     if (!found.hosts.empty()) {
       Group group;
       group.preference = preference++;
@@ -176,6 +188,10 @@ Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanByMx(std::string domain) 
       continue;
     }
     addresses += found.hosts.size();
+    for (Host& host : found.hosts) {
+      host.by_mx = true;
+      host.secure = host.secure && mx.secure;
+    }
     if (plan.groups.empty() || plan.groups.back().preference != record.preference) {
       plan.groups.emplace_back();
       plan.groups.back().preference = record.preference;
@@ -191,20 +207,28 @@ Task<absl::StatusOr<MailRouter::Plan>> MailRouter::PlanByMx(std::string domain) 
 // IPv4 before IPv6: RFC 5321 leaves the order open, and reputation of senders is kept by IPv4.
 Task<MailRouter::Addresses> MailRouter::LookUp(std::string name, int port) {
   Addresses result;
+  bool secure = false;
+  std::string canonical = name;
   const auto add = [&](const std::string& ip) {
     Host host;
     host.name = name;
     host.ip = ip;
     host.port = port;
+    host.secure = secure;
+    host.canonical_name = canonical;
     result.hosts.push_back(std::move(host));
   };
-  if (IsIpAddress(name)) {
+  if (IsIpAddress(name) || absl::StartsWith(name, "/")) {
     add(name);
     co_return result;
   }
   const dns::Answer<std::string> v4 = co_await resolver_.QueryA(name);
   const dns::Answer<std::string> v6 = co_await resolver_.QueryAaaa(name);
+  // RFC 7672 section 2.2.2: one without an answer, or with one that nobody vouches for, is enough to
+  // leave the host without TLSA records.
+  secure = v4.secure && v6.secure;
   for (const dns::Answer<std::string>* answer : {&v4, &v6}) {
+    if (answer->outcome == dns::Outcome::kAnswer) canonical = answer->canonical_name;
     for (const std::string& ip : answer->records) add(ip);
     if (answer->outcome == dns::Outcome::kTemporary) {
       result.temporary = true;

@@ -71,13 +71,21 @@ struct ListExpansion {
   std::vector<ResolvedTarget> targets;
 };
 
+// Where the mail of a domain leaves.
+struct SmartHostSettings {
+  std::vector<std::string> hosts;  // "host:port" and so on, in the order to try; none: by MX
+  std::string username;            // empty: without a login
+  std::string password;
+  std::string tls;  // "required", ...; empty: as usual
+};
+
 class DirectoryPort {
  public:
   virtual ~DirectoryPort() = default;
   virtual Task<absl::StatusOr<Resolution>> Resolve(std::string address) = 0;
-  // "host:port" in the order to try; none: by MX.
-  virtual Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
-                                                                        std::string domain) = 0;
+  // The domain's, else its tenant's, else none.
+  virtual Task<absl::StatusOr<SmartHostSettings>> FindSmartHosts(TenantId tenant,
+                                                                 std::string domain) = 0;
   // May a message from `sender`, who has proven nothing, go to the list? kPostNotAllowed, kNotFound.
   virtual Task<absl::Status> AuthorizePost(std::string list, std::string sender) = 0;
   // kNotFound: no such list any more.
@@ -109,8 +117,9 @@ class MailboxPort {
   virtual Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) = 0;
 };
 
-// Opens TCP connections; lib/net's in what runs, memory streams in unit tests. `source_ip`: where
-// from; empty: the system chooses. FAILED_PRECONDITION: this machine does not have it.
+// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what
+// runs, memory streams in unit tests. `source_ip`: where from; empty: the system chooses.
+// FAILED_PRECONDITION: this machine does not have it.
 class Connector {
  public:
   virtual ~Connector() = default;

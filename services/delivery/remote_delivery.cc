@@ -178,12 +178,40 @@ void RemoteDelivery::TellReachability(const Job& job, const Attempt& attempt) {
   }
 }
 
+Task<absl::StatusOr<TlsRule>> RemoteDelivery::RuleFor(const Job& job, Host host) {
+  const bool require_tls = job.options.require_tls;
+  if (options_.tls != nullptr) {
+    absl::StatusOr<TlsRule> rule =
+        co_await options_.tls->RuleFor(std::move(host), job.key.destination, require_tls);
+    co_return rule;
+  }
+  co_return TlsRule(require_tls ? TlsLevel::kVerified : TlsLevel::kOpportunistic);
+}
+
+void RemoteDelivery::PassOn(const Job& job, const Host& host, const absl::Status& why,
+                            const std::vector<std::size_t>& todo, Attempt& attempt) {
+  const bool unfit = job.options.require_tls && FailureOf(why) == Failure::kTlsFailed;
+  RecipientResult failed =
+      ResultOf(unfit ? MakeFailure(Failure::kRequireTlsUnmet, PeerText(why)) : why);
+  failed.remote_host = NameOf(host);
+  attempt.saw_temporary = attempt.saw_temporary || !unfit;
+  for (const std::size_t i : todo) {
+    attempt.results[i] = failed;
+    attempt.unfit[i] = unfit;
+  }
+}
+
 Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host host,
                                    Attempt& attempt) {
   std::vector<std::size_t> todo = std::move(attempt.open);
   attempt.open.clear();
   std::vector<std::size_t> deferred;  // for the next server
-  const TlsRule rule = job.options.require_tls ? TlsRule::kVerified : TlsRule::kOpportunistic;
+  const absl::StatusOr<TlsRule> rule = co_await RuleFor(job, host);
+  if (!rule.ok()) {
+    PassOn(job, host, rule.status(), todo, attempt);
+    attempt.open = std::move(todo);
+    co_return false;
+  }
   bool talked = false;
   bool fresh = false;
   const std::size_t most =
@@ -203,7 +231,7 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
       }
     }
     absl::StatusOr<ConnectionPool::Checkout> checkout =
-        co_await pool_.Acquire(host, fresh, rule, gate_ == nullptr ? nullptr : &shape);
+        co_await pool_.Acquire(host, fresh, *rule, gate_ == nullptr ? nullptr : &shape);
     if (!checkout.ok() && shape.refused_until != absl::InfinitePast()) {
       Wait(attempt, todo, shape.refused_until, std::string(checkout.status().message()));
       break;
@@ -217,17 +245,7 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
       if (gate_ != nullptr && shape.refusal.code != 0) {
         gate_->OnReply(attempt.passage, *attempt.pass, host, shape.refusal);
       }
-      const bool unfit = rule == TlsRule::kVerified &&
-                         FailureOf(checkout.status()) == Failure::kTlsFailed;
-      RecipientResult failed =
-          ResultOf(unfit ? MakeFailure(Failure::kRequireTlsUnmet, PeerText(checkout.status()))
-                         : checkout.status());
-      failed.remote_host = NameOf(host);
-      attempt.saw_temporary = attempt.saw_temporary || !unfit;
-      for (const std::size_t i : todo) {
-        attempt.results[i] = failed;
-        attempt.unfit[i] = unfit;
-      }
+      PassOn(job, host, checkout.status(), todo, attempt);
       deferred.insert(deferred.end(), todo.begin(), todo.end());
       break;
     }

@@ -10,6 +10,7 @@
 #include "services/delivery/connection_pool.h"
 #include "services/delivery/mail_router.h"
 #include "services/delivery/ports.h"
+#include "services/delivery/tls_policies.h"
 #include "services/delivery/traffic_gate.h"
 
 namespace posthorn::delivery {
@@ -17,6 +18,8 @@ namespace posthorn::delivery {
 struct RemoteOptions {
   std::size_t recipients_per_transaction = 100;
   std::size_t max_sessions = 5;  // servers that are talked to in one attempt
+  // How servers are to be talked to; nullptr: opportunistic TLS. Outlives the delivery.
+  TlsPolicies* tls = nullptr;
 };
 
 // Carries a job to the servers of its destination by SMTP: server after server in the router's
@@ -58,6 +61,10 @@ class RemoteDelivery {
   // Tells the gate what the replies mean for others, and whether the site answers.
   void Tell(const Attempt& attempt, const Connection& connection);
   void TellReachability(const Job& job, const Attempt& attempt);
+  Task<absl::StatusOr<TlsRule>> RuleFor(const Job& job, Host host);
+  // Nothing was sent: all of `todo` is the next server's.
+  void PassOn(const Job& job, const Host& host, const absl::Status& why,
+              const std::vector<std::size_t>& todo, Attempt& attempt);
   // True: the server has been talked to.
   Task<bool> TryHost(const Job& job, const LeaseView& lease, Host host, Attempt& attempt);
   // Recipients to offer to the same server again: it had too many at once.

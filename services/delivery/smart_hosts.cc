@@ -21,7 +21,7 @@ Task<absl::StatusOr<std::vector<HostPort>>> SmartHosts::For(Sender sender) {
   const absl::Time now = clock_.Now();
   auto it = known_.find(key);
   if (it != known_.end() && now - it->second.at < kFresh) co_return it->second.hosts;
-  const absl::StatusOr<std::vector<std::string>> found =
+  const absl::StatusOr<SmartHostSettings> found =
       co_await directory_.FindSmartHosts(key.first, key.second);
   if (!found.ok()) {
     it = known_.find(key);
@@ -32,12 +32,20 @@ Task<absl::StatusOr<std::vector<HostPort>>> SmartHosts::For(Sender sender) {
   }
   Known entry;
   entry.at = now;
-  for (const std::string& text : *found) {
+  std::shared_ptr<HostAccess> access;
+  if (!found->username.empty() || !found->tls.empty()) {
+    access = std::make_shared<HostAccess>();
+    access->tls = TlsLevelFrom(found->tls);
+    access->username = found->username;
+    access->password = found->password;
+  }
+  for (const std::string& text : found->hosts) {
     absl::StatusOr<HostPort> host = ParseHostPort(text, default_port_);
     if (!host.ok()) {
       co_return MakeFailure(Failure::kUnavailable,
                             absl::StrCat("the smart host of ", key.second, " is malformed"));
     }
+    host->access = access;
     entry.hosts.push_back(*std::move(host));
   }
   if (known_.size() >= kMaxKnown) known_.clear();

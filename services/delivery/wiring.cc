@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <future>
 #include <random>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/clock.h"
 #include "lib/dns/unbound_resolver.h"
@@ -20,6 +22,7 @@
 #include "services/delivery/clients/mailbox_client.h"
 #include "services/delivery/clients/queue_client.h"
 #include "services/delivery/clients/traffic_client.h"
+#include "services/delivery/clients/transport_client.h"
 #include "services/delivery/connection_pool.h"
 #include "services/delivery/delivery_metrics.h"
 #include "services/delivery/job_runner.h"
@@ -27,6 +30,10 @@
 #include "services/delivery/mail_router.h"
 #include "services/delivery/remote_delivery.h"
 #include "services/delivery/smart_hosts.h"
+#include "services/delivery/sts_fetcher.h"
+#include "services/delivery/sts_policies.h"
+#include "services/delivery/tls_metrics.h"
+#include "services/delivery/tls_policies.h"
 #include "services/delivery/wiring_traffic.h"
 #include "services/delivery/worker.h"
 
@@ -44,16 +51,55 @@ class TcpConnector final : public Connector {
   Task<absl::StatusOr<std::unique_ptr<net::Stream>>> Connect(std::string ip, int port,
                                                              std::string source_ip,
                                                              absl::Duration timeout) override {
+    if (ip.starts_with("/")) return net::ConnectUnix(std::move(ip), timeout);
     return net::Connect(std::move(ip), port, std::move(source_ip), timeout);
   }
 };
+
+absl::StatusOr<std::shared_ptr<const HostAccess>> AccessOf(const config::v1::Route& route) {
+  auto access = std::make_shared<HostAccess>();
+  access->tls = TlsLevelFrom(route.tls());
+  access->username = route.username();
+  access->password = route.password();
+  if (!route.password_file().empty()) {
+    std::ifstream file(route.password_file());
+    if (!file || !std::getline(file, access->password) || access->password.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("no password can be read from ", route.password_file()));
+    }
+  }
+  return access;
+}
+
+TlsPolicyOptions TlsPolicyOptionsOf(const config::v1::Delivery& config, StsPolicies& sts,
+                                    TlsObserver& observer) {
+  TlsPolicyOptions options;
+  options.observer = &observer;
+  options.enabled = config.starttls() != "off";
+  options.dane = !config.dnssec_trust_anchor_file().empty();
+  if (config.mta_sts() != "off") options.sts = &sts;
+  for (const config::v1::TlsRule& from : config.tls_rules()) {
+    TlsPolicyRule& rule = options.rules.emplace_back();
+    rule.pattern = absl::AsciiStrToLower(from.pattern());
+    // Checked when the file was read.
+    rule.level = TlsPolicyLevelFrom(from.level()).value_or(TlsPolicyRule::Level::kAutomatic);
+    rule.names.assign(from.names().begin(), from.names().end());
+  }
+  return options;
+}
 
 absl::StatusOr<RouteTable> RoutesOf(const config::v1::Delivery& config) {
   RouteTable routes;
   for (int i = 0; i < config.routes_size(); ++i) {
     const config::v1::Route& route = config.routes(i);
     const std::vector<std::string> hosts(route.hosts().begin(), route.hosts().end());
-    const absl::Status added = routes.Add(route.pattern(), hosts, config.smtp_port());
+    absl::StatusOr<std::shared_ptr<const HostAccess>> access = AccessOf(route);
+    if (!access.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("delivery.routes[", i, "].password_file: ", access.status().message()));
+    }
+    const absl::Status added = routes.Add(route.pattern(), hosts, config.smtp_port(),
+                                          *std::move(access), TenantId(route.tenant_id()));
     if (!added.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("delivery.routes[", i, "]: ", added.message()));
@@ -87,20 +133,23 @@ PoolOptions PoolOptionsOf(const config::v1::Delivery& config) {
 
 ConnectionOptions ConnectionOptionsOf(const config::v1::Config& config,
                                       const net::TlsContext* tls,
-                                      const net::TlsContext* verified_tls) {
+                                      const net::TlsContext* verified_tls,
+                                      TlsObserver& observer) {
   const config::v1::Delivery& delivery = config.delivery();
   ConnectionOptions options;
   options.hostname = config.hostname();
-  options.tls = delivery.starttls() == "off" ? nullptr : tls;
+  options.tls = tls;
   options.verified_tls = verified_tls;
+  options.tls_observer = &observer;
   options.connect_timeout = absl::Seconds(delivery.connect_timeout_seconds());
   options.command_timeout = absl::Seconds(delivery.command_timeout_seconds());
   options.final_dot_timeout = absl::Seconds(delivery.final_dot_timeout_seconds());
   return options;
 }
 
-RemoteOptions RemoteOptionsOf(const config::v1::Delivery& config) {
+RemoteOptions RemoteOptionsOf(const config::v1::Delivery& config, TlsPolicies& tls) {
   RemoteOptions options;
+  options.tls = &tls;
   options.recipients_per_transaction =
       static_cast<std::size_t>(config.recipients_per_transaction());
   return options;
@@ -125,9 +174,12 @@ WorkerOptions WorkerOptionsOf(const config::v1::Delivery& config, const Clock& c
 struct Shared {
   SystemClock clock;
   TcpConnector connector;
+  TlsMetrics tls_metrics;
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<net::TlsContext> verified_tls;
   std::unique_ptr<dns::UnboundResolver> resolver;
+  std::unique_ptr<StsFetcher> sts_fetcher;
+  std::unique_ptr<StsStore> sts_store;
   std::unique_ptr<QueuePort> queue;
   std::unique_ptr<TrafficPort> traffic;
   std::unique_ptr<DirectoryPort> directory;
@@ -143,10 +195,13 @@ struct Lane {
         router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
                shared.clock),
         gate(WithRandom(std::move(traffic)), loop, *shared.traffic, shared.clock),
+        sts(*shared.resolver, *shared.sts_store, *shared.sts_fetcher, shared.clock),
+        tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.tls_metrics), *shared.resolver),
         pool(PoolOptionsOf(config.delivery()),
-             ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get()), loop,
+             ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get(),
+                                 shared.tls_metrics), loop,
              shared.connector, shared.clock),
-        remote(RemoteOptionsOf(config.delivery()), router, pool, *shared.queue, shared.clock,
+        remote(RemoteOptionsOf(config.delivery(), tls), router, pool, *shared.queue, shared.clock,
                &gate),
         local(*mailbox, *shared.directory, *shared.queue, shared.clock),
         bounces(config.hostname(), *shared.directory, *shared.queue, shared.clock),
@@ -167,6 +222,8 @@ struct Lane {
   SmartHosts smart_hosts;
   MailRouter router;
   TrafficGate gate;
+  StsPolicies sts;
+  TlsPolicies tls;
   ConnectionPool pool;
   RemoteDelivery remote;
   LocalDelivery local;
@@ -213,6 +270,12 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   dns_options.port = config.dns().port();
   dns_options.cache = config.dns().cache() != "off";
   dns_options.timeout = absl::Seconds(config.dns().timeout_seconds());
+  dns_options.trust_anchor_file = config.delivery().dnssec_trust_anchor_file();
+  if (!dns_options.trust_anchor_file.empty() &&
+      access(dns_options.trust_anchor_file.c_str(), R_OK) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("delivery.dnssec_trust_anchor_file: cannot read ",
+                                                   dns_options.trust_anchor_file));
+  }
   absl::StatusOr<std::unique_ptr<dns::UnboundResolver>> resolver =
       dns::UnboundResolver::Create(dns_options);
   if (!resolver.ok()) {
@@ -223,7 +286,7 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   std::unique_ptr<net::TlsContext> verified_tls;
   const std::string& authorities = config.delivery().tls_ca_file();
   if (authorities == kUsualAuthorities && access(kUsualAuthorities, F_OK) != 0) {
-    log::Warn("delivery", "no authorities, mail that requires TLS will come back",
+    log::Warn("delivery", "no authorities, mail that needs a certificate waits or comes back",
               {{"delivery.tls_ca_file", authorities}});
   } else if (!authorities.empty()) {
     absl::StatusOr<std::unique_ptr<net::TlsContext>> verified =
@@ -241,6 +304,11 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   impl->shared.verified_tls = std::move(verified_tls);
   impl->shared.resolver = *std::move(resolver);
   impl->shared.traffic = MakeTrafficClient(queue, service_token, deadline);
+  StsFetcherOptions fetcher;
+  fetcher.ca_file = config.delivery().tls_ca_file();
+  fetcher.port = config.delivery().mta_sts_port();
+  impl->shared.sts_fetcher = MakeStsFetcher(std::move(fetcher), *impl->shared.resolver);
+  impl->shared.sts_store = MakeTransportClient(queue, service_token, deadline);
   impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
   impl->shared.directory = MakeDirectoryClient(mailbox, service_token, deadline);
   for (std::size_t i = 0; i < impl->loops.size(); ++i) {

@@ -318,7 +318,7 @@ TEST_F(AddressesTest, ATaggedDeliveryIsStoredOnceWhateverTheMailbox) {
 TEST_F(AddressesTest, ADomainNamesItsSmartHosts) {
   ASSERT_TRUE(loop.Run(admin.AddDomainAlias("alias.test", "one.test")).ok());
   const auto hosts = [&](TenantId tenant, const std::string& domain) {
-    return *loop.Run(directory.FindSmartHosts(tenant, domain));
+    return loop.Run(directory.FindSmartHosts(tenant, domain))->hosts;
   };
   EXPECT_TRUE(hosts(alice.tenant, "one.test").empty());
   DomainChange change;
@@ -342,6 +342,34 @@ TEST_F(AddressesTest, ADomainNamesItsSmartHosts) {
   change.smart_hosts = std::vector<std::string>();
   ASSERT_TRUE(SetDomain(change).ok());
   EXPECT_TRUE(hosts(alice.tenant, "one.test").empty());
+}
+
+TEST_F(AddressesTest, TheLoginAtASmartHostIsTheDeliverysAlone) {
+  DomainChange change;
+  change.smart_hosts = std::vector<std::string>{"smtps://Relay.Example:465"};
+  change.smart_host_username = "relay-user";
+  change.smart_host_password = "relay-secret";
+  change.smart_host_tls = "required";
+  ASSERT_TRUE(SetDomain(change).ok());
+  const auto found = loop.Run(directory.FindSmartHosts(alice.tenant, "one.test"));
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->hosts, std::vector<std::string>{"smtps://relay.example:465"});
+  EXPECT_EQ(found->username, "relay-user");
+  EXPECT_EQ(found->password, "relay-secret");
+  EXPECT_EQ(found->tls, "required");
+  EXPECT_EQ(loop.Run(admin.GetDomain("one.test"))->smart_host_username, "relay-user");
+  ASSERT_TRUE(CatchAll("alice@one.test").ok());
+  EXPECT_EQ(loop.Run(directory.FindSmartHosts(alice.tenant, "one.test"))->password, "relay-secret")
+      << "what is not named stays";
+  DomainChange bad = change;
+  bad.smart_host_password.clear();
+  EXPECT_FALSE(SetDomain(bad).ok()) << "a name without a password";
+  bad = change;
+  bad.smart_host_tls = "off";
+  EXPECT_FALSE(SetDomain(bad).ok()) << "a password in clear";
+  change.smart_host_username = change.smart_host_password = change.smart_host_tls = "";
+  ASSERT_TRUE(SetDomain(change).ok());
+  EXPECT_EQ(loop.Run(directory.FindSmartHosts(alice.tenant, "one.test"))->password, "");
 }
 
 TEST_F(AddressesTest, AnotherTenantsSettingsReadAsNotFound) {

@@ -49,20 +49,55 @@ constexpr char kSelectDomainAliases[] =
 constexpr char kDeleteDomainAlias[] =
     "DELETE FROM directory.domain WHERE tenant_id = $1 AND name = $2 AND alias_of IS NOT NULL";
 // NULL leaves what is there; '' takes it away.
+constexpr std::size_t kMaxLogin = 500;  // octets
 constexpr char kSetDomain[] =
     "UPDATE directory.domain SET suspended = CASE WHEN $3 IS NULL THEN suspended ELSE $3 <> 0 END,"
     " catch_all = nullif(coalesce($4, catch_all), ''),"
     " postmaster = nullif(coalesce($5, postmaster), ''),"
-    " smart_hosts = CASE WHEN $6 THEN $7 ELSE smart_hosts END"
+    " smart_hosts = CASE WHEN $6 THEN $7 ELSE smart_hosts END,"
+    " smart_host_username = CASE WHEN $6 THEN $8 ELSE smart_host_username END,"
+    " smart_host_password = CASE WHEN $6 THEN $9 ELSE smart_host_password END,"
+    " smart_host_tls = CASE WHEN $6 THEN $10 ELSE smart_host_tls END"
     " WHERE tenant_id = $1 AND name = $2";
 
-// "host", "192.0.2.1:25", "[2001:db8::1]:25", lower case.
+absl::Status CheckSmartHostLogin(const DomainChange& change) {
+  const auto bad = [](std::string_view text) {
+    return MakeFailure(Failure::kInvalidArgument, text);
+  };
+  const std::string& username = change.smart_host_username;
+  const std::string& password = change.smart_host_password;
+  if (username.empty() != password.empty()) {
+    return bad("a login at a smart host needs a name and a password");
+  }
+  if (username.size() > kMaxLogin || password.size() > kMaxLogin ||
+      (username + password).find('\0') != std::string::npos) {
+    return bad("the login is too long or has an octet 0");
+  }
+  const std::string& tls = change.smart_host_tls;
+  if (!tls.empty() && tls != "required" && tls != "verified") {
+    return bad("TLS to a smart host is \"required\" or \"verified\"");
+  }
+  if (change.smart_hosts.value_or(std::vector<std::string>()).empty() && !username.empty()) {
+    return bad("there is no smart host to log in at");
+  }
+  return absl::OkStatus();
+}
+
+// "host", "192.0.2.1:25", "[2001:db8::1]:25", perhaps after "smtps://"; lower case.
 absl::StatusOr<std::string> SmartHost(std::string_view text) {
   const auto bad = [&] {
     return MakeFailure(Failure::kInvalidArgument,
                        absl::StrCat("not \"host\" or \"host:port\": ",
                                     absl::string_view(text.data(), text.size())));
   };
+  const std::string whole = absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
+  text = whole;
+  for (const std::string_view scheme : {"smtp://", "smtps://"}) {
+    if (text.starts_with(scheme)) {
+      text.remove_prefix(scheme.size());
+      break;
+    }
+  }
   std::string_view host = text;
   std::string_view port;
   const std::size_t colon = text.rfind(':');
@@ -83,7 +118,7 @@ absl::StatusOr<std::string> SmartHost(std::string_view text) {
   } else if (!ParseDomainName(host).ok()) {
     return bad();
   }
-  return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
+  return whole;
 }
 
 }  // namespace
@@ -193,11 +228,16 @@ Task<absl::StatusOr<DomainRecord>> AdminStore::SetDomain(std::string name, Domai
   if (hosts.size() > kMaxSmartHosts) {
     co_return MakeFailure(Failure::kInvalidArgument, "a domain has at most 10 smart hosts");
   }
+  const absl::Status login = CheckSmartHostLogin(change);
+  if (!login.ok()) co_return login;
   std::optional<int> suspended;
   if (change.suspended.has_value()) suspended = *change.suspended ? 1 : 0;
   Params params = Params::Of(domain->tenant, domain->name, suspended, change.catch_all,
                              change.postmaster, change.smart_hosts.has_value());
   params.AddTexts(hosts);
+  params.Add(change.smart_host_username);
+  params.Add(change.smart_host_password);
+  params.Add(change.smart_host_tls);
   absl::StatusOr<Result> row =
       co_await database_.QueryFor(domain->tenant, kSetDomain, std::move(params));
   if (!row.ok()) co_return row.status();

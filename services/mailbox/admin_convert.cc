@@ -28,6 +28,10 @@ void ToProto(TenantRecord record, admin::v1::Tenant* out) {
   out->set_tenant_id(record.tenant.value());
   out->set_name(std::move(record.name));
   out->set_created_at(absl::ToUnixSeconds(record.created_at));
+  out->set_quota_bytes(record.quota_bytes);
+  out->set_quota_messages(record.quota_messages);
+  out->set_used_bytes(record.used_bytes);
+  out->set_messages(record.messages);
 }
 
 void ToProto(DomainRecord record, admin::v1::Domain* out) {
@@ -40,6 +44,8 @@ void ToProto(DomainRecord record, admin::v1::Domain* out) {
   out->set_catch_all(std::move(record.catch_all));
   out->set_postmaster(std::move(record.postmaster));
   for (std::string& host : record.smart_hosts) out->add_smart_hosts(std::move(host));
+  out->set_smart_host_username(std::move(record.smart_host_username));
+  out->set_smart_host_tls(std::move(record.smart_host_tls));
 }
 
 void ToProto(AccountRecord record, admin::v1::Account* out) {
@@ -97,7 +103,12 @@ DomainChange FromProto(const admin::v1::SetDomainRequest& request) {
   if (request.has_suspended()) change.suspended = request.suspended();
   if (request.has_catch_all()) change.catch_all = request.catch_all();
   if (request.has_postmaster()) change.postmaster = request.postmaster();
-  if (request.has_smart_hosts()) change.smart_hosts = AllOf(request.smart_hosts().hosts());
+  if (request.has_smart_hosts()) {
+    change.smart_hosts = AllOf(request.smart_hosts().hosts());
+    change.smart_host_username = request.smart_hosts().username();
+    change.smart_host_password = request.smart_hosts().password();
+    change.smart_host_tls = request.smart_hosts().tls();
+  }
   return change;
 }
 

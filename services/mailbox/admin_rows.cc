@@ -18,6 +18,8 @@ DomainRecord DomainOf(const postgres::Result& result, int row) {
   record.catch_all = result.Text(row, 6);
   record.postmaster = result.Text(row, 7);
   record.smart_hosts = result.Texts(row, 8);
+  record.smart_host_username = result.Text(row, 9);
+  record.smart_host_tls = result.Text(row, 10);
   return record;
 }
 

@@ -10,7 +10,7 @@ namespace posthorn::mailbox {
 // For DomainOf.
 #define POSTHORN_DOMAIN_COLUMNS                                                                  \
   "SELECT d.tenant_id, t.name, d.name, d.created_at, d.alias_of, d.suspended, d.catch_all,"      \
-  " d.postmaster, d.smart_hosts FROM directory.domain d"                                         \
+  " d.postmaster, d.smart_hosts, d.smart_host_username, d.smart_host_tls FROM directory.domain d" \
   " JOIN directory.tenant t ON t.tenant_id = d.tenant_id "
 DomainRecord DomainOf(const postgres::Result& result, int row);
 

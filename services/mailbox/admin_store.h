@@ -23,6 +23,16 @@ struct TenantRecord {
   TenantId tenant;
   std::string name;
   absl::Time created_at;
+  // Of all accounts together; 0: none. Use is counted where there is one of the limits.
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t quota_messages = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t messages = 0;
+};
+// What is not set stays.
+struct TenantChange {
+  std::optional<std::uint64_t> quota_bytes;     // 0: none
+  std::optional<std::uint64_t> quota_messages;  // 0: none
 };
 struct DomainRecord {
   TenantId tenant;
@@ -34,6 +44,8 @@ struct DomainRecord {
   std::string catch_all;   // empty: unknown names are refused
   std::string postmaster;  // empty: the tenant's first account
   std::vector<std::string> smart_hosts;  // where its mail leaves; none: by MX
+  std::string smart_host_username;       // empty: without a login
+  std::string smart_host_tls;            // "required", "verified"; empty: as usual
 };
 // What is not set stays. Empty texts take the setting away.
 struct DomainChange {
@@ -42,6 +54,10 @@ struct DomainChange {
   std::optional<std::string> postmaster;
   // "host", "host:port", "[address]:port"; at most kMaxSmartHosts.
   std::optional<std::vector<std::string>> smart_hosts;
+  // Set with smart_hosts, or else nothing: both or none, and "", "required" or "verified".
+  std::string smart_host_username;
+  std::string smart_host_password;
+  std::string smart_host_tls;
 };
 struct AccountRecord {
   Account account;
@@ -147,6 +163,8 @@ class AdminStore {
   Task<absl::StatusOr<std::vector<TenantRecord>>> ListTenants(Page page);
   Task<absl::StatusOr<TenantRecord>> GetTenant(std::string name);
   Task<absl::Status> RemoveTenant(std::string name);
+  // What the accounts hold already stays, also where it is more than the limit.
+  Task<absl::StatusOr<TenantRecord>> SetTenant(std::string name, TenantChange change);
 
   Task<absl::StatusOr<DomainRecord>> AddDomain(std::string tenant, std::string name);
   Task<absl::StatusOr<std::vector<DomainRecord>>> ListDomains(std::string tenant, Page page);

@@ -163,10 +163,13 @@ class DirectoryService final : public pb::Directory::CallbackService {
 
   Task<absl::Status> RunFindSmartHosts(const pb::FindSmartHostsRequest* request,
                                        pb::FindSmartHostsResponse* response) {
-    absl::StatusOr<std::vector<std::string>> hosts =
+    absl::StatusOr<SmartHostSettings> found =
         co_await store_.FindSmartHosts(TenantId(request->tenant_id()), request->domain());
-    if (!hosts.ok()) co_return hosts.status();
-    for (std::string& host : *hosts) response->add_hosts(std::move(host));
+    if (!found.ok()) co_return found.status();
+    for (std::string& host : found->hosts) response->add_hosts(std::move(host));
+    response->set_username(std::move(found->username));
+    response->set_password(std::move(found->password));
+    response->set_tls(std::move(found->tls));
     co_return absl::OkStatus();
   }
 

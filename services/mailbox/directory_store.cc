@@ -14,7 +14,8 @@ using postgres::Result;
 constexpr char kLookupMainDomain[] = "SELECT tenant_id, name FROM lookup.main_domain($1)";
 constexpr char kLookupTenant[] = "SELECT lookup.tenant($1)";
 constexpr char kSelectSmartHosts[] =
-    "SELECT m.smart_hosts FROM directory.domain d JOIN directory.domain m"
+    "SELECT m.smart_hosts, m.smart_host_username, m.smart_host_password, m.smart_host_tls"
+    " FROM directory.domain d JOIN directory.domain m"
     " ON m.tenant_id = d.tenant_id AND m.name = coalesce(d.alias_of, d.name)"
     " WHERE d.tenant_id = $1 AND d.name = $2";
 // Both answer whether the domain and the account are suspended: a session may be older than that.
@@ -71,14 +72,20 @@ Task<absl::Status> DirectoryStore::AuthorizeSender(Account account, std::string 
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<std::vector<std::string>>> DirectoryStore::FindSmartHosts(
-    TenantId tenant, std::string domain) {
+Task<absl::StatusOr<SmartHostSettings>> DirectoryStore::FindSmartHosts(TenantId tenant,
+                                                                       std::string domain) {
+  SmartHostSettings settings;
   const absl::StatusOr<std::string> name = ParseDomainName(domain);
-  if (!name.ok()) co_return std::vector<std::string>();
+  if (!name.ok()) co_return settings;
   const absl::StatusOr<Result> row =
       co_await database_.QueryFor(tenant, kSelectSmartHosts, Params::Of(tenant, *name));
   if (!row.ok()) co_return row.status();
-  co_return row->empty() ? std::vector<std::string>() : row->Texts(0, 0);
+  if (row->empty()) co_return settings;
+  settings.hosts = row->Texts(0, 0);
+  settings.username = row->Text(0, 1);
+  settings.password = row->Text(0, 2);
+  settings.tls = row->Text(0, 3);
+  co_return settings;
 }
 
 Task<absl::StatusOr<TenantId>> DirectoryStore::FindTenant(std::string name) {

@@ -78,6 +78,14 @@ struct KeyLogin {
   KeyId key;
 };
 
+// How the mail of a domain leaves.
+struct SmartHostSettings {
+  std::vector<std::string> hosts;  // in the order to try; none: by MX
+  std::string username;            // empty: without a login
+  std::string password;
+  std::string tls;
+};
+
 // Answers who is who. Thread-safe.
 class DirectoryStore {
  public:
@@ -135,8 +143,7 @@ class DirectoryStore {
 
   // Which servers the mail of a sender in `domain` leaves through; none: by MX. A domain that is
   // not the tenant's has none.
-  Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
-                                                                std::string domain);
+  Task<absl::StatusOr<SmartHostSettings>> FindSmartHosts(TenantId tenant, std::string domain);
 
   // The tenant of this name; kNotFound.
   Task<absl::StatusOr<TenantId>> FindTenant(std::string name);

@@ -81,6 +81,8 @@ class Core {
   absl::Time now() const { return clock_.Now(); }
 
   postgres::BodyStore& bodies() { return bodies_; }
+  postgres::Database& database() { return *database_; }
+  const Clock& clock() const { return clock_; }
   absl::Duration lease() const { return options_.dispatcher.lease; }
   bool IsStorageUp() const { return database_->IsUp(); }
 

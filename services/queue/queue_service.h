@@ -26,6 +26,9 @@ std::unique_ptr<grpc::Service> MakeTrafficService(Core& core, net::LoopPool& loo
 // posthorn.common.v1.Bodies for the queue's own bodies.
 std::unique_ptr<grpc::Service> MakeBodiesService(Core& core, net::LoopPool& loops,
                                                  const rpc::TokenGuard& guard);
+// posthorn.queue.v1.Transport; see transport.proto.
+std::unique_ptr<grpc::Service> MakeTransportService(Core& core, net::LoopPool& loops,
+                                                    const rpc::TokenGuard& guard);
 
 }  // namespace posthorn::queue
 

@@ -1,7 +1,9 @@
 """A private authoritative DNS server (nsd) that serves whatever a test gives it as a root zone:
 names that are not listed do not exist."""
 
+import glob
 import os
+import subprocess
 
 from tests.support.processes import (Process, find_program, free_port, remove_directory,
                                      temporary_directory, unprivileged_user, wait_until)
@@ -15,9 +17,12 @@ ns.test. IN A 127.0.0.1
 
 
 class DnsServer:
-    def __init__(self, records, address="127.0.0.1"):
+    def __init__(self, records, address="127.0.0.1", signed=False):
         """`records`: zone file lines with absolute names, such as
-        "example.net. IN MX 10 mx.example.net."."""
+        "example.net. IN MX 10 mx.example.net.". `signed`: with DNSSEC; trust_anchor is the file to
+        validate from."""
+        self.signed = signed
+        self.spoiled = ()
         self.address = address
         self.port = free_port(address)
         self.directory = temporary_directory("dns")
@@ -27,6 +32,8 @@ class DnsServer:
     def _write(self):
         with open(os.path.join(self.directory, "root.zone"), "w") as zone:
             zone.write(_HEADER + "\n".join(self.records) + "\n")
+        if self.signed:
+            self._sign()
         with open(os.path.join(self.directory, "nsd.conf"), "w") as conf:
             conf.write(f"""server:
   ip-address: {self.address}@{self.port}
@@ -46,6 +53,28 @@ zone:
   zonefile: "root.zone"
 """)
 
+    @property
+    def trust_anchor(self):
+        """Is there once the server has been started."""
+        return glob.glob(os.path.join(self.directory, "K*.key"))[0]
+
+    def _sign(self):
+        if not glob.glob(os.path.join(self.directory, "K*.key")):
+            subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "."], check=True,
+                           cwd=self.directory, stdout=subprocess.DEVNULL)
+        key = self.trust_anchor[:-len(".key")]
+        subprocess.run(["ldns-signzone", "-f", "signed", "root.zone", key], check=True,
+                       cwd=self.directory, stdout=subprocess.DEVNULL)
+        # What was changed after it was signed.
+        with open(os.path.join(self.directory, "signed")) as file:
+            zone = file.read()
+        for old, new in self.spoiled:
+            if old not in zone:
+                raise ValueError(f"{old} is not in the zone")
+            zone = zone.replace(old, new)
+        with open(os.path.join(self.directory, "root.zone"), "w") as file:
+            file.write(zone)
+
     def start(self):
         self._write()
         user = unprivileged_user("nobody")
@@ -57,10 +86,12 @@ zone:
         self.process.wait_for_port(self.port, address=self.address)
         return self
 
-    def replace(self, records):
-        """Serves other records from now on."""
+    def replace(self, records, spoiled=()):
+        """Serves other records from now on. `spoiled`: (old, new) texts to be replaced after the zone
+        was signed."""
         self.process.stop()
         self.records = list(records)
+        self.spoiled = tuple(spoiled)
         self.start()
 
     def stop(self):

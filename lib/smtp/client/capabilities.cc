@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 
 namespace posthorn::smtp::client {
@@ -24,6 +25,12 @@ Capabilities ParseCapabilities(const Reply& ehlo) {
     if (absl::EqualsIgnoreCase(keyword, "BINARYMIME")) result.binary = true;
     if (absl::EqualsIgnoreCase(keyword, "REQUIRETLS")) result.require_tls = true;
     if (absl::EqualsIgnoreCase(keyword, "MT-PRIORITY")) result.priority = true;
+    // "AUTH=" is what servers wrote before RFC 2554.
+    if (absl::EqualsIgnoreCase(keyword, "AUTH") && end != absl::string_view::npos) {
+      const std::vector<std::string> names =
+          absl::StrSplit(line.substr(end + 1), ' ', absl::SkipEmpty());
+      result.auth.insert(result.auth.end(), names.begin(), names.end());
+    }
     if (absl::EqualsIgnoreCase(keyword, "DELIVERBY")) {
       result.deliver_by = true;
       int minimum = 0;

@@ -2,6 +2,8 @@
 #define POSTHORN_LIB_SMTP_CLIENT_CAPABILITIES_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "lib/smtp/client/reply.h"
 
@@ -22,6 +24,7 @@ struct Capabilities {
   bool priority = false;    // MT-PRIORITY, RFC 6710
   bool deliver_by = false;  // RFC 2852
   int min_deliver_by = 0;   // seconds; 0: no limit told
+  std::vector<std::string> auth;  // SASL mechanisms, RFC 4954
 };
 
 // Reads the lines after the first (the greeting). Unknown and malformed lines are skipped.

@@ -57,6 +57,7 @@ std::string_view StageName(Stage stage) {
     case Stage::kGreeting: return "connecting";
     case Stage::kHello: return "EHLO";
     case Stage::kStartTls: return "STARTTLS";
+    case Stage::kAuth: return "AUTH";
     case Stage::kMail: return "MAIL FROM";
     case Stage::kRcpt: return "RCPT TO";
     case Stage::kData: return "DATA";
@@ -65,7 +66,8 @@ std::string_view StageName(Stage stage) {
   return "";
 }
 
-Session::Session(SessionOptions options) : options_(std::move(options)) {}
+Session::Session(SessionOptions options)
+    : options_(std::move(options)), tls_active_(options_.tls_from_start) {}
 
 std::string Session::TakeOutput() { return std::exchange(output_, std::string()); }
 
@@ -96,10 +98,13 @@ void Session::OnReply(Reply reply) {
       return OnEhlo(std::move(reply));
     case State::kHelo:
       if (!reply.positive()) return CloseBy(reply, Stage::kHello);
-      return Become(State::kReady, Need::kReady, Stage::kMail);
+      return WithoutTls();
+    case State::kAuth:
+      if (closing) return CloseBy(reply, Stage::kAuth);
+      return OnAuthReply(reply);
     case State::kStartTlsReply:
       if (closing) return CloseBy(reply, Stage::kStartTls);
-      if (reply.code != 220) return Become(State::kReady, Need::kReady, Stage::kMail);
+      if (reply.code != 220) return WithoutTls();
       // What came in clear after the 220 was not said by the server that TLS will prove
       // (RFC 3207 section 4.2): it is dropped.
       parser_.Clear();
@@ -125,13 +130,14 @@ void Session::OnReply(Reply reply) {
 }
 
 void Session::SendHello(bool extended) {
-  absl::StrAppend(&output_, extended ? "EHLO " : "HELO ", options_.hostname, "\r\n");
+  const char* const verb = options_.lmtp ? "LHLO " : extended ? "EHLO " : "HELO ";
+  absl::StrAppend(&output_, verb, options_.hostname, "\r\n");
   Become(extended ? State::kEhlo : State::kHelo, Need::kReply, Stage::kHello);
 }
 
 void Session::OnEhlo(Reply reply) {
   if (reply.permanent()) {
-    if (tls_active_) return CloseBy(reply, Stage::kHello);
+    if (tls_active_ || options_.lmtp) return CloseBy(reply, Stage::kHello);
     return SendHello(false);
   }
   if (!reply.positive()) return CloseBy(reply, Stage::kHello);
@@ -140,7 +146,49 @@ void Session::OnEhlo(Reply reply) {
     output_.append("STARTTLS\r\n");
     return Become(State::kStartTlsReply, Need::kReply, Stage::kStartTls);
   }
+  if (!tls_active_) return WithoutTls();
+  LogIn();
+}
+
+// STARTTLS is not there, or was refused.
+void Session::WithoutTls() {
+  if (!options_.require_tls) return LogIn();
+  starttls_refused_ = true;
+  Fail(MakeFailure(Failure::kTlsFailed, "the server does not offer STARTTLS"));
+}
+
+void Session::LogIn() {
+  if (options_.authenticator == nullptr) return Become(State::kReady, Need::kReady, Stage::kMail);
+  stage_ = Stage::kAuth;
+  // RFC 4954 section 4: what is said in clear is said to everybody.
+  if (!tls_active_) return LoginFailed("there is no TLS to log in under");
+  const absl::StatusOr<std::string> begin = options_.authenticator->Begin(capabilities_.auth);
+  if (!begin.ok()) return LoginFailed(std::string(begin.status().message()));
+  absl::StrAppend(&output_, "AUTH ", *begin, "\r\n");
+  Become(State::kAuth, Need::kReply, Stage::kAuth);
+}
+
+void Session::OnAuthReply(const Reply& reply) {
+  if (reply.code == 334) {
+    const absl::StatusOr<std::string> answer =
+        options_.authenticator->Answer(reply.lines.empty() ? "" : reply.lines.back());
+    if (!answer.ok()) return LoginFailed(std::string(answer.status().message()));
+    absl::StrAppend(&output_, *answer, "\r\n");
+    return Become(State::kAuth, Need::kReply, Stage::kAuth);
+  }
+  if (!reply.positive()) {
+    return LoginFailed(absl::StrCat("the server said ", reply.code, " ", reply.text()));
+  }
+  if (!options_.authenticator->Done()) {
+    return LoginFailed("the server has not proven that it knows the password");
+  }
   Become(State::kReady, Need::kReady, Stage::kMail);
+}
+
+// Never a reason to return mail: the password is a setting of ours.
+void Session::LoginFailed(std::string why) {
+  login_failed_ = true;
+  Fail(MakeFailure(Failure::kRemoteTemporary, absl::StrCat("login failed: ", why)));
 }
 
 void Session::OnTlsStarted() {
@@ -157,7 +205,8 @@ void Session::Begin(Transaction transaction) {
   commands_.clear();
   sent_ = answered_ = accepted_ = 0;
   mail_refused_ = final_dot_lost_ = transaction_answered_ = chunk_refused_ = false;
-  chunked_ = capabilities_.chunking;
+  // An LMTP server answers for each recipient, which only the reply to DATA does here.
+  chunked_ = capabilities_.chunking && !options_.lmtp;
   unanswered_chunks_ = 0;
   if (state_ != State::kReady) return;
 
@@ -316,6 +365,8 @@ void Session::OnTransactionReply(Reply reply) {
 void Session::OnData(const Reply& reply) {
   if (reply.code == 354) {
     if (accepted_ > 0) return Become(State::kBody, Need::kBody, Stage::kFinalDot);
+    // RFC 2033 section 4.2 has no reply to an empty message.
+    if (options_.lmtp) return CloseBy(reply, Stage::kData);
     // RFC 2920 section 3.1: with no valid recipient the client has to end the empty message.
     output_.append(".\r\n");
     return Become(State::kFinalReply, Need::kReply, Stage::kFinalDot);
@@ -374,8 +425,27 @@ void Session::BodySent() {
   if (state_ == State::kBody) Become(State::kFinalReply, Need::kReply, Stage::kFinalDot);
 }
 
+// RFC 2033 section 4.2: a reply for each recipient that was accepted, in their order. True: more are
+// to come.
+bool Session::OnRecipientReply(const Reply& reply) {
+  bool given = false;
+  for (RecipientOutcome& outcome : outcomes_) {
+    if (outcome.decided) continue;
+    if (given) return true;
+    outcome.reply = reply;
+    outcome.stage = Stage::kFinalDot;
+    outcome.decided = given = true;
+  }
+  return false;
+}
+
 void Session::OnFinalReply(const Reply& reply) {
   if (reply.intermediate()) return CloseBy(reply, Stage::kFinalDot);
+  if (options_.lmtp && reply.code != 421) {
+    if (OnRecipientReply(reply)) return;
+    needs_reset_ = false;
+    return EndTransaction();
+  }
   DecideAll(reply, Stage::kFinalDot);
   if (reply.code == 421) return CloseBy(reply, Stage::kFinalDot);
   needs_reset_ = !reply.positive();

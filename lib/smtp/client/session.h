@@ -46,7 +46,7 @@ struct Transaction {
   std::optional<DeliverByRequest> deliver_by;
 };
 
-enum class Stage { kGreeting, kHello, kStartTls, kMail, kRcpt, kData, kFinalDot };
+enum class Stage { kGreeting, kHello, kStartTls, kAuth, kMail, kRcpt, kData, kFinalDot };
 std::string_view StageName(Stage stage);  // "RCPT TO"
 
 // What became of one recipient: the reply that decided, and where. A code of 0: no reply decided,
@@ -61,9 +61,27 @@ struct RecipientOutcome {
   bool permanent() const { return decided && reply.permanent(); }
 };
 
+// The client's side of a login (RFC 4954); all text is base64 as it goes over the wire.
+class Authenticator {
+ public:
+  virtual ~Authenticator() = default;
+  // Begins with one of the mechanisms: "PLAIN AGFubgB..." for the AUTH command.
+  virtual absl::StatusOr<std::string> Begin(const std::vector<std::string>& mechanisms) = 0;
+  // An error: cancel.
+  virtual absl::StatusOr<std::string> Answer(std::string_view challenge) = 0;
+  // Whether the server's success is one: it may have to prove itself too.
+  virtual bool Done() const = 0;
+};
+
 struct SessionOptions {
   std::string hostname;         // for EHLO
   bool allow_starttls = true;   // opportunistic: used when offered
+  // Without TLS the session ends with kTlsFailed and starttls_refused().
+  bool require_tls = false;
+  bool tls_from_start = false;  // RFC 8314 section 3.3: the connection is encrypted already
+  bool lmtp = false;            // RFC 2033
+  // Logs in, under TLS only: a server that does not take it ends the session. Outlives it.
+  Authenticator* authenticator = nullptr;
   std::size_t pipeline_window = 100;  // commands sent ahead of their replies
 };
 
@@ -119,12 +137,16 @@ class Session {
   const std::vector<RecipientOutcome>& outcomes() const { return outcomes_; }
   const Capabilities& capabilities() const { return capabilities_; }
   bool tls_active() const { return tls_active_; }
+  // require_tls, and the server has no STARTTLS or did not want it.
+  bool starttls_refused() const { return starttls_refused_; }
+  // The authenticator's login failed: error() says why.
+  bool login_failed() const { return login_failed_; }
   // The reply that ended the connection (a refused greeting, 421); code 0: none.
   const Reply& closing_reply() const { return closing_reply_; }
 
  private:
   enum class State {
-    kGreeting, kEhlo, kHelo, kStartTlsReply, kStartTls, kReady, kTransaction, kBody, kFinalReply,
+    kGreeting, kEhlo, kHelo, kStartTlsReply, kStartTls, kAuth, kReady, kTransaction, kBody, kFinalReply,
     kClosed
   };
   enum class CommandKind { kReset, kMail, kRcpt, kData };
@@ -135,6 +157,11 @@ class Session {
 
   void OnReply(Reply reply);
   void OnEhlo(Reply reply);
+  void WithoutTls();
+  void LogIn();
+  void OnAuthReply(const Reply& reply);
+  void LoginFailed(std::string why);
+  bool OnRecipientReply(const Reply& reply);
   void OnTransactionReply(Reply reply);
   void OnData(const Reply& reply);
   void OnFinalReply(const Reply& reply);
@@ -159,6 +186,8 @@ class Session {
   Capabilities capabilities_;
   Reply closing_reply_;
   bool tls_active_ = false;
+  bool starttls_refused_ = false;
+  bool login_failed_ = false;
 
   Transaction transaction_;
   std::vector<RecipientOutcome> outcomes_;

@@ -583,5 +583,164 @@ TEST(ClientSessionTest, AnUnexpectedReplyBetweenTransactionsEndsTheConnection) {
   EXPECT_EQ(p.session.closing_reply().code, 421);
 }
 
+class FakeAuthenticator final : public Authenticator {
+ public:
+  absl::StatusOr<std::string> Begin(const std::vector<std::string>& mechanisms) override {
+    offered = mechanisms;
+    if (!failure.ok()) return failure;
+    return std::string("LOGIN");
+  }
+  absl::StatusOr<std::string> Answer(std::string_view challenge) override {
+    challenges.emplace_back(challenge);
+    return absl::StrCat("answer", challenges.size());
+  }
+  bool Done() const override { return challenges.size() >= 2; }
+  absl::Status failure = absl::OkStatus();
+  std::vector<std::string> offered, challenges;
+};
+
+SessionOptions LoginOptions(FakeAuthenticator& authenticator) {
+  SessionOptions options = Options();
+  options.tls_from_start = true;
+  options.authenticator = &authenticator;
+  return options;
+}
+
+TEST(SessionLoginTest, LogsInBeforeTheFirstMail) {
+  FakeAuthenticator login;
+  Player player(LoginOptions(login));
+  player.Play(R"(S: 220 relay
+                 C: EHLO out.example.org
+                 S: 250-relay
+                 S: 250-STARTTLS
+                 S: 250 AUTH LOGIN PLAIN
+                 C: AUTH LOGIN
+                 S: 334 VXNlcm5hbWU6
+                 C: answer1
+                 S: 334 UGFzc3dvcmQ6
+                 C: answer2
+                 S: 235 2.7.0 welcome)");
+  EXPECT_EQ(player.session.need(), Need::kReady);
+  EXPECT_EQ(login.offered, (std::vector<std::string>{"LOGIN", "PLAIN"}));
+  EXPECT_EQ(login.challenges, (std::vector<std::string>{"VXNlcm5hbWU6", "UGFzc3dvcmQ6"}));
+}
+
+TEST(SessionLoginTest, ARefusedLoginIsTemporary) {
+  FakeAuthenticator login;
+  Player player(LoginOptions(login));
+  player.Play(R"(S: 220 relay
+                 C: EHLO out.example.org
+                 S: 250-relay
+                 S: 250 AUTH LOGIN
+                 C: AUTH LOGIN
+                 S: 535 5.7.8 wrong)");
+  EXPECT_EQ(player.session.need(), Need::kClosed);
+  EXPECT_TRUE(player.session.login_failed());
+  EXPECT_FALSE(IsPermanent(player.session.error()));
+  EXPECT_NE(player.session.error().message().find("535"), absl::string_view::npos);
+}
+
+TEST(SessionLoginTest, ASuccessBeforeTheServerHasProvenItselfIsNone) {
+  FakeAuthenticator login;
+  Player player(LoginOptions(login));
+  player.Play(R"(S: 220 relay
+                 C: EHLO out.example.org
+                 S: 250-relay
+                 S: 250 AUTH SCRAM-SHA-256
+                 C: AUTH LOGIN
+                 S: 235 2.7.0 welcome)");
+  EXPECT_TRUE(player.session.login_failed());
+}
+
+TEST(SessionLoginTest, NothingIsSaidInClear) {
+  FakeAuthenticator login;
+  SessionOptions options = LoginOptions(login);
+  options.tls_from_start = false;
+  Player player(options);
+  player.Play(R"(S: 220 relay
+                 C: EHLO out.example.org
+                 S: 250-relay
+                 S: 250 AUTH LOGIN)");
+  EXPECT_TRUE(player.session.login_failed());
+  EXPECT_TRUE(login.offered.empty());
+}
+
+TEST(SessionTest, RequiredTlsThatIsNotToBeHadEndsTheSession) {
+  for (const char* rest : {"S: 250 SIZE", R"(S: 250 STARTTLS
+                                             C: STARTTLS
+                                             S: 454 4.7.0 not now)"}) {
+    SessionOptions options = Options();
+    options.require_tls = true;
+    Player player(options);
+    player.Play(R"(S: 220 mx
+                   C: EHLO out.example.org
+                   S: 250-mx)");
+    player.Play(rest);
+    EXPECT_EQ(player.session.need(), Need::kClosed) << rest;
+    EXPECT_TRUE(player.session.starttls_refused());
+    EXPECT_EQ(FailureOf(player.session.error()), Failure::kTlsFailed);
+  }
+}
+
+TEST(SessionTest, LmtpAnswersForEachRecipient) {
+  SessionOptions options = Options();
+  options.lmtp = true;
+  Player player(options);
+  player.Play(R"(S: 220 store
+                 C: LHLO out.example.org
+                 S: 250-store
+                 S: 250-CHUNKING
+                 S: 250 PIPELINING)");
+  ASSERT_EQ(player.session.need(), Need::kReady);
+  player.session.Begin(Mail({"a@example.net", "b@example.net", "c@example.net"}));
+  player.Play(R"(C: MAIL FROM:<from@example.org>
+                 C: RCPT TO:<a@example.net>
+                 C: RCPT TO:<b@example.net>
+                 C: RCPT TO:<c@example.net>
+                 C: DATA
+                 S: 250 ok
+                 S: 250 ok
+                 S: 550 5.1.1 nobody
+                 S: 250 ok
+                 S: 354 go on)");
+  ASSERT_EQ(player.session.need(), Need::kBody);
+  EXPECT_FALSE(player.session.chunked());
+  player.session.BodySent();
+  player.Play("S: 250 2.0.0 stored");
+  EXPECT_EQ(player.session.need(), Need::kReply) << "one answer is still to come";
+  EXPECT_TRUE(player.session.final_dot_pending());
+  player.Play("S: 452 4.2.2 full");
+  EXPECT_EQ(player.session.need(), Need::kReady);
+  const std::vector<RecipientOutcome>& outcomes = player.session.outcomes();
+  EXPECT_TRUE(outcomes[0].delivered());
+  EXPECT_TRUE(outcomes[1].permanent());
+  EXPECT_EQ(outcomes[2].reply.code, 452);
+  EXPECT_EQ(outcomes[2].stage, Stage::kFinalDot);
+}
+
+TEST(SessionTest, AnLmtpServerThatBreaksOffHasDecidedForSome) {
+  SessionOptions options = Options();
+  options.lmtp = true;
+  Player player(options);
+  player.Play(R"(S: 220 store
+                 C: LHLO out.example.org
+                 S: 250 PIPELINING)");
+  player.session.Begin(Mail({"a@example.net", "b@example.net"}));
+  player.Play(R"(C: MAIL FROM:<from@example.org>
+                 S: 250 ok
+                 C: RCPT TO:<a@example.net>
+                 S: 250 ok
+                 C: RCPT TO:<b@example.net>
+                 S: 250 ok
+                 C: DATA
+                 S: 354 go on)");
+  player.session.BodySent();
+  player.Play("S: 250 stored");
+  player.session.ConnectionLost(MakeFailure(Failure::kConnectFailed, "gone"));
+  EXPECT_TRUE(player.session.final_dot_lost());
+  EXPECT_TRUE(player.session.outcomes()[0].delivered());
+  EXPECT_FALSE(player.session.outcomes()[1].decided);
+}
+
 }  // namespace
 }  // namespace posthorn::smtp::client

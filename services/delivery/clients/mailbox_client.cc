@@ -80,8 +80,8 @@ class DirectoryClient final : public DirectoryPort {
     co_return resolution;
   }
 
-  Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
-                                                                std::string domain) override {
+  Task<absl::StatusOr<SmartHostSettings>> FindSmartHosts(TenantId tenant,
+                                                         std::string domain) override {
     dir::FindSmartHostsRequest request;
     request.set_tenant_id(tenant.value());
     request.set_domain(std::move(domain));
@@ -91,9 +91,14 @@ class DirectoryClient final : public DirectoryPort {
             stub_->async(), &dir::Directory::Stub::async::FindSmartHosts, std::move(request),
             std::move(options));
     // A directory of the release before knows of none.
-    if (absl::IsUnimplemented(response.status())) co_return std::vector<std::string>();
+    SmartHostSettings settings;
+    if (absl::IsUnimplemented(response.status())) co_return settings;
     if (!response.ok()) co_return response.status();
-    co_return std::vector<std::string>(response->hosts().begin(), response->hosts().end());
+    settings.hosts.assign(response->hosts().begin(), response->hosts().end());
+    settings.username = response->username();
+    settings.password = response->password();
+    settings.tls = response->tls();
+    co_return settings;
   }
 
   Task<absl::Status> AuthorizePost(std::string list, std::string sender) override {

@@ -121,11 +121,14 @@ class FakeDirectory final : public DirectoryPort {
   absl::Status failure = absl::OkStatus();
   int calls = 0;
 
-  Task<absl::StatusOr<std::vector<std::string>>> FindSmartHosts(TenantId tenant,
-                                                                std::string domain) override {
+  SmartHostSettings smart_host_login;  // of all of them
+  Task<absl::StatusOr<SmartHostSettings>> FindSmartHosts(TenantId tenant,
+                                                         std::string domain) override {
     ++smart_host_calls;
     if (!failure.ok()) co_return failure;
-    co_return smart_hosts[{tenant, domain}];
+    SmartHostSettings settings = smart_host_login;
+    settings.hosts = smart_hosts[{tenant, domain}];
+    co_return settings;
   }
   std::set<std::pair<std::string, std::string>> may_post;  // list and sender
   Task<absl::Status> AuthorizePost(std::string list, std::string sender) override {
