@@ -68,9 +68,9 @@ class DeflateStream final : public Stream {
   Task<absl::Status> StartTlsServer(const TlsContext& context, absl::Duration timeout) override {
     return inner_.StartTlsServer(context, timeout);
   }
-  Task<absl::Status> StartTlsClient(const TlsContext& context, std::string server_name,
+  Task<absl::Status> StartTlsClient(const TlsContext& context, TlsPeer peer,
                                     absl::Duration timeout) override {
-    return inner_.StartTlsClient(context, std::move(server_name), timeout);
+    return inner_.StartTlsClient(context, std::move(peer), timeout);
   }
   Task<absl::Status> AcceptProxyHeader(absl::Duration timeout) override {
     return inner_.AcceptProxyHeader(timeout);

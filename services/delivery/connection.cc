@@ -185,7 +185,9 @@ std::string_view Connection::tls_problem() const {
 
 // Says itself where its failure comes from: the handshake, or the connection below it.
 Task<absl::Status> Connection::StartTls() {
-  net::TlsPeer peer(host_.name);
+  // RFC 7672 section 8.1: with DANE the name that the records were found under, which comes first.
+  const bool by_dane = rule_.level == TlsLevel::kDane && !rule_.names.empty();
+  net::TlsPeer peer(by_dane ? rule_.names.front() : host_.name);
   peer.names = rule_.names;
   peer.dane = rule_.dane;
   peer.observe = rule_.observe;

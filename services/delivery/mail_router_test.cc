@@ -181,10 +181,10 @@ TEST(RouteTableTest, FirstMatchCounts) {
   ASSERT_TRUE(routes.Add("example.net", {"a"}, 25).ok());
   ASSERT_TRUE(routes.Add("*.Example.NET", {"b:26"}, 25).ok());
   ASSERT_TRUE(routes.Add("*", {"[2001:db8::1]:27", "[2001:db8::2]"}, 25).ok());
-  EXPECT_EQ(routes.Find("example.net")->front(), (HostPort{"a", 25}));
-  EXPECT_EQ(routes.Find("x.example.net")->front(), (HostPort{"b", 26}));
-  EXPECT_EQ(routes.Find("badexample.net")->front(), (HostPort{"2001:db8::1", 27}));
-  EXPECT_EQ(routes.Find("badexample.net")->back(), (HostPort{"2001:db8::2", 25}));
+  EXPECT_EQ(routes.Find("example.net", TenantId())->front(), (HostPort{"a", 25}));
+  EXPECT_EQ(routes.Find("x.example.net", TenantId())->front(), (HostPort{"b", 26}));
+  EXPECT_EQ(routes.Find("badexample.net", TenantId())->front(), (HostPort{"2001:db8::1", 27}));
+  EXPECT_EQ(routes.Find("badexample.net", TenantId())->back(), (HostPort{"2001:db8::2", 25}));
 }
 
 TEST(RouteTableTest, RefusesNonsenseNamingIt) {
@@ -198,7 +198,30 @@ TEST(RouteTableTest, RefusesNonsenseNamingIt) {
     EXPECT_THAT(std::string(status.message()), HasSubstr("\"*\""));
   }
   EXPECT_FALSE(routes.Add("*", {}, 25).ok());
-  EXPECT_EQ(routes.Find("example.net"), nullptr);
+  EXPECT_EQ(routes.Find("example.net", TenantId()), nullptr);
+}
+
+TEST(RouteTableTest, ReadsHowServersWantToBeTalkedTo) {
+  const auto port = [](const char* text) { return ParseHostPort(text, 2525).value(); };
+  EXPECT_EQ(port("smtps://relay.example").protocol, Protocol::kSmtps);
+  EXPECT_EQ(port("smtps://relay.example").port, 465);
+  EXPECT_EQ(port("smtp://relay.example").port, 2525);
+  EXPECT_EQ(port("lmtp://[2001:db8::1]").host, "2001:db8::1");
+  EXPECT_EQ(port("lmtp://[2001:db8::1]").port, 24);
+  EXPECT_EQ(port("lmtp:///run/lmtp").host, "/run/lmtp");
+  EXPECT_EQ(port("lmtp:///run/lmtp").port, 0);
+  for (const char* bad : {"http://a", "smtps://", "smtp:///run/x", "a/b", "lmtp://"}) {
+    EXPECT_FALSE(ParseHostPort(bad, 25).ok()) << bad;
+  }
+}
+
+TEST(RouteTableTest, ARouteMayBeOneTenants) {
+  RouteTable routes;
+  ASSERT_TRUE(routes.Add("*", {"theirs"}, 25, nullptr, TenantId(7)).ok());
+  ASSERT_TRUE(routes.Add("*", {"everybodys"}, 25).ok());
+  EXPECT_EQ(routes.Find("example.net", TenantId(7))->front().host, "theirs");
+  EXPECT_EQ(routes.Find("example.net", TenantId(8))->front().host, "everybodys");
+  EXPECT_EQ(routes.FindSpecific("example.net", TenantId(7)), nullptr);
 }
 
 }  // namespace
