@@ -18,6 +18,7 @@
 #include "apps/posthorn/privileges.h"
 #include "apps/posthorn/settings.h"
 #include "apps/posthorn/supervisor.h"
+#include "lib/config/redis_settings.h"
 #include "lib/telemetry/log.h"
 #include "services/gateway/bound_sockets.h"
 #include "services/gateway/wiring.h"
@@ -113,7 +114,7 @@ Program Ourselves(int executable, std::vector<std::string> arguments, int config
 absl::StatusOr<int> RunServe(Config config) {
   FillInPaths(config);
   const bool embedded_postgres = config.postgres().url().empty();
-  const bool embedded_redis = config.redis().address().empty();
+  const bool embedded_redis = config::RedisServers(config.redis()).empty();
   const absl::StatusOr<std::optional<User>> user = UserToBecome(config.user(), true);
   if (!user.ok()) return user.status();
   if (embedded_postgres && geteuid() == 0 && !user->has_value()) {

@@ -10,6 +10,7 @@
 #include "apps/posthorn/privileges.h"
 #include "apps/posthorn/settings.h"
 #include "apps/posthorn/signals.h"
+#include "lib/config/redis_settings.h"
 #include "lib/rpc/channel.h"
 #include "lib/rpc/grpc_server.h"
 #include "lib/telemetry/http_server.h"
@@ -223,9 +224,10 @@ absl::Status RunAllInOne(const Config& config, gateway::BoundSockets sockets,
 
 absl::Status RunGateway(const Config& config) {
   BlockStopSignals();
+  const std::string redis = config::RedisServers(config.redis());
   absl::Status set = RequireSet({{config.rpc().mailbox(), "rpc.mailbox", "a gRPC target"},
                                  {config.rpc().queue(), "rpc.queue", "a gRPC target"},
-                                 {config.redis().address(), "redis.address", "host:port"}});
+                                 {redis, "redis.address", "host:port"}});
   if (!set.ok()) return set;
   absl::StatusOr<gateway::BoundSockets> sockets = gateway::BindListeners(config);
   if (!sockets.ok()) return sockets.status();
@@ -263,8 +265,9 @@ absl::Status RunMailbox(const Config& config) {
 
 absl::Status RunQueue(const Config& config) {
   BlockStopSignals();
+  const std::string redis = config::RedisServers(config.redis());
   absl::Status set = RequireSet({{config.postgres().url(), "postgres.url", "the database"},
-                                 {config.redis().address(), "redis.address", "host:port"},
+                                 {redis, "redis.address", "host:port"},
                                  {config.rpc().listen(), "rpc.listen", "where to listen"}});
   if (!set.ok()) return set;
   absl::StatusOr<ServiceProcess> process = BeginService(config);

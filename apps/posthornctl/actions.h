@@ -130,6 +130,14 @@ absl::Status RerouteQueue(Session& session, const QueueSelection& selection,
 absl::Status SummarizeQueue(Session& session, const QueueSelection& selection);
 absl::Status ShowSchedule(Session& session);
 
+// Destinations with a limit or anything out of the ordinary; a name: only that site, or the one that
+// takes this domain's mail.
+absl::Status ListSites(Session& session, const std::string& name);
+// 0 seconds: until it is resumed.
+absl::Status PauseSite(Session& session, const std::string& pattern, std::int64_t seconds,
+                       const std::string& reason);
+absl::Status ResumeSite(Session& session, const std::string& pattern);
+
 }  // namespace posthorn::ctl
 
 #endif  // POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_

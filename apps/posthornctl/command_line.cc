@@ -381,6 +381,20 @@ void AddQueueCommands(Commands& c) {
   summary->add_option("--tenant", selection.tenant, "Only of this tenant");
   c.Verb(noun, "schedule", "Say when failed deliveries are tried again, and until when",
          [](Session& s, const Arguments&) { return ShowSchedule(s); });
+  c.Verb(noun, "destinations", "Say where mail waits for a limit, a pause or an answer, and why",
+         [](Session& s, const Arguments& a) { return ListSites(s, a.name); })
+      ->add_option("DESTINATION", c.arguments().name, "Only this domain or site");
+  CLI::App* pause = c.Verb(noun, "pause", "Let all mail for a destination wait",
+                           [](Session& s, const Arguments& a) {
+                             return PauseSite(s, a.name, a.id, a.description);
+                           });
+  c.NameOf(pause, "DESTINATION");
+  pause->add_option("--for", c.arguments().id, "Seconds; left out: until it is resumed")
+      ->check(CLI::PositiveNumber);
+  pause->add_option("--reason", c.arguments().description, "For operators, and the sender's warning");
+  c.NameOf(c.Verb(noun, "resume", "End a pause, forget what slowed it down, and try waiting mail now",
+                  [](Session& s, const Arguments& a) { return ResumeSite(s, a.name); }),
+           "DESTINATION");
   for (CLI::App* verb : {retry, cancel, hold, release, bounce, reroute}) {
     verb->add_option("ID", selection.message_id);
     verb->add_flag("--all", selection.all, "All that is queued");

@@ -140,6 +140,35 @@ void CheckAuthentication(Checker& checker, const v1::Authentication& authenticat
   }
 }
 
+void CheckRedis(Checker& checker, const v1::Redis& redis) {
+  const auto is_server = [](const std::string& address) {
+    return address.starts_with("/") || IsHostAndPort(address);
+  };
+  checker.Require(redis.address().empty() || is_server(redis.address()), "redis.address",
+                  absl::StrCat("must be host:port or the path of a socket, not \"",
+                               redis.address(), "\""));
+  for (int i = 0; i < redis.addresses_size(); ++i) {
+    checker.Require(IsHostAndPort(redis.addresses(i)), absl::StrCat("redis.addresses[", i, "]"),
+                    absl::StrCat("must be host:port, not \"", redis.addresses(i), "\""));
+  }
+  // Which of the two is meant must be plain: a key without effect is a mistake.
+  const bool standalone = redis.topology() == "standalone";
+  checker.Require(!standalone || redis.addresses().empty(), "redis.addresses",
+                  "is for topology: sentinel or cluster");
+  checker.Require(standalone || !redis.addresses().empty(), "redis.addresses",
+                  absl::StrCat("must be set, because redis.topology is ", redis.topology()));
+  checker.Require(standalone || redis.address().empty(), "redis.address",
+                  absl::StrCat("must be empty, because redis.topology is ", redis.topology()));
+  checker.Require(redis.topology() != "sentinel" || !redis.sentinel_master().empty(),
+                  "redis.sentinel_master", "must be a name");
+  checker.Require(redis.user().empty() || !redis.password().empty(), "redis.password",
+                  "must be set too, because redis.user is");
+  checker.Require(!redis.tls() || !redis.tls_ca_file().empty(), "redis.tls_ca_file",
+                  "must be a path");
+  CheckPair(checker, "redis.tls_certificate_file", redis.tls_certificate_file(),
+            "redis.tls_key_file", redis.tls_key_file());
+}
+
 }  // namespace
 
 absl::Status Check(const v1::Config& config,
@@ -165,9 +194,7 @@ absl::Status Check(const v1::Config& config,
   checker.Require(config.rpc().certificate_file().empty() || !config.rpc().ca_file().empty(),
                   "rpc.ca_file", "must be set too, because rpc.certificate_file is");
 
-  const std::string& redis = config.redis().address();
-  checker.Require(redis.empty() || redis.front() == '/' || IsHostAndPort(redis), "redis.address",
-                  absl::StrCat("must be host:port or the path of a socket, not \"", redis, "\""));
+  CheckRedis(checker, config.redis());
   checker.Require(config.dns().address().empty() || IsIpAddress(config.dns().address()),
                   "dns.address",
                   absl::StrCat("must be an IP address, not \"", config.dns().address(), "\""));

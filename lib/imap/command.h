@@ -225,7 +225,7 @@ struct SearchKey {
     kSince,
     kOlder,  // number: seconds (RFC 5032)
     kYounger,
-    kModSeq,  // modseq (RFC 7162)
+    kModSeq,       // modseq (RFC 7162)
     kSavedBefore,  // days (RFC 8514)
     kSavedOn,
     kSavedSince,

@@ -1,7 +1,8 @@
 // command = tag SP command-name [SP arguments] CRLF
 // tag     = 1*<any ASTRING-CHAR except "+">
 // literal = "{" number ["+"] "}" CRLF *CHAR8, always at the end of a line: what a line ends with
-//           says whether the command goes on. literal8 has "~" before it (RFC 3516): a message only.
+//           says whether the command goes on. literal8 has "~" before it (RFC 3516): a message
+//           only.
 #include "lib/imap/receiver.h"
 
 #include <algorithm>

@@ -44,10 +44,10 @@ void AppendUtf8(std::uint32_t c, std::string& out) {
 // The character that "&name;" stands for, without the marks; 0: none that is known.
 std::uint32_t EntityOf(std::string_view name) {
   constexpr std::pair<std::string_view, std::uint32_t> kNamed[] = {
-      {"amp", '&'},     {"lt", '<'},       {"gt", '>'},       {"quot", '"'},   {"apos", '\''},
-      {"nbsp", ' '},    {"zwnj", ' '},     {"shy", 0xad},     {"copy", 0xa9},  {"reg", 0xae},
-      {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"bull", 0x2022},
-      {"lsquo", 0x2018}, {"rsquo", 0x2019}, {"ldquo", 0x201c}, {"rdquo", 0x201d}, {"euro", 0x20ac}};
+      {"amp", '&'},      {"lt", '<'},       {"gt", '>'},        {"quot", '"'},    {"apos", '\''},
+      {"nbsp", ' '},     {"zwnj", ' '},     {"shy", 0xad},      {"copy", 0xa9},   {"reg", 0xae},
+      {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"bull", 0x2022}, {"lsquo", 0x2018},
+      {"rsquo", 0x2019}, {"ldquo", 0x201c}, {"rdquo", 0x201d},  {"euro", 0x20ac}};
   for (const auto& [known, c] : kNamed) {
     if (name == known) return c;
   }
@@ -95,7 +95,8 @@ class Markup {
       return;
     }
     // What a script compares with "<" begins no element.
-    if (!hidden_.empty() && !EqualsIgnoreCase(rest_.substr(0, hidden_.size() + 2), "</" + hidden_)) {
+    if (!hidden_.empty() &&
+        !EqualsIgnoreCase(rest_.substr(0, hidden_.size() + 2), "</" + hidden_)) {
       rest_.remove_prefix(1);
       return;
     }
@@ -126,16 +127,15 @@ class Markup {
       hidden_ = std::move(name);
       return;
     }
-    constexpr std::string_view kInline[] = {"a", "b",    "i",      "u",      "em",  "span", "font",
-                                            "s", "code", "strong", "small",  "sub", "sup",  "wbr"};
+    constexpr std::string_view kInline[] = {"a", "b",    "i",      "u",     "em",  "span", "font",
+                                            "s", "code", "strong", "small", "sub", "sup",  "wbr"};
     if (std::find(std::begin(kInline), std::end(kInline), name) == std::end(kInline)) text_ += ' ';
   }
 
   void Entity() {
     constexpr std::size_t kLongest = 10;
     const std::size_t end = rest_.substr(0, kLongest).find(';');
-    const std::uint32_t c =
-        end == std::string_view::npos ? 0 : EntityOf(rest_.substr(1, end - 1));
+    const std::uint32_t c = end == std::string_view::npos ? 0 : EntityOf(rest_.substr(1, end - 1));
     const std::size_t size = c == 0 ? 1 : end + 1;
     if (hidden_.empty()) {
       if (c == 0) {

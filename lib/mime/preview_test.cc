@@ -21,7 +21,8 @@ std::string Html(const std::string& text) {
 }
 
 TEST(PreviewTest, ShowsTheStartOfTheTextOnOneLine) {
-  EXPECT_EQ(Preview("Subject: a\r\n\r\n  Hello\r\n\r\n\tworld \r\n> old\r\nnew\r\n"), "Hello world new");
+  EXPECT_EQ(Preview("Subject: a\r\n\r\n  Hello\r\n\r\n\tworld \r\n> old\r\nnew\r\n"),
+            "Hello world new");
   EXPECT_EQ(Preview("Subject: a\r\n\r\n"), "");
   EXPECT_EQ(Preview("Subject: a\r\n\r\n\x01\x7f b"), "b");
 }

@@ -29,10 +29,9 @@ Bytef* Octets(const char* data) {
 class DeflateStream final : public Stream {
  public:
   explicit DeflateStream(Stream& inner) : inner_(inner) {
-    const bool ready =
-        inflateInit2(&inflate_, kInflateWindowBits) == Z_OK &&
-        deflateInit2(&deflate_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kDeflateWindowBits,
-                     kDeflateMemory, Z_DEFAULT_STRATEGY) == Z_OK;
+    const bool ready = inflateInit2(&inflate_, kInflateWindowBits) == Z_OK &&
+                       deflateInit2(&deflate_, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+                                    kDeflateWindowBits, kDeflateMemory, Z_DEFAULT_STRATEGY) == Z_OK;
     // The only way for these to fail is to find no memory.
     if (!ready) throw std::bad_alloc();
   }

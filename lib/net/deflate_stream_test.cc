@@ -114,7 +114,8 @@ TEST_F(DeflateStreamTest, EndsReadAsClosed) {
 
 TEST_F(DeflateStreamTest, AnInterruptEndsAReadAndTheStreamGoesOn) {
   std::optional<absl::StatusOr<std::string>> result;
-  const auto read = [](Stream& stream, std::optional<absl::StatusOr<std::string>>& into) -> Task<void> {
+  const auto read = [](Stream& stream,
+                       std::optional<absl::StatusOr<std::string>>& into) -> Task<void> {
     into = co_await stream.ReadSome(absl::Seconds(10));
   };
   Spawn(executor_, read(*server_, result));

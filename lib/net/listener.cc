@@ -80,7 +80,8 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(SocketAddress target, st
   if (source.size != 0 && ::bind(fd, source.get(), source.size) != 0) {
     const int error = errno;
     ::close(fd);
-    co_return ConnectFailure(where, absl::StrCat("source address: ", std::strerror(error)));
+    co_return absl::FailedPreconditionError(
+        absl::StrCat("source address for ", where, ": ", std::strerror(error)));
   }
   int error = ::connect(fd, target.get(), target.size) == 0 ? 0 : errno;
   const auto socket = std::make_shared<Socket>(CurrentLoop(), fd);

@@ -47,7 +47,8 @@ class Listener {
   std::shared_ptr<Impl> impl_;
 };
 
-// Opens a TCP connection to an IP address from the current loop, from `source_ip` if not empty.
+// Opens a TCP connection to an IP address from the current loop, from `source_ip` if not empty; one
+// that this machine does not have is FAILED_PRECONDITION.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::string ip, int port,
                                                       std::string source_ip,
                                                       absl::Duration timeout);

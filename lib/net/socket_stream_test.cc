@@ -142,6 +142,20 @@ TEST_F(SocketStreamTest, ARefusedConnectionNamesTheHost) {
   EXPECT_THAT(std::string(stream.status().message()), HasSubstr("refused"));
 }
 
+TEST_F(SocketStreamTest, ConnectsFromTheSourceThatIsAsked) {
+  auto socket = BoundSocket::Bind("127.0.0.1", 0);
+  ASSERT_TRUE(socket.ok());
+  Listener listener(*std::move(socket), loops_, Echo);
+  const int port = listener.local().port;
+  auto stream = RunOn(loop(), Connect("127.0.0.1", port, "127.0.0.9", kLong));
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_TRUE(Write(**stream, "x").ok());
+  Destroy(loop(), *std::move(stream));
+  // Another machine's says nothing about the destination.
+  const auto foreign = RunOn(loop(), Connect("127.0.0.1", port, "192.0.2.77", kLong));
+  EXPECT_TRUE(absl::IsFailedPrecondition(foreign.status())) << foreign.status();
+}
+
 TEST_F(SocketStreamTest, AStoppedListenerRefuses) {
   auto socket = BoundSocket::Bind("127.0.0.1", 0);
   ASSERT_TRUE(socket.ok());

@@ -49,16 +49,21 @@ absl::StatusOr<TlsMaterial::Context> MakeContext(bool server) {
   return context;
 }
 
+absl::Status UseCertificate(SSL_CTX* context, const CertificateFiles& files) {
+  if (SSL_CTX_use_certificate_chain_file(context, files.certificate_file.c_str()) != 1) {
+    return FileError("certificate", files.certificate_file);
+  }
+  if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return FileError("private key", files.key_file);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<TlsMaterial::Context> MakeServerContext(const CertificateFiles& files) {
   absl::StatusOr<TlsMaterial::Context> context = MakeContext(true);
   if (!context.ok()) return context.status();
-  if (SSL_CTX_use_certificate_chain_file(context->get(), files.certificate_file.c_str()) != 1) {
-    return FileError("certificate", files.certificate_file);
-  }
-  if (SSL_CTX_use_PrivateKey_file(context->get(), files.key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context->get()) != 1) {
-    return FileError("private key", files.key_file);
-  }
+  if (absl::Status used = UseCertificate(context->get(), files); !used.ok()) return used;
   return context;
 }
 
@@ -132,6 +137,9 @@ absl::StatusOr<std::shared_ptr<const TlsMaterial>> LoadClient(const TlsContext::
     }
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
   }
+  if (!impl.first.certificate_file.empty()) {
+    if (absl::Status used = UseCertificate(ctx, impl.first); !used.ok()) return used;
+  }
   material->first = *std::move(context);
   return material;
 }
@@ -162,8 +170,14 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Server(
 }
 
 absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Client(const std::string& ca_file) {
+  return Client(ca_file, CertificateFiles());
+}
+
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Client(const std::string& ca_file,
+                                                               CertificateFiles certificate) {
   auto impl = std::make_unique<Impl>();
   impl->ca_file = ca_file;
+  impl->first = std::move(certificate);
   std::unique_ptr<TlsContext> context(new TlsContext(std::move(impl)));
   if (absl::Status status = context->Reload(); !status.ok()) return status;
   return context;

@@ -36,6 +36,9 @@ class TlsContext {
       CertificateFiles first, std::vector<CertificateFiles> others = {});
   // `ca_file` empty: peers are not verified (opportunistic TLS, RFC 7435).
   static absl::StatusOr<std::unique_ptr<TlsContext>> Client(const std::string& ca_file);
+  // The same, with a certificate for servers that ask for one.
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Client(const std::string& ca_file,
+                                                            CertificateFiles certificate);
   ~TlsContext();
 
   // Reads the files again; on an error the old certificates stay, all of them.

@@ -2,6 +2,7 @@
 //   command = verb *(1*SP argument) [CR] LF
 //   USER name / PASS string / STAT / LIST [n] / UIDL [n] / RETR n / TOP n n / DELE n / RSET / NOOP /
 //   CAPA / STLS / QUIT / AUTH [mechanism [base64 / "="]]      (RFC 5034)
+//   UTF8 / LANG [language-range]                              (RFC 6856)
 
 #include "lib/pop3/command.h"
 
@@ -105,6 +106,18 @@ absl::StatusOr<Command> ParseAuth(std::string_view arguments) {
   return Command(AuthCommand(std::move(mechanism), std::string(response)));
 }
 
+absl::StatusOr<Command> ParseLang(std::string_view arguments) {
+  TrimLeft(&arguments);
+  TrimRight(&arguments);
+  std::string range(arguments);
+  for (char& c : range) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '*';
+    if (!fits) return Syntax("LANG [language]");
+  }
+  return Command(LangCommand(std::move(range)));
+}
+
 // In the order of the variant.
 constexpr std::array<Verb, std::variant_size_v<Command>> kVerbs = {{
     {"USER", ParseUser},
@@ -121,6 +134,8 @@ constexpr std::array<Verb, std::variant_size_v<Command>> kVerbs = {{
     {"STLS", ParsePlain<StlsCommand>},
     {"QUIT", ParsePlain<QuitCommand>},
     {"AUTH", ParseAuth},
+    {"UTF8", ParsePlain<Utf8Command>},
+    {"LANG", ParseLang},
 }};
 
 bool IsVerb(std::string_view word, std::string_view verb) {

@@ -65,9 +65,17 @@ struct AuthCommand {
   std::optional<std::string> initial_response;  // base64, "=" for an empty one
 };
 
+// RFC 6856 section 2.
+struct Utf8Command {};
+// RFC 6856 section 3.
+struct LangCommand {
+  explicit LangCommand(std::string range_in) : range(std::move(range_in)) {}
+  std::string range;  // in lower case; empty: which are there?
+};
+
 using Command = std::variant<UserCommand, PassCommand, StatCommand, ListCommand, UidlCommand,
                              RetrCommand, TopCommand, DeleCommand, RsetCommand, NoopCommand,
-                             CapaCommand, StlsCommand, QuitCommand, AuthCommand>;
+                             CapaCommand, StlsCommand, QuitCommand, AuthCommand, Utf8Command, LangCommand>;
 
 // Parses a line without its line end. Verbs in any case, arguments separated by spaces; what a
 // person types, such as a space at the end, is accepted. kUnknownCommand or kSyntax otherwise.

@@ -25,6 +25,7 @@ std::string Describe(const absl::StatusOr<Command>& parsed) {
   if (const auto* top = std::get_if<TopCommand>(&*parsed)) {
     out += " " + Number(top->message) + " " + std::to_string(top->lines);
   }
+  if (const auto* lang = std::get_if<LangCommand>(&*parsed)) out += " [" + lang->range + "]";
   if (const auto* auth = std::get_if<AuthCommand>(&*parsed)) {
     out += " [" + auth->mechanism + "] " + auth->initial_response.value_or("none");
   }
@@ -45,6 +46,14 @@ constexpr Row kRows[] = {
     {"PASS  x", "PASS [ x]"},
     {"PASS", "failure syntax"},
     {"PASS ", "failure syntax"},
+    {"UTF8", "UTF8"},
+    {"utf8 ", "UTF8"},
+    {"UTF8 USER", "failure syntax"},
+    {"LANG", "LANG []"},
+    {"LANG en-GB ", "LANG [en-gb]"},
+    {"lang *", "LANG [*]"},
+    {"LANG en fr", "failure syntax"},
+    {"LANG e\xc3\xa9", "failure syntax"},
     {"STAT", "STAT"},
     {"stat ", "STAT"},
     {"STAT 1", "failure syntax"},

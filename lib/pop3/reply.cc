@@ -22,14 +22,17 @@ void AppendOk(std::string_view text, std::string& out) {
 }
 
 void AppendError(const absl::Status& status, std::string& out) {
-  const FailureRow& row = RowOf(FailureOf(status));
+  AppendError(RowOf(FailureOf(status)).pop3_code, PeerText(status), out);
+}
+
+void AppendError(std::string_view code, std::string_view text, std::string& out) {
   out += "-ERR ";
-  if (!row.pop3_code.empty()) {
+  if (!code.empty()) {
     out += '[';
-    out += row.pop3_code;
+    out += code;
     out += "] ";
   }
-  AppendOneLine(PeerText(status), out);
+  AppendOneLine(text, out);
   out += "\r\n";
 }
 

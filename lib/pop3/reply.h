@@ -15,6 +15,8 @@ namespace posthorn::pop3 {
 void AppendOk(std::string_view text, std::string& out);
 // "-ERR [CODE] text" with the failure's response code (RFC 2449 section 8, RFC 3206).
 void AppendError(const absl::Status& status, std::string& out);
+// The same with a code that no failure has. `code` is of RFC 2449 section 8.1's form.
+void AppendError(std::string_view code, std::string_view text, std::string& out);
 // "+ challenge" (RFC 5034 section 4); `challenge` is base64.
 void AppendChallenge(std::string_view challenge, std::string& out);
 // One line of a multi-line reply, dot-stuffed.

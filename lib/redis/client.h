@@ -12,43 +12,57 @@
 #include "absl/time/time.h"
 #include "lib/base/task.h"
 #include "lib/net/event_loop.h"
+#include "lib/redis/options.h"
 #include "lib/redis/reply.h"
 
 namespace posthorn::redis {
 
-struct Options {
-  Options() = default;
-  Options(std::string address_in, std::string password_in)
-      : address(std::move(address_in)), password(std::move(password_in)) {}
+class Cluster;
+class Node;
 
-  std::string address;   // "host:port", "[host]:port", or the path of a unix socket
-  std::string password;  // empty: none
-  absl::Duration connect_timeout = absl::Seconds(2);
-  // A command without an answer for this long breaks the connection.
-  absl::Duration command_timeout = absl::Seconds(5);
-  absl::Duration max_backoff = absl::Seconds(1);  // between attempts to connect; starts at 20 ms
-  std::size_t max_pending = 100000;               // commands waiting; more answer kOverloaded
-};
-
-// A Lua script, sent once by EVAL and then by its hash.
+// A Lua script, sent once by EVAL and then by its hash. All keys it touches have the slot of the
+// first that it is given.
 class Script {
  public:
-  explicit Script(std::string source);
+  enum class Keys {
+    kGiven,      // it touches those it is given
+    kWholeSlot,  // it makes up others: in a cluster it waits while their slot is moving
+  };
+  explicit Script(std::string source, Keys keys = Keys::kGiven);
   const std::string& source() const { return source_; }
   const std::string& sha1() const { return sha1_; }
+  Keys keys() const { return keys_; }
 
  private:
   std::string source_;
   std::string sha1_;
+  Keys keys_;
 };
 
-// One connection to a Redis server, shared by any number of callers: what they send at the same
-// time goes out as one pipeline. Connects by itself and comes back after every loss, with backoff.
+// Keys and arguments of one run of a script.
+struct ScriptCall {
+  ScriptCall(std::vector<std::string> keys_in, std::vector<std::string> args_in)
+      : keys(std::move(keys_in)), args(std::move(args_in)) {}
+  std::vector<std::string> keys;
+  std::vector<std::string> args;
+};
+
+// Where a walk over all keys stands.
+struct ScanCursor {
+  std::size_t master = 0;
+  std::string cursor = "0";
+  bool done = false;
+};
+
+// A Redis server, the master of a set that Sentinel watches, or a cluster, by one connection (to
+// each master) that any number of callers share: what they send at the same time goes out as one
+// pipeline. Connects by itself, comes back after every loss, with backoff, and follows failovers.
 // Methods may be called from coroutines on any executor, which they continue on. The loop must
 // outlive the client and must not be stopped before it; the destructor (or Stop) fails what is
 // pending and waits for the connection to end, so it must not run on the loop's thread.
 //
-// Errors: kUnavailable while the server is away (at once, not after a timeout) or when the
+// Errors: kUnavailable while the server is away (at once, not after a timeout), or in a cluster the
+// one with the key, or when the
 // connection broke before the answer, in which case the command may or may not have run;
 // absl::kInternal with the server's text when the server refused the command.
 class Client {
@@ -65,6 +79,12 @@ class Client {
   // The script must outlive the call.
   Task<absl::StatusOr<Reply>> Run(const Script& script, std::vector<std::string> keys,
                                   std::vector<std::string> args);
+  // Several runs, sent together. An answer each.
+  Task<std::vector<absl::StatusOr<Reply>>> RunAll(const Script& script,
+                                                  std::vector<ScriptCall> calls);
+  // Some keys that fit `pattern`, of all servers, and moves `cursor` on until it is done; keys that
+  // come or go meanwhile may be missed or seen twice.
+  Task<absl::StatusOr<std::vector<std::string>>> Scan(ScanCursor& cursor, std::string pattern);
   Task<absl::Status> Publish(std::string channel, std::string message);
   // Publishes without waiting for the outcome; what cannot be sent is dropped. Needs no executor.
   void PublishAndForget(std::string channel, std::string message);
@@ -73,8 +93,8 @@ class Client {
   void Stop();
 
  private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<Node> node_;        // one of the two
+  std::shared_ptr<Cluster> cluster_;
 };
 
 // A connection that listens to channels. It comes back after every loss and subscribes again;

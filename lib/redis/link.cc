@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "lib/base/executor.h"
-#include "lib/base/one_shot.h"
-#include "lib/net/listener.h"
 #include "lib/telemetry/log.h"
 
 namespace posthorn::redis {
@@ -17,36 +14,7 @@ namespace {
 
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
 
-struct HostPort {
-  std::string host;
-  int port = 6379;
-};
-
-// "host:port" or "[host]:port"; the port may be left out.
-absl::StatusOr<HostPort> ParseAddress(const std::string& address) {
-  HostPort result;
-  const std::size_t colon = address.rfind(':');
-  const bool bracketed = !address.empty() && address.front() == '[';
-  const std::size_t close = bracketed ? address.find(']') : std::string::npos;
-  const bool has_port = colon != std::string::npos && (!bracketed || colon > close);
-  if (has_port && !absl::SimpleAtoi(address.substr(colon + 1), &result.port)) {
-    return absl::InvalidArgumentError(absl::StrCat("Redis address: ", address));
-  }
-  result.host = has_port ? address.substr(0, colon) : address;
-  if (bracketed) result.host = address.substr(1, close - 1);
-  return result;
-}
-
 }  // namespace
-
-// A sleep that Stop cuts short. Only on the loop.
-struct Link::Nap {
-  void Wake() {
-    if (!std::exchange(woken, true)) done.Set(true);
-  }
-  bool woken = false;
-  OneShot<bool> done;
-};
 
 void Link::Start(std::shared_ptr<Handler> handler) {
   handler_ = handler;
@@ -58,11 +26,12 @@ void Link::Stop() {
   std::shared_ptr<Handler> keep = handler_.lock();
   loop_.Post([this, keep] {
     if (stream_) stream_->Close();
-    if (nap_) nap_->Wake();
+    backoff_nap_.Wake();
+    watch_nap_.Wake();
   });
   if (Executor::Current() == &loop_) return;
   // An attempt to connect is not interrupted, only bounded.
-  const absl::Duration bound = options_.connect_timeout * 3 + absl::Seconds(2);
+  const absl::Duration bound = options_.connect_timeout * 4 + absl::Seconds(2);
   ended_.get_future().wait_for(absl::ToChronoMilliseconds(bound));
 }
 
@@ -92,45 +61,39 @@ Task<void> Link::WriteOut([[maybe_unused]] std::shared_ptr<Handler> handler,
   if (stream == stream_) writing_ = false;
 }
 
-Task<void> Link::Sleep(absl::Duration duration) {
-  auto nap = std::make_shared<Nap>();
-  nap_ = nap;
-  loop_.PostAfter(duration, [nap] { nap->Wake(); });
-  co_await nap->done;
-  nap_.reset();
+Task<Link::Opened> Link::Open() {
+  if (options_.topology == Topology::kSentinel) {
+    std::function<bool()> wanted = [this] { return !stopping_.load(); };
+    const absl::StatusOr<Endpoint> master =
+        co_await FindMaster(options_, next_, std::move(wanted));
+    if (!master.ok()) co_return master.status();
+    endpoint_ = *master;
+    co_return co_await OpenMaster(options_, endpoint_);
+  }
+  const bool cluster = options_.topology == Topology::kCluster;
+  const absl::StatusOr<Endpoint> endpoint = ParseEndpoint(
+      cluster ? options_.addresses[next_++ % options_.addresses.size()] : options_.address);
+  if (!endpoint.ok()) co_return endpoint.status();
+  endpoint_ = *endpoint;
+  if (cluster) co_return co_await OpenClusterNode(options_, endpoint_);
+  co_return co_await OpenConnection(options_, endpoint_, options_.user, options_.password);
 }
 
-Task<absl::Status> Link::Open() {
-  absl::StatusOr<std::unique_ptr<net::Stream>> stream = absl::UnknownError("");
-  if (!options_.address.empty() && options_.address.front() == '/') {
-    stream = co_await net::ConnectUnix(options_.address, options_.connect_timeout);
-  } else {
-    absl::StatusOr<HostPort> to = ParseAddress(options_.address);
-    if (!to.ok()) co_return to.status();
-    stream = co_await net::Connect(to->host, to->port, "", options_.connect_timeout);
+Task<void> Link::WatchMaster(std::shared_ptr<net::Stream> stream,
+                             std::shared_ptr<OneShot<bool>> ended) {
+  const std::function<bool()> wanted = [this, &stream] {
+    return !stopping_.load() && up_ && stream_ == stream;
+  };
+  while (wanted()) {
+    co_await watch_nap_.Sleep(loop_, options_.master_check);
+    if (!wanted()) break;
+    const absl::StatusOr<Endpoint> master = co_await FindMaster(options_, next_, wanted);
+    // Sentinels that are away say nothing of the master.
+    if (!master.ok() || *master == endpoint_ || !wanted()) continue;
+    log::Info("redis", "another master", {{"address", master->ToString()}});
+    stream->Close();
   }
-  if (!stream.ok()) co_return stream.status();
-  stream_ = *std::move(stream);
-  out_.clear();
-  writing_ = false;
-  if (options_.password.empty()) co_return absl::OkStatus();
-
-  const std::vector<std::string> auth = {"AUTH", options_.password};
-  absl::Status written = co_await stream_->WriteAll(FormatCommand(auth), options_.command_timeout);
-  if (!written.ok()) co_return written;
-  ReplyParser parser;
-  for (;;) {
-    absl::StatusOr<std::string> bytes = co_await stream_->ReadSome(options_.command_timeout);
-    if (!bytes.ok()) co_return bytes.status();
-    if (bytes->empty()) co_return absl::UnavailableError("closed");
-    absl::Status fed = parser.Feed(*bytes);
-    if (!fed.ok()) co_return fed;
-    absl::StatusOr<std::optional<Reply>> reply = parser.Next();
-    if (!reply.ok()) co_return reply.status();
-    if (!reply->has_value()) continue;
-    if ((*reply)->is_error()) co_return absl::UnauthenticatedError((*reply)->text);
-    co_return absl::OkStatus();
-  }
+  ended->Set(true);
 }
 
 Task<absl::Status> Link::Serve(Handler& handler) {
@@ -155,26 +118,45 @@ Task<void> Link::Run(std::shared_ptr<Handler> handler) {
   absl::Duration backoff = kFirstBackoff;
   bool reported = false;
   while (!stopping_) {
-    absl::Status status = co_await Open();
+    Opened opened = co_await Open();
+    absl::Status status = opened.status();
+    if (opened.ok()) {
+      stream_ = *std::move(opened);
+      out_.clear();
+      writing_ = false;
+    }
     if (status.ok() && !stopping_) {
-      log::Info("redis", "connected", {{"address", options_.address}});
+      log::Info("redis", "connected", {{"address", endpoint_.ToString()}});
       backoff = kFirstBackoff;
       reported = false;
       up_ = true;
       handler->OnUp();
+      std::shared_ptr<OneShot<bool>> watched;
+      if (options_.topology == Topology::kSentinel) {
+        watched = std::make_shared<OneShot<bool>>();
+        Spawn(loop_, WatchMaster(stream_, watched));
+      }
       status = co_await Serve(*handler);
       up_ = false;
+      stream_->Close();
+      handler->OnDown();
+      if (watched) {
+        watch_nap_.Wake();
+        OneShot<bool>& watch_ended = *watched;
+        co_await watch_ended;
+      }
+    } else {
+      handler->OnDown();
     }
     if (stream_) stream_->Close();
     stream_.reset();
     out_.clear();
     writing_ = false;
-    handler->OnDown();
     if (stopping_) break;
     if (!std::exchange(reported, true)) {
-      log::Warn("redis", "away", {{"address", options_.address}, {"error", status}});
+      log::Warn("redis", "away", {{"address", endpoint_.ToString()}, {"error", status}});
     }
-    co_await Sleep(backoff);
+    co_await backoff_nap_.Sleep(loop_, backoff);
     backoff = std::min(backoff * 2, options_.max_backoff);
   }
   ended_.set_value();

@@ -8,15 +8,20 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lib/base/one_shot.h"
 #include "lib/base/task.h"
 #include "lib/net/event_loop.h"
 #include "lib/net/stream.h"
-#include "lib/redis/client.h"
+#include "lib/redis/connect.h"
+#include "lib/redis/nap.h"
+#include "lib/redis/options.h"
 #include "lib/redis/reply.h"
 
 namespace posthorn::redis {
 
-// What Client and Subscriber share: a connection that is opened again for as long as it is wanted.
+// What Node and Subscriber share: a connection that is opened again for as long as it is wanted: to
+// the server, to the master that sentinels name (and to another once they name another), or to any
+// node of a cluster that is in touch with the others.
 // Everything but Start, Stop and up() belongs to the loop's thread. The owner implements Handler
 // and passes itself to Start, which keeps it alive until the link has ended.
 class Link {
@@ -45,14 +50,16 @@ class Link {
   const Options& options() const { return options_; }
 
  private:
-  struct Nap;
+  using Opened = absl::StatusOr<std::unique_ptr<net::Stream>>;
 
   // `handler` keeps this link alive while the coroutines run.
   Task<void> Run(std::shared_ptr<Handler> handler);
   Task<absl::Status> Serve(Handler& handler);
-  Task<absl::Status> Open();
+  Task<Opened> Open();
   Task<void> WriteOut(std::shared_ptr<Handler> handler, std::shared_ptr<net::Stream> stream);
-  Task<void> Sleep(absl::Duration duration);
+  // Drops the connection once sentinels name another master.
+  Task<void> WatchMaster(std::shared_ptr<net::Stream> stream,
+                         std::shared_ptr<OneShot<bool>> ended);
 
   net::EventLoop& loop_;
   const Options options_;
@@ -61,10 +68,13 @@ class Link {
   std::promise<void> ended_;
   std::weak_ptr<Handler> handler_;
 
+  Endpoint endpoint_;       // of the connection or the attempt
+  std::size_t next_ = 0;    // the sentinel or node to ask first
   std::shared_ptr<net::Stream> stream_;
   std::string out_;
   bool writing_ = false;
-  std::shared_ptr<Nap> nap_;
+  Nap backoff_nap_;
+  Nap watch_nap_;
 };
 
 }  // namespace posthorn::redis

@@ -40,31 +40,32 @@ std::string Millis(absl::Duration duration) {
   return absl::StrCat(std::max<std::int64_t>(1, absl::ToInt64Milliseconds(duration)));
 }
 
-std::int64_t NumberIn(const Reply& reply) {
-  std::int64_t number = reply.integer;
-  if (reply.type == Reply::Type::kString && !absl::SimpleAtoi(reply.text, &number)) return 0;
-  return number;
+// The failures of a subject and what is left of its lock in milliseconds, by the clock of the server
+// that keeps it; or, with an argument, whether a mark is set.
+const Script& LookScript() {
+  static const Script* const script = new Script(R"lua(
+if ARGV[1] then return {redis.call('EXISTS', KEYS[1]), 0} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local old = redis.call('HMGET', KEYS[1], 'n', 'until')
+return {tonumber(old[1]) or 0, math.max(0, (tonumber(old[2]) or 0) - now)}
+)lua");
+  return *script;
 }
 
-// The answer to HMGET key n until.
-LockoutState StateIn(const Reply& reply, std::int64_t now_ms) {
+ScriptCall LookAt(std::string key, bool is_mark) {
+  std::vector<std::string> keys, args;
+  keys.push_back(std::move(key));
+  if (is_mark) args.push_back("mark");
+  return ScriptCall(std::move(keys), std::move(args));
+}
+
+LockoutState StateIn(const Reply& reply) {
   LockoutState state;
   if (reply.elements.size() != 2) return state;
-  state.failures = NumberIn(reply.elements[0]);
-  const std::int64_t left = NumberIn(reply.elements[1]) - now_ms;
-  if (left > 0) state.locked_for = absl::Milliseconds(left);
+  state.failures = reply.elements[0].integer;
+  state.locked_for = absl::Milliseconds(reply.elements[1].integer);
   return state;
-}
-
-// The answer to TIME.
-std::int64_t MillisIn(const Reply& reply) {
-  if (reply.elements.size() != 2) return 0;
-  return NumberIn(reply.elements[0]) * 1000 + NumberIn(reply.elements[1]) / 1000;
-}
-
-std::vector<std::string> HashRead(std::string key) {
-  std::vector<std::string> command = {"HMGET", std::move(key), "n", "until"};
-  return command;
 }
 
 }  // namespace
@@ -82,22 +83,20 @@ std::string Lockouts::MarkKeyOf(const std::string& mark) const {
 Task<Lockouts::View> Lockouts::Look(std::vector<std::string> subjects, std::string mark) {
   View view;
   if (client_ != nullptr) {
-    std::vector<std::vector<std::string>> commands;
-    commands.emplace_back().push_back("TIME");
-    for (const std::string& subject : subjects) commands.push_back(HashRead(KeyOf(subject)));
-    commands.emplace_back().push_back("EXISTS");
-    commands.back().push_back(MarkKeyOf(mark));
+    std::vector<ScriptCall> calls;
+    for (const std::string& subject : subjects) calls.push_back(LookAt(KeyOf(subject), false));
+    calls.push_back(LookAt(MarkKeyOf(mark), true));
     const std::vector<absl::StatusOr<Reply>> replies =
-        co_await client_->Commands(std::move(commands));
+        co_await client_->RunAll(LookScript(), std::move(calls));
     const bool answered = std::all_of(replies.begin(), replies.end(),
                                       [](const auto& reply) { return reply.ok(); });
     if (answered) {
-      const std::int64_t now_ms = MillisIn(*replies.front());
       for (std::size_t i = 0; i < subjects.size(); ++i) {
-        view.states.push_back(StateIn(*replies[i + 1], now_ms));
+        view.states.push_back(StateIn(*replies[i]));
         Learn(subjects[i], view.states.back());
       }
-      view.marked = replies.back()->integer == 1;
+      const std::vector<Reply>& marked = replies.back()->elements;
+      view.marked = !marked.empty() && marked[0].integer == 1;
       co_return view;
     }
   }
@@ -173,26 +172,22 @@ Task<absl::StatusOr<std::vector<Lockout>>> Lockouts::List(std::size_t limit) {
     co_return lockouts;
   }
   const std::string start = options_.prefix + "{";
-  std::string cursor = "0";
-  do {
-    std::vector<std::string> scan = {"SCAN", cursor, "MATCH", start + "*", "COUNT", "1000"};
-    absl::StatusOr<Reply> page = co_await client_->Command(std::move(scan));
-    if (!page.ok()) co_return page.status();
-    if (page->elements.size() != 2) co_return absl::InternalError("Redis: unexpected SCAN");
-    cursor = page->elements[0].text;
-    std::vector<std::vector<std::string>> commands;
-    commands.emplace_back().push_back("TIME");
-    for (const Reply& key : page->elements[1].elements) commands.push_back(HashRead(key.text));
+  ScanCursor cursor;
+  while (!cursor.done && lockouts.size() < limit) {
+    absl::StatusOr<std::vector<std::string>> keys = co_await client_->Scan(cursor, start + "*");
+    if (!keys.ok()) co_return keys.status();
+    std::vector<ScriptCall> calls;
+    for (const std::string& key : *keys) calls.push_back(LookAt(key, false));
     const std::vector<absl::StatusOr<Reply>> replies =
-        co_await client_->Commands(std::move(commands));
-    for (std::size_t i = 1; i < replies.size(); ++i) {
-      if (!replies[i].ok() || !replies[0].ok()) co_return MakeFailure(Failure::kUnavailable);
-      const LockoutState state = StateIn(*replies[i], MillisIn(*replies[0]));
+        co_await client_->RunAll(LookScript(), std::move(calls));
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (!replies[i].ok()) co_return MakeFailure(Failure::kUnavailable);
+      const LockoutState state = StateIn(*replies[i]);
       if (state.locked_for <= absl::ZeroDuration() || lockouts.size() == limit) continue;
-      const std::string& key = page->elements[1].elements[i - 1].text;
+      const std::string& key = (*keys)[i];
       lockouts.push_back({key.substr(start.size(), key.size() - start.size() - 1), state});
     }
-  } while (cursor != "0" && lockouts.size() < limit);
+  }
   co_return lockouts;
 }
 

@@ -24,10 +24,10 @@ constexpr absl::Duration kLastWords = absl::Seconds(2);
 constexpr std::size_t kChunksAhead = 16;
 
 smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, const Host& host,
-                                        const TlsRule& rule, bool use_tls,
+                                        const TlsRule& rule, const Origin& origin, bool use_tls,
                                         smtp::client::Authenticator* login) {
   smtp::client::SessionOptions result;
-  result.hostname = options.hostname;
+  result.hostname = origin.hostname.empty() ? options.hostname : origin.hostname;
   result.allow_starttls = use_tls;
   result.require_tls = rule.must_encrypt;
   result.tls_from_start = host.protocol == Protocol::kSmtps;
@@ -77,21 +77,22 @@ absl::Status LeaseNotSure() {
 }  // namespace
 
 Connection::Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls,
-                       TlsRule rule, std::unique_ptr<net::Stream> stream)
+                       TlsRule rule, const Origin& origin, std::unique_ptr<net::Stream> stream)
     : host_(std::move(host)),
       options_(options),
       tls_(tls),
       rule_(std::move(rule)),
       login_(MakeLogin(host_.access.get())),
       stream_(std::move(stream)),
-      session_(OptionsFor(options, host_, rule_, tls != nullptr, login_.get())) {}
+      session_(OptionsFor(options, host_, rule_, origin, tls != nullptr, login_.get())) {}
 
 Connection::~Connection() { stream_->Close(); }
 
 void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
-    Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule) {
+    Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule, Origin origin,
+    smtp::client::Reply* refusal) {
   const net::TlsContext* tls = ContextFor(options, rule);
   if (tls == nullptr && host.protocol == Protocol::kSmtps && rule.level < TlsLevel::kVerified) {
     tls = options.tls;
@@ -103,13 +104,17 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
                                                         "vouch for a certificate"));
   }
   absl::StatusOr<std::unique_ptr<net::Stream>> stream =
-      co_await connector.Connect(host.ip, host.port, options.connect_timeout);
+      co_await connector.Connect(host.ip, host.port, origin.ip, options.connect_timeout);
+  if (absl::IsFailedPrecondition(stream.status())) {
+    co_return MakeFailure(Failure::kUnavailable, std::string(stream.status().message()));
+  }
   if (!stream.ok()) {
     co_return MakeFailure(Failure::kConnectFailed,
                           absl::StrCat(host.ToString(), ": ", stream.status().message()));
   }
   std::unique_ptr<Connection> connection(
-      new Connection(std::move(host), options, tls, std::move(rule), *std::move(stream)));
+      new Connection(std::move(host), options, tls, std::move(rule), origin,
+                     *std::move(stream)));
   if (connection->host_.protocol == Protocol::kSmtps) {
     const absl::Status started = co_await connection->StartTls();
     if (!started.ok()) co_return started;
@@ -136,6 +141,7 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
         break;
     }
     const absl::Status& why = connection->session_.error();
+    if (refusal != nullptr) *refusal = connection->session_.closing_reply();
     if (!connection->tls_failure_.ok()) co_return connection->tls_failure_;
     const std::string text = absl::StrCat(connection->host_.ToString(), ": ", why.message());
     if (connection->session_.starttls_refused()) {
@@ -146,7 +152,8 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
       Metrics().login_failures.Increment();
       log::Warn("delivery", "login at a smart host failed, its mail waits",
                 {{"host", connection->host_.ToString()}, {"user", user}, {"error", why}});
-      co_return MakeFailure(Failure::kConnectFailed, text);
+      // It does answer: kConnectFailed would stand for a server that doesn't.
+      co_return MakeFailure(Failure::kRemoteTemporary, text);
     }
     co_return MakeFailure(Failure::kConnectFailed, std::string(why.message()));
   }

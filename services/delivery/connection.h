@@ -29,16 +29,24 @@ struct ConnectionOptions {
   absl::Duration final_dot_timeout = absl::Minutes(10);
 };
 
+// Where a connection leaves from. Empty: the system's choice, ConnectionOptions::hostname.
+struct Origin {
+  std::string ip;
+  std::string hostname;
+};
+
 // An SMTP connection to one server: moves bytes between a stream and the session that decides.
 // Belongs to one executor.
 class Connection {
  public:
   // Connects, greets, starts TLS by the rule and logs in where the host wants that. kConnectFailed
   // when the server can't be reached or does not want us, kTlsFailed when the rule is not met, with
-  // TlsResultOf: temporary both. `options` outlive the connection.
-  static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(Connector& connector, Host host,
-                                                                const ConnectionOptions& options,
-                                                                TlsRule rule);
+  // TlsResultOf, kRemoteTemporary when it refuses the login: temporary all; kUnavailable: this machine does not have the origin's address.
+  // `options` outlive the connection. `refusal`: the reply of a server that does not want us, if it
+  // has given one.
+  static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(
+      Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule,
+      Origin origin = Origin(), smtp::client::Reply* refusal = nullptr);
   ~Connection();
 
   enum class End {
@@ -76,7 +84,7 @@ class Connection {
 
  private:
   Connection(Host host, const ConnectionOptions& options, const net::TlsContext* tls, TlsRule rule,
-             std::unique_ptr<net::Stream> stream);
+             const Origin& origin, std::unique_ptr<net::Stream> stream);
   Task<void> Flush();
   Task<void> ReadReply();
   Task<absl::Status> StartTls();

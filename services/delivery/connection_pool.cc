@@ -10,8 +10,12 @@
 namespace posthorn::delivery {
 namespace {
 
-// Owns the connection until QUIT is written.
-Task<void> SayQuit(std::unique_ptr<Connection> connection) { co_await connection->Quit(); }
+// Owns the connection, and its place, until QUIT is written.
+Task<void> SayQuit(std::unique_ptr<ConnectionPlace> place, std::unique_ptr<Connection> connection) {
+  co_await connection->Quit();
+  connection.reset();
+  place.reset();
+}
 
 }  // namespace
 
@@ -70,13 +74,15 @@ void ConnectionPool::Observe(const TlsRule& rule, const Host& host, const Connec
 }
 
 Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh,
-                                                                       TlsRule rule) {
+                                                                       TlsRule rule,
+                                                                       ConnectionShape* shape) {
   std::string key = KeyOf(host, rule);
+  if (shape != nullptr) absl::StrAppend(&key, " ", shape->origin.ip, " ", shape->origin.hostname);
   std::unique_ptr<HostState>& slot = hosts_[key];
   if (slot == nullptr) slot = std::make_unique<HostState>();
   HostState& state = *slot;
   if (closed_) co_return MakeFailure(Failure::kShuttingDown);
-  if (clock_.Now() < state.down_until) {
+  if (clock_.Now() < state.down_until && (shape == nullptr || !shape->probe)) {
     co_return MakeFailure(Failure::kConnectFailed, state.down_reason);
   }
   std::unique_ptr<Entry> entry;
@@ -96,7 +102,14 @@ Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host
   } else if (state.open < options_.connections_per_host) {
     ++state.open;
   } else {
-    Waiter waiter;
+    const absl::Time now = clock_.Now();
+    const bool slow = state.waiters.size() >= options_.max_waiting &&
+                      now - state.waiters.front()->since >= options_.max_wait;
+    if (slow && shape != nullptr) {
+      shape->refused_until = now + options_.max_wait;
+      co_return MakeFailure(Failure::kUnavailable, "all connections to the server are in use");
+    }
+    Waiter waiter(now);
     state.waiters.push_back(&waiter);
     entry = co_await waiter;  // a connection, or only the right to open one
     if (closed_) {
@@ -113,7 +126,8 @@ Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host
     }
   }
   if (entry == nullptr) {
-    absl::StatusOr<std::unique_ptr<Entry>> opened = co_await Open(std::move(host), key, rule);
+    absl::StatusOr<std::unique_ptr<Entry>> opened =
+        co_await Open(std::move(host), key, rule, shape);
     if (!opened.ok()) {
       GiveSlot(key);
       co_return opened.status();
@@ -124,15 +138,27 @@ Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host
 }
 
 Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Open(
-    Host host, std::string key, TlsRule rule) {
+    Host host, std::string key, TlsRule rule, ConnectionShape* shape) {
   HostState& state = *hosts_[key];
+  std::unique_ptr<ConnectionPlace> place;
+  if (shape != nullptr && shape->places != nullptr) {
+    place = TakeIdlePlace(*shape);
+    if (place == nullptr) {
+      absl::StatusOr<std::unique_ptr<ConnectionPlace>> taken =
+          co_await shape->places->Take(*shape);
+      if (!taken.ok()) co_return taken.status();
+      place = *std::move(taken);
+    }
+  }
+  const Origin origin = shape == nullptr ? Origin() : shape->origin;
+  smtp::client::Reply* const refusal = shape == nullptr ? nullptr : &shape->refusal;
   const absl::Time started = clock_.Now();
   const bool optional = rule.level == TlsLevel::kOpportunistic && !rule.must_encrypt &&
                         host.protocol != Protocol::kSmtps;
   TlsRule used = rule;
   if (optional && started < state.clear_until) used.level = TlsLevel::kOff;
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      co_await Connection::Open(connector_, host, connection_options_, used);
+      co_await Connection::Open(connector_, host, connection_options_, used, origin, refusal);
   const bool tls_failed =
       !connection.ok() && FailureOf(connection.status()) == Failure::kTlsFailed;
   if (tls_failed) {
@@ -149,7 +175,8 @@ Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Ope
               {{"host", host.ToString()}, {"error", connection.status()}});
     state.clear_until = clock_.Now() + options_.clear_time;
     used.level = TlsLevel::kOff;
-    connection = co_await Connection::Open(connector_, host, connection_options_, used);
+    connection = co_await Connection::Open(connector_, host, connection_options_, used, origin,
+                                           refusal);
   } else if (connection.ok()) {
     Observe(used, host, **connection);
   }
@@ -165,6 +192,12 @@ Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Ope
   Metrics().connections.Increment();
   auto entry = std::make_unique<Entry>();
   entry->connection = *std::move(connection);
+  entry->place = std::move(place);
+  if (shape != nullptr) {
+    entry->site = shape->site;
+    entry->rule = shape->rule;
+    entry->max_transactions = shape->messages_per_connection;
+  }
   entry->opened = clock_.Now();
   co_return std::move(entry);
 }
@@ -172,7 +205,9 @@ Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Ope
 void ConnectionPool::Release(const std::string& key, std::unique_ptr<Entry> entry) {
   HostState& state = *hosts_[key];
   const absl::Time now = clock_.Now();
-  const bool keep = entry->connection->reusable() && !closed_ &&
+  const bool used_up =
+      entry->max_transactions > 0 && entry->transactions >= entry->max_transactions;
+  const bool keep = entry->connection->reusable() && !closed_ && !used_up &&
                     now - entry->opened < options_.max_age;
   if (keep && !state.waiters.empty()) {
     Waiter* waiter = state.waiters.front();
@@ -191,6 +226,24 @@ void ConnectionPool::Release(const std::string& key, std::unique_ptr<Entry> entr
   GiveSlot(key);
 }
 
+// An idle connection to another server of the site makes room for one to this.
+std::unique_ptr<ConnectionPlace> ConnectionPool::TakeIdlePlace(const ConnectionShape& shape) {
+  for (auto& [key, state] : hosts_) {
+    for (auto it = state->idle.begin(); it != state->idle.end(); ++it) {
+      Entry& entry = **it;
+      if (entry.place == nullptr || entry.site != shape.site || entry.rule != shape.rule) continue;
+      std::unique_ptr<ConnectionPlace> place = std::move(entry.place);
+      std::unique_ptr<Entry> closed = std::move(*it);
+      state->idle.erase(it);
+      --state->open;
+      --idle_;
+      Retire(std::move(closed));
+      return place;
+    }
+  }
+  return nullptr;
+}
+
 // A slot is free: the next in line may open a connection.
 void ConnectionPool::GiveSlot(const std::string& key) {
   HostState& state = *hosts_[key];
@@ -205,7 +258,7 @@ void ConnectionPool::GiveSlot(const std::string& key) {
 
 void ConnectionPool::Retire(std::unique_ptr<Entry> entry) {
   if (closed_ || !entry->connection->reusable()) return;
-  Spawn(executor_, SayQuit(std::move(entry->connection)));
+  Spawn(executor_, SayQuit(std::move(entry->place), std::move(entry->connection)));
 }
 
 void ConnectionPool::ScheduleSweep() {

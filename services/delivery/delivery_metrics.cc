@@ -43,6 +43,9 @@ DeliveryMetrics& Metrics() {
       MakeCounter("posthorn_delivery_report_retries_total",
                   "Reports the queue service did not take at once. Rising: the queue service or "
                   "its PostgreSQL is away."),
+      MakeCounter("posthorn_delivery_waits_total",
+                  "Jobs that were put off because a limit, a pause or a dead destination let nothing "
+                  "through: posthornctl queue destinations says which."),
       metrics::MakeGauge("posthorn_delivery_jobs",
                          "Jobs under way now. Always at delivery.concurrency: add workers or raise "
                          "it."),

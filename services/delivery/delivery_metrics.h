@@ -20,6 +20,7 @@ struct DeliveryMetrics {
   metrics::Counter& sts_failures;
   metrics::Counter& leases_lost;
   metrics::Counter& report_retries;
+  metrics::Counter& waits;
   metrics::Gauge& jobs;
 };
 DeliveryMetrics& Metrics();

@@ -14,6 +14,13 @@ void Record(const Job& job, const std::vector<RecipientResult>& results, bool lo
   for (std::size_t i = 0; i < results.size(); ++i) {
     const RecipientResult& result = results[i];
     std::string_view what = "delivered";
+    if (result.outcome == Outcome::kDeferred && result.waits_until.has_value()) {
+      log::Debug("delivery", "waits",
+                 {{"id", job.message_id.ToString()},
+                  {"to", job.recipients[i].address},
+                  {"text", result.text}});
+      continue;
+    }
     switch (result.outcome) {
       case Outcome::kDelivered:
         (local ? Metrics().delivered_local : Metrics().delivered_remote).Increment();
@@ -34,6 +41,37 @@ void Record(const Job& job, const std::vector<RecipientResult>& results, bool lo
                {"attempt", job.key.attempt},
                {"status", result.enhanced},
                {"text", result.text}});
+  }
+}
+
+// Who was not tried stays as he was. Where nobody was tried in vain, the attempt doesn't count.
+void LeaveOutWaiting(const Job& job, JobReport& report) {
+  const auto waits = [](const RecipientResult& result) {
+    return result.outcome == Outcome::kDeferred && result.waits_until.has_value();
+  };
+  if (std::none_of(report.results.begin(), report.results.end(), waits)) return;
+  absl::Time until = absl::InfiniteFuture();
+  bool tried = false;
+  std::vector<std::int64_t> ids;
+  std::vector<RecipientResult> results;
+  for (std::size_t i = 0; i < report.results.size(); ++i) {
+    RecipientResult& result = report.results[i];
+    if (waits(result)) {
+      until = std::min(until, *result.waits_until);
+      continue;
+    }
+    tried = tried || result.outcome == Outcome::kDeferred;
+    ids.push_back(report.recipient_ids[i]);
+    results.push_back(std::move(result));
+  }
+  report.recipient_ids = std::move(ids);
+  report.results = std::move(results);
+  if (tried) return;
+  report.waits_until = until;
+  Metrics().waits.Increment();
+  // A message that expires comes back in time to be returned.
+  if (job.expires_at < report.retry_before.value_or(absl::InfiniteFuture())) {
+    report.retry_before = job.expires_at;
   }
 }
 
@@ -112,6 +150,8 @@ Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
     report.recipient_ids.push_back(recipient.recipient_id);
   }
   Record(job, report.results, local);
+  report.waits = job.waits;
+  LeaveOutWaiting(job, report);
   co_return report;
 }
 

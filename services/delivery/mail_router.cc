@@ -250,7 +250,10 @@ std::vector<Host> MailRouter::Order(const Plan& plan) {
       std::swap(servers[i - 1], servers[options_.random(i)]);
     }
     for (const std::vector<Host>* server : servers) {
-      hosts.insert(hosts.end(), server->begin(), server->end());
+      for (const Host& host : *server) {
+        hosts.push_back(host);
+        hosts.back().preference = group.preference;
+      }
     }
   }
   if (hosts.size() > options_.max_hosts) hosts.resize(options_.max_hosts);

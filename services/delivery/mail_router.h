@@ -28,6 +28,7 @@ struct Host {
   // All of DNS that led here was validated by DNSSEC, the last name included.
   bool secure = false;
   std::string canonical_name;     // where the name's CNAMEs ended
+  int preference = 0;             // as in the MX record, or its place in a route
   std::string ToString() const;  // "mx.example.net[192.0.2.1]:25", "/run/lmtp"
 };
 

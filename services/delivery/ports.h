@@ -117,11 +117,14 @@ class MailboxPort {
   virtual Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) = 0;
 };
 
-// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what runs, memory streams in unit tests.
+// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what runs,
+// memory streams in unit tests. `source_ip`: where from; empty: the system chooses.
+// FAILED_PRECONDITION: this machine does not have it.
 class Connector {
  public:
   virtual ~Connector() = default;
   virtual Task<absl::StatusOr<std::unique_ptr<net::Stream>>> Connect(std::string ip, int port,
+                                                                     std::string source_ip,
                                                                      absl::Duration timeout) = 0;
 };
 

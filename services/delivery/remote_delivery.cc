@@ -98,13 +98,23 @@ Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
   Task<absl::StatusOr<std::vector<Host>>> lookup =
       job.route.empty() ? router_.HostsFor(job.key.destination, std::move(sender))
                         : router_.HostsOf(job.route);
-  const absl::StatusOr<std::vector<Host>> hosts = co_await std::move(lookup);
+  absl::StatusOr<std::vector<Host>> hosts = co_await std::move(lookup);
   if (!hosts.ok()) {
     const RecipientResult failed = ResultOf(hosts.status());
     std::fill(attempt.results.begin(), attempt.results.end(), failed);
     co_return std::move(attempt.results);
   }
   for (std::size_t i = 0; i < job.recipients.size(); ++i) attempt.open.push_back(i);
+  if (gate_ != nullptr) {
+    *hosts = gate_->Arrange(*std::move(hosts));
+    if (hosts->empty()) {
+      const RecipientResult failed = ResultOf(MakeFailure(
+          Failure::kConnectFailed, "no server has an address of the kind that is used here"));
+      std::fill(attempt.results.begin(), attempt.results.end(), failed);
+      co_return std::move(attempt.results);
+    }
+    attempt.passage = gate_->PassageFor(job, *hosts);
+  }
   std::size_t sessions = 0;
   for (const Host& host : *hosts) {
     if (attempt.open.empty() || attempt.stop || lease.Lost()) break;
@@ -112,6 +122,8 @@ Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
     const bool talked = co_await TryHost(job, lease, host, attempt);
     sessions += talked ? 1 : 0;
   }
+  if (!lease.Lost()) TellReachability(job, attempt);
+  if (attempt.pass.has_value()) gate_->OnUnused(attempt.passage, *attempt.pass);
   for (const std::size_t i : attempt.open) {
     const bool may_find_another = attempt.unfit[i] && attempt.saw_temporary;
     if (may_find_another) attempt.results[i].outcome = Outcome::kDeferred;
@@ -142,6 +154,53 @@ void RemoteDelivery::PassOn(const Job& job, const Host& host, const absl::Status
   }
 }
 
+void RemoteDelivery::Wait(Attempt& attempt, const std::vector<std::size_t>& waiting,
+                          absl::Time until, const std::string& reason) const {
+  attempt.stop = true;
+  for (const std::size_t i : waiting) {
+    RecipientResult& result = attempt.results[i];
+    if (!result.text.empty()) continue;  // another server has refused it
+    result.outcome = Outcome::kDeferred;
+    result.smtp_code = 451;
+    result.enhanced = "4.4.5";
+    result.text = absl::StrCat("not tried yet: ", reason);
+    result.waits_until = until;
+  }
+}
+
+Task<bool> RemoteDelivery::Pass(Attempt& attempt, const std::vector<std::size_t>& waiting) {
+  if (gate_ == nullptr || attempt.pass.has_value()) co_return true;
+  TrafficGate::Pass pass = co_await gate_->Admit(attempt.passage);
+  if (!pass.granted) {
+    Wait(attempt, waiting, pass.until, pass.reason);
+    co_return false;
+  }
+  attempt.probe = attempt.probe || pass.probe;
+  attempt.pass = std::move(pass);
+  co_return true;
+}
+
+void RemoteDelivery::Tell(const Attempt& attempt, const Connection& connection) {
+  if (gate_ == nullptr) return;
+  for (const RecipientOutcome& outcome : connection.outcomes()) {
+    if (outcome.reply.code < 400 || outcome.lacks_extension) continue;
+    gate_->OnReply(attempt.passage, *attempt.pass, connection.host(), outcome.reply);
+  }
+}
+
+void RemoteDelivery::TellReachability(const Job& job, const Attempt& attempt) {
+  if (gate_ == nullptr) return;
+  TrafficGate::Pass pass;
+  pass.probe = attempt.probe;
+  if (attempt.reached) {
+    gate_->OnAlive(attempt.passage, pass);
+  } else if (!attempt.unreachable.empty() && !attempt.stop) {
+    log::Info("delivery", "no server answers",
+              {{"id", job.message_id.ToString()}, {"site", attempt.passage.site}});
+    gate_->OnDead(attempt.passage, pass, attempt.unreachable);
+  }
+}
+
 Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host host,
                                    Attempt& attempt) {
   std::vector<std::size_t> todo = std::move(attempt.open);
@@ -155,16 +214,44 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
   }
   bool talked = false;
   bool fresh = false;
+  const std::size_t most =
+      gate_ != nullptr && attempt.passage.rule->recipients_per_transaction > 0
+          ? attempt.passage.rule->recipients_per_transaction
+          : options_.recipients_per_transaction;
   while (!todo.empty()) {
-    absl::StatusOr<ConnectionPool::Checkout> checkout = co_await pool_.Acquire(host, fresh, *rule);
+    const bool passed = co_await Pass(attempt, todo);
+    if (!passed) break;
+    ConnectionShape shape;
+    if (gate_ != nullptr) {
+      shape = gate_->ShapeFor(attempt.passage, *attempt.pass, host);
+      if (attempt.pass->source != nullptr && shape.origin.ip.empty() && host.port != 0) {
+        // The source has no address of that kind.
+        deferred.insert(deferred.end(), todo.begin(), todo.end());
+        break;
+      }
+    }
+    absl::StatusOr<ConnectionPool::Checkout> checkout =
+        co_await pool_.Acquire(host, fresh, *rule, gate_ == nullptr ? nullptr : &shape);
+    if (!checkout.ok() && shape.refused_until != absl::InfinitePast()) {
+      Wait(attempt, todo, shape.refused_until, std::string(checkout.status().message()));
+      break;
+    }
+    const bool silent =
+        !checkout.ok() && FailureOf(checkout.status()) == Failure::kConnectFailed &&
+        shape.refusal.code == 0;
+    attempt.reached = attempt.reached || !silent;
+    if (silent) attempt.unreachable = std::string(checkout.status().message());
     if (!checkout.ok()) {
+      if (gate_ != nullptr && shape.refusal.code != 0) {
+        gate_->OnReply(attempt.passage, *attempt.pass, host, shape.refusal);
+      }
       PassOn(job, host, checkout.status(), todo, attempt);
       deferred.insert(deferred.end(), todo.begin(), todo.end());
       break;
     }
     talked = true;
     Connection& connection = checkout->connection();
-    const std::size_t size = std::min(todo.size(), options_.recipients_per_transaction);
+    const std::size_t size = std::min(todo.size(), most);
     const auto middle = todo.begin() + static_cast<std::ptrdiff_t>(size);
     const std::vector<std::size_t> batch(todo.begin(), middle);
     const bool convert = NeedsConversion(job, connection.capabilities());
@@ -180,6 +267,8 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
       continue;
     }
     fresh = false;
+    Tell(attempt, connection);
+    attempt.pass.reset();  // used
     todo.erase(todo.begin(), middle);
     const std::vector<std::size_t> again =
         Take(job, connection, result, batch, attempt, deferred);

@@ -11,6 +11,7 @@
 #include "services/delivery/mail_router.h"
 #include "services/delivery/ports.h"
 #include "services/delivery/tls_policies.h"
+#include "services/delivery/traffic_gate.h"
 
 namespace posthorn::delivery {
 
@@ -25,9 +26,10 @@ struct RemoteOptions {
 // order, until every recipient has a lasting answer. Belongs to one executor.
 class RemoteDelivery {
  public:
+  // `gate`: what limits there are; nullptr: none. Outlives it, as the rest.
   RemoteDelivery(RemoteOptions options, MailRouter& router, ConnectionPool& pool,
-                 QueuePort& queue, const Clock& clock)
-      : options_(options), router_(router), pool_(pool), queue_(queue), clock_(clock) {}
+                 QueuePort& queue, const Clock& clock, TrafficGate* gate = nullptr)
+      : options_(options), router_(router), pool_(pool), queue_(queue), clock_(clock), gate_(gate) {}
 
   // One result a recipient of the job, in order. `job` and `lease` outlive the call.
   Task<std::vector<RecipientResult>> Deliver(const Job& job, const LeaseView& lease);
@@ -41,6 +43,11 @@ class RemoteDelivery {
     // other server was merely out of reach.
     std::vector<bool> unfit;
     bool saw_temporary = false;
+    TrafficGate::Passage passage;
+    std::optional<TrafficGate::Pass> pass;  // for the next message
+    bool probe = false;                     // one of the passes was to find out
+    bool reached = false;                   // some server said something
+    std::string unreachable;                // why the last one didn't
   };
   smtp::client::Transaction TransactionOf(const Job& job, const std::vector<std::size_t>& batch,
                                           std::uint64_t size) const;
@@ -50,6 +57,14 @@ class RemoteDelivery {
   // Nothing was sent: all of `todo` is the next server's.
   void PassOn(const Job& job, const Host& host, const absl::Status& why,
               const std::vector<std::size_t>& todo, Attempt& attempt);
+  // The recipients that nothing was tried for wait for the limit.
+  void Wait(Attempt& attempt, const std::vector<std::size_t>& waiting, absl::Time until,
+            const std::string& reason) const;
+  // False: a limit lets nothing through now.
+  Task<bool> Pass(Attempt& attempt, const std::vector<std::size_t>& waiting);
+  // Tells the gate what the replies mean for others, and whether the site answers.
+  void Tell(const Attempt& attempt, const Connection& connection);
+  void TellReachability(const Job& job, const Attempt& attempt);
   // True: the server has been talked to.
   Task<bool> TryHost(const Job& job, const LeaseView& lease, Host host, Attempt& attempt);
   // Recipients to offer to the same server again: it had too many at once.
@@ -63,6 +78,7 @@ class RemoteDelivery {
   ConnectionPool& pool_;
   QueuePort& queue_;
   const Clock& clock_;
+  TrafficGate* const gate_;
 };
 
 }  // namespace posthorn::delivery

@@ -81,6 +81,7 @@ struct Job {
   std::string bounce_reason;       // not empty: an operator wants it returned, not tried
   std::vector<std::string> route;  // hosts that an operator wants it to go to
   bool deliver_by_notified = false;  // the sender knows that options.deliver_by has passed
+  int waits = 0;  // of the attempts so far, those that only found a limit
 
   std::uint64_t body_size() const {
     return stored_body.has_value() ? stored_body->size : inline_body.size();
@@ -111,6 +112,8 @@ struct RecipientResult {
   // The sender is told that the message was handed over, unless it asked never to be: DELIVERBY
   // with a trace, or to a server without it (RFC 2852 section 4).
   bool tell_handover = false;
+  // Not tried: a limit makes it wait until then. `outcome` is kDeferred.
+  std::optional<absl::Time> waits_until;
 };
 
 // The result a failure of our own makes: bounced if permanent, else deferred.
@@ -144,6 +147,9 @@ struct JobReport {
   bool delay_warning_sent = false;
   bool deliver_by_notified = false;
   std::optional<absl::Time> retry_before;  // the next attempt comes no later
+  // Nothing was tried: the job waits until then, and the attempt doesn't count.
+  std::optional<absl::Time> waits_until;
+  int waits = 0;  // of the job
 };
 
 }  // namespace posthorn::delivery

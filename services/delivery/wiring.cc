@@ -21,6 +21,7 @@
 #include "services/delivery/bounces.h"
 #include "services/delivery/clients/mailbox_client.h"
 #include "services/delivery/clients/queue_client.h"
+#include "services/delivery/clients/traffic_client.h"
 #include "services/delivery/clients/transport_client.h"
 #include "services/delivery/connection_pool.h"
 #include "services/delivery/delivery_metrics.h"
@@ -33,6 +34,7 @@
 #include "services/delivery/sts_policies.h"
 #include "services/delivery/tls_metrics.h"
 #include "services/delivery/tls_policies.h"
+#include "services/delivery/wiring_traffic.h"
 #include "services/delivery/worker.h"
 
 namespace posthorn::delivery {
@@ -47,9 +49,10 @@ constexpr char kUsualAuthorities[] = "/etc/ssl/certs/ca-certificates.crt";
 class TcpConnector final : public Connector {
  public:
   Task<absl::StatusOr<std::unique_ptr<net::Stream>>> Connect(std::string ip, int port,
+                                                             std::string source_ip,
                                                              absl::Duration timeout) override {
     if (ip.starts_with("/")) return net::ConnectUnix(std::move(ip), timeout);
-    return net::Connect(std::move(ip), port, std::string(), timeout);
+    return net::Connect(std::move(ip), port, std::move(source_ip), timeout);
   }
 };
 
@@ -123,6 +126,8 @@ PoolOptions PoolOptionsOf(const config::v1::Delivery& config) {
   options.connections_per_host =
       std::max(1, config.connections_per_destination() / config.threads());
   options.idle_time = absl::Seconds(config.idle_connection_seconds());
+  const int concurrency = std::max(1, config.concurrency() / config.threads());
+  options.max_waiting = static_cast<std::size_t>(std::max(1, concurrency / 4));
   return options;
 }
 
@@ -150,6 +155,14 @@ RemoteOptions RemoteOptionsOf(const config::v1::Delivery& config, TlsPolicies& t
   return options;
 }
 
+TrafficSettings WithRandom(TrafficSettings settings) {
+  settings.random = [generator = std::mt19937_64(std::random_device{}())](
+                        std::size_t below) mutable {
+    return static_cast<std::size_t>(generator() % below);
+  };
+  return settings;
+}
+
 WorkerOptions WorkerOptionsOf(const config::v1::Delivery& config, const Clock& clock) {
   WorkerOptions options;
   options.id = MessageId::Generate(clock.Now()).ToString();
@@ -168,13 +181,14 @@ struct Shared {
   std::unique_ptr<StsFetcher> sts_fetcher;
   std::unique_ptr<StsStore> sts_store;
   std::unique_ptr<QueuePort> queue;
+  std::unique_ptr<TrafficPort> traffic;
   std::unique_ptr<DirectoryPort> directory;
 };
 
 // One event loop with a worker and all that belongs to it.
 struct Lane {
-  Lane(const config::v1::Config& config, RouteTable routes, Shared& shared, Executor& loop_in,
-       std::unique_ptr<MailboxPort> mailbox_in)
+  Lane(const config::v1::Config& config, RouteTable routes, TrafficSettings traffic,
+       Shared& shared, Executor& loop_in, std::unique_ptr<MailboxPort> mailbox_in)
       : loop(loop_in),
         mailbox(std::move(mailbox_in)),
         smart_hosts(*shared.directory, shared.clock, config.delivery().smtp_port()),
@@ -182,11 +196,13 @@ struct Lane {
                shared.clock),
         sts(*shared.resolver, *shared.sts_store, *shared.sts_fetcher, shared.clock),
         tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.tls_metrics), *shared.resolver),
+        gate(WithRandom(std::move(traffic)), loop, *shared.traffic, shared.clock),
         pool(PoolOptionsOf(config.delivery()),
              ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get(),
                                  shared.tls_metrics), loop,
              shared.connector, shared.clock),
-        remote(RemoteOptionsOf(config.delivery(), tls), router, pool, *shared.queue, shared.clock),
+        remote(RemoteOptionsOf(config.delivery(), tls), router, pool, *shared.queue, shared.clock,
+               &gate),
         local(*mailbox, *shared.directory, *shared.queue, shared.clock),
         bounces(config.hostname(), *shared.directory, *shared.queue, shared.clock),
         runner(remote, local, bounces),
@@ -207,6 +223,7 @@ struct Lane {
   MailRouter router;
   StsPolicies sts;
   TlsPolicies tls;
+  TrafficGate gate;
   ConnectionPool pool;
   RemoteDelivery remote;
   LocalDelivery local;
@@ -224,7 +241,7 @@ struct DeliveryServer::Impl {
     const absl::Time until = absl::Now() + limit;
     for (;;) {
       const bool idle = std::all_of(lanes.begin(), lanes.end(), [](auto& lane) {
-        return lane->template Call<bool>([](Lane& l) { return l.worker.idle(); });
+        return lane->template Call<bool>([](Lane& l) { return l.worker.idle() && l.gate.idle(); });
       });
       if (idle) return true;
       if (absl::Now() >= until) return false;
@@ -245,6 +262,8 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
     std::shared_ptr<grpc::Channel> mailbox, std::string service_token) {
   absl::StatusOr<RouteTable> routes = RoutesOf(config.delivery());
   if (!routes.ok()) return routes.status();
+  const absl::StatusOr<TrafficSettings> traffic = TrafficSettingsOf(config.delivery());
+  if (!traffic.ok()) return traffic.status();
 
   dns::UnboundOptions dns_options;
   dns_options.address = config.dns().address();
@@ -289,12 +308,13 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   fetcher.port = config.delivery().mta_sts_port();
   impl->shared.sts_fetcher = MakeStsFetcher(std::move(fetcher), *impl->shared.resolver);
   impl->shared.sts_store = MakeTransportClient(queue, service_token, deadline);
+  impl->shared.traffic = MakeTrafficClient(queue, service_token, deadline);
   impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
   impl->shared.directory = MakeDirectoryClient(mailbox, service_token, deadline);
   for (std::size_t i = 0; i < impl->loops.size(); ++i) {
     net::EventLoop& loop = impl->loops.at(i);
     impl->lanes.push_back(
-        std::make_unique<Lane>(config, *routes, impl->shared, loop,
+        std::make_unique<Lane>(config, *routes, *traffic, impl->shared, loop,
                                MakeMailboxClient(mailbox, service_token, deadline, loop)));
     Lane& lane = *impl->lanes.back();
     loop.Post([&lane] { lane.worker.Start(); });
@@ -322,6 +342,7 @@ void DeliveryServer::Stop() {
   Drain(absl::ZeroDuration());
   for (const std::unique_ptr<Lane>& lane : impl_->lanes) {
     lane->Call<bool>([](Lane& l) {
+      l.gate.Close();
       l.pool.CloseAll();
       return true;
     });

@@ -104,6 +104,7 @@ ImapLimits ImapLimitsFrom(const Limits& limits) {
 Pop3Limits Pop3LimitsFrom(const Limits& limits) {
   Pop3Limits result;
   result.idle_timeout = absl::Seconds(limits.pop3_idle_timeout_seconds());
+  result.login_delay = absl::Seconds(limits.pop3_login_delay_seconds());
   return result;
 }
 

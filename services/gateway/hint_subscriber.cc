@@ -34,10 +34,9 @@ struct HintSubscriber::Impl {
   redis::Subscriber subscriber;
 };
 
-HintSubscriber::HintSubscriber(net::EventLoop& loop, std::string address, std::string password,
-                               ChangeHub& hub, std::function<void()> directory_changed)
-    : impl_(std::make_unique<Impl>(loop, redis::Options(std::move(address), std::move(password)),
-                                   hub, std::move(directory_changed))) {}
+HintSubscriber::HintSubscriber(net::EventLoop& loop, redis::Options options, ChangeHub& hub,
+                               std::function<void()> directory_changed)
+    : impl_(std::make_unique<Impl>(loop, std::move(options), hub, std::move(directory_changed))) {}
 
 HintSubscriber::~HintSubscriber() = default;
 

@@ -3,9 +3,9 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "lib/net/event_loop.h"
+#include "lib/redis/options.h"
 #include "services/gateway/change_hub.h"
 
 namespace posthorn::gateway {
@@ -15,9 +15,8 @@ namespace posthorn::gateway {
 // stops, not on the loop's thread.
 class HintSubscriber {
  public:
-  // `address`: "host:port" or the path of a unix socket.
   // `directory_changed` runs on the loop.
-  HintSubscriber(net::EventLoop& loop, std::string address, std::string password, ChangeHub& hub,
+  HintSubscriber(net::EventLoop& loop, redis::Options options, ChangeHub& hub,
                  std::function<void()> directory_changed);
   ~HintSubscriber();
 

@@ -7,12 +7,14 @@
 #include "absl/time/clock.h"
 #include "lib/base/clock.h"
 #include "lib/base/failure.h"
+#include "lib/config/redis_settings.h"
 #include "lib/net/event_loop.h"
 #include "lib/net/listener.h"
 #include "lib/net/staged_body.h"
 #include "lib/net/tls.h"
 #include "lib/redis/client.h"
 #include "lib/redis/lockouts.h"
+#include "lib/redis/rate_limiter.h"
 #include "lib/rpc/channel.h"
 #include "lib/telemetry/log.h"
 #include "posthorn/config/v1/config.pb.h"
@@ -120,6 +122,7 @@ struct GatewayServer::Impl {
 
   std::unique_ptr<redis::Client> redis;  // null: this process counts alone
   std::unique_ptr<redis::Lockouts> lockouts;
+  std::unique_ptr<redis::RateLimiter> pop3_logins;
   std::unique_ptr<LoginGuard> guard;
   std::unique_ptr<TokenIssuers> issuers;  // null: no tokens
   std::unique_ptr<Authenticator> authenticator;
@@ -187,9 +190,11 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 
   hub = std::make_unique<ChangeHub>(*store, loops->at(0));
   hub->Start();
-  if (!config.redis().address().empty()) {
-    hints = std::make_unique<HintSubscriber>(loops->at(0), config.redis().address(),
-                                             config.redis().password(), *hub,
+  if (!config::RedisServers(config.redis()).empty()) {
+    absl::StatusOr<redis::Options> options = config::RedisOptionsFrom(config.redis());
+    if (!options.ok()) return options.status();
+    redis = std::make_unique<redis::Client>(loops->at(0), *options);
+    hints = std::make_unique<HintSubscriber>(loops->at(0), *std::move(options), *hub,
                                              [this] { directory->Forget(); });
   }
 
@@ -224,6 +229,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_pop3.authenticator = authenticator.get();
   for_pop3.tls = tls.get();
   for_pop3.connections = connections.get();
+  for_pop3.logins = pop3_logins.get();
   pop3 = std::make_unique<Pop3Server>(for_pop3, Pop3LimitsFrom(limits));
 
   send = std::make_unique<SendHandler>(*directory, *acceptor, *staging, clock,
@@ -234,13 +240,13 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
 // Who may log in, and who has failed to too often.
 absl::Status GatewayServer::Impl::BuildLogins(const Config& config) {
   const config::v1::Authentication& settings = config.gateway().authentication();
-  if (!config.redis().address().empty()) {
-    redis = std::make_unique<redis::Client>(
-        loops->at(0), redis::Options(config.redis().address(), config.redis().password()));
-  }
   redis::LockoutsOptions for_lockouts;
   for_lockouts.replicas = settings.replicas();
   lockouts = std::make_unique<redis::Lockouts>(redis.get(), clock, std::move(for_lockouts));
+  // Without Redis each gateway knows its own logins only.
+  redis::RateLimiterOptions for_logins;
+  for_logins.prefix = "posthorn:pop3:";
+  pop3_logins = std::make_unique<redis::RateLimiter>(redis.get(), clock, std::move(for_logins));
   absl::StatusOr<LoginGuardOptions> for_guard = LoginGuardOptionsFrom(settings);
   if (!for_guard.ok()) return for_guard.status();
   guard = std::make_unique<LoginGuard>(*lockouts, clock, *std::move(for_guard));

@@ -5,7 +5,8 @@ posthorn_library(posthorn_gateway
   PRIVATE posthorn_gateway_accept posthorn_gateway_api
           posthorn_gateway_change_hub posthorn_gateway_clients posthorn_gateway_imap
           posthorn_gateway_mailbox_client posthorn_gateway_pop3 posthorn_gateway_session
-          posthorn_gateway_smtp posthorn_proto posthorn_rpc posthorn_telemetry)
+          posthorn_gateway_smtp posthorn_proto posthorn_redis_settings posthorn_rpc
+          posthorn_telemetry)
 
 posthorn_test(gateway_wiring_test SOURCES wiring_test.cc
   LIBS posthorn_gateway posthorn_config posthorn_rpc)

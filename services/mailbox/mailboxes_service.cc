@@ -128,7 +128,8 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
   Task<absl::Status> Run(const pb::ListMailboxesRequest& request,
                          pb::ListMailboxesResponse& response) {
-    absl::StatusOr<MailboxList> list = co_await store_.List(AccountOf(request.account()), request.count_deleted());
+    absl::StatusOr<MailboxList> list =
+        co_await store_.List(AccountOf(request.account()), request.count_deleted());
     if (!list.ok()) co_return list.status();
     for (MailboxInfo& info : list->mailboxes) ToProto(std::move(info), response.add_mailboxes());
     for (std::string& name : list->other_subscriptions) {

@@ -101,7 +101,8 @@ TEST_F(MessageQuotaTest, ReplacingStoresOneAndRemovesTheOther) {
   ASSERT_EQ(changes->changed.size(), 1u);
   EXPECT_EQ(changes->changed[0].uid, 3u);
   // From another mailbox, and by the very same body.
-  ASSERT_TRUE(loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Drafts", true)).ok());
+  ASSERT_TRUE(
+      loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Drafts", true)).ok());
   ASSERT_TRUE(Replace("two", 1, "Drafts").ok());
   EXPECT_EQ(Uids("Drafts"), std::vector<Uid>());
   EXPECT_EQ(Uids("INBOX"), (std::vector<Uid>{3, 4}));
@@ -116,9 +117,10 @@ TEST_F(MessageQuotaTest, AReplacementThatFailsChangesNothing) {
   EXPECT_EQ(Uids("INBOX"), std::vector<Uid>{1});
   NewMessage message = Message(bob, "bob's");
   message.mailbox = Info(bob, "INBOX").id;
-  EXPECT_EQ(FailureOf(loop.Run(deliveries.Replace(std::move(message), Info(alice, "INBOX").id, 1))
-                          .status()),
-            Failure::kNotFound);
+  EXPECT_EQ(
+      FailureOf(
+          loop.Run(deliveries.Replace(std::move(message), Info(alice, "INBOX").id, 1)).status()),
+      Failure::kNotFound);
   EXPECT_EQ(Uids("INBOX"), std::vector<Uid>{1});
   EXPECT_EQ(Info(bob, "INBOX").messages, 0u);
   ExpectExactCounts();
@@ -128,8 +130,9 @@ TEST_F(MessageQuotaTest, DeletedMessagesAreCountedOnRequest) {
   DeliverTo(alice, "one");
   DeliverTo(alice, "three");
   const MailboxId inbox = Info(alice, "INBOX").id;
-  ASSERT_TRUE(loop.Run(store.StoreFlags(alice, inbox, {UidRange(2, 2)}, FlagMode::kAdd,
-                                        kFlagDeleted, {})).ok());
+  ASSERT_TRUE(
+      loop.Run(store.StoreFlags(alice, inbox, {UidRange(2, 2)}, FlagMode::kAdd, kFlagDeleted, {}))
+          .ok());
   ASSERT_TRUE(loop.Run(store.Copy(alice, inbox, {UidRange(2, 2)}, "Sent", false)).ok());
   absl::StatusOr<MailboxInfo> info = loop.Run(store.Get(alice, "INBOX", true));
   ASSERT_TRUE(info.ok());

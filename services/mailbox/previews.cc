@@ -39,7 +39,8 @@ Task<bool> AppendTo(std::string& out, std::string piece) {
 // Of one row; empty where there is no text, or the structure is of another version.
 Task<absl::StatusOr<std::string>> PreviewOfRow(postgres::BodyStore& bodies, TenantId tenant,
                                                const Result& rows, int row) {
-  const absl::StatusOr<mime::Structure> structure = mime::ParseStructure(rows.Bytes(row, kStructure));
+  const absl::StatusOr<mime::Structure> structure =
+      mime::ParseStructure(rows.Bytes(row, kStructure));
   if (!structure.ok()) co_return std::string();
   const mime::Part* part = mime::PreviewPart(*structure);
   if (part == nullptr || part->body_size == 0) co_return std::string();
@@ -73,8 +74,7 @@ Task<absl::Status> MakeSome(postgres::BodyStore& bodies, Account account,
   std::vector<std::int64_t> made;
   std::vector<std::string> texts;
   for (int i = 0; i < rows->rows(); ++i) {
-    absl::StatusOr<std::string> text =
-        co_await PreviewOfRow(bodies, account.tenant, *rows, i);
+    absl::StatusOr<std::string> text = co_await PreviewOfRow(bodies, account.tenant, *rows, i);
     if (!text.ok()) co_return text.status();
     made.push_back(rows->Int(i, kEmailId));
     texts.push_back(*text);
@@ -101,8 +101,8 @@ Task<absl::Status> MakePreviews(postgres::BodyStore& bodies, Account account,
   absl::flat_hash_map<std::int64_t, std::string> previews;
   for (std::size_t at = 0; at < missing.size(); at += kBatch) {
     const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto end = missing.begin() +
-                     static_cast<std::ptrdiff_t>(std::min(at + kBatch, missing.size()));
+    const auto end =
+        missing.begin() + static_cast<std::ptrdiff_t>(std::min(at + kBatch, missing.size()));
     std::vector<std::int64_t> some(begin, end);
     absl::Status made = co_await MakeSome(bodies, account, std::move(some), previews);
     if (!made.ok()) co_return made;

@@ -12,7 +12,8 @@ namespace {
 
 class PreviewsTest : public StoreTest {
  protected:
-  std::vector<std::optional<std::string>> Previews(bool make, const std::string& mailbox = "INBOX") {
+  std::vector<std::optional<std::string>> Previews(bool make,
+                                                   const std::string& mailbox = "INBOX") {
     FetchItems items;
     items.preview = true;
     items.make_previews = make;
@@ -36,7 +37,8 @@ TEST_F(PreviewsTest, AreMadeOnceAndKept) {
   EXPECT_EQ(Previews(false), (Texts{"first text", ""}));
   // Not from the body any more, and the same for a copy.
   Superuser("UPDATE mailbox.email SET preview = 'kept' WHERE email_id = 2");
-  ASSERT_TRUE(loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(1, 1)}, "Sent", false)).ok());
+  ASSERT_TRUE(
+      loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(1, 1)}, "Sent", false)).ok());
   EXPECT_EQ(Previews(true, "Sent"), Texts{"kept"});
 }
 
@@ -44,7 +46,8 @@ TEST_F(PreviewsTest, OfALargeBodyReadsTheTextPart) {
   const std::string body =
       "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
       "Content-Type: application/octet-stream\r\n\r\n" +
-      std::string(600000, 'x') + "\r\n--b\r\nContent-Type: text/plain\r\n\r\nbehind it\r\n--b--\r\n";
+      std::string(600000, 'x') +
+      "\r\n--b\r\nContent-Type: text/plain\r\n\r\nbehind it\r\n--b--\r\n";
   postgres::BodyWriter writer(bodies, alice.tenant);
   ASSERT_TRUE(loop.Run(writer.Write(body)).ok());
   absl::StatusOr<postgres::StoredBody> stored = loop.Run(writer.Finish(PackFacts(FactsOf(body))));

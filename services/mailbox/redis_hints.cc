@@ -1,5 +1,7 @@
 #include "services/mailbox/redis_hints.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "lib/net/event_loop.h"
 #include "lib/redis/client.h"
@@ -11,8 +13,7 @@ constexpr int kChannels = 1024;
 
 class RedisHints final : public ChangeHints {
  public:
-  RedisHints(const std::string& address, const std::string& password)
-      : client_(loop_, redis::Options(address, password)) {}
+  explicit RedisHints(redis::Options options) : client_(loop_, std::move(options)) {}
 
   void Changed(Account account, ModSeq modseq) override {
     client_.PublishAndForget(
@@ -29,9 +30,8 @@ class RedisHints final : public ChangeHints {
 
 }  // namespace
 
-std::unique_ptr<ChangeHints> MakeRedisHints(const std::string& address,
-                                            const std::string& password) {
-  return std::make_unique<RedisHints>(address, password);
+std::unique_ptr<ChangeHints> MakeRedisHints(redis::Options options) {
+  return std::make_unique<RedisHints>(std::move(options));
 }
 
 }  // namespace posthorn::mailbox

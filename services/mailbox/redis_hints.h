@@ -2,16 +2,15 @@
 #define POSTHORN_SERVICES_MAILBOX_REDIS_HINTS_H_
 
 #include <memory>
-#include <string>
 
+#include "lib/redis/options.h"
 #include "services/mailbox/change_hints.h"
 
 namespace posthorn::mailbox {
 
 // Hints over Redis: "<tenant> <account> <modseq>" on channel "posthorn:hint:<account mod 1024>",
 // and "changed" on channel "posthorn:directory".
-std::unique_ptr<ChangeHints> MakeRedisHints(const std::string& address,
-                                            const std::string& password);
+std::unique_ptr<ChangeHints> MakeRedisHints(redis::Options options);
 
 }  // namespace posthorn::mailbox
 

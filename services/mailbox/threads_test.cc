@@ -23,7 +23,8 @@ class ThreadsTest : public StoreTest {
                                                            const std::string& mailbox = "INBOX") {
     FetchItems items;
     items.ids = true;
-    FetchCursor cursor(bodies, account, Info(account, mailbox).id, {UidRange(1, 0xffffffff)}, items);
+    FetchCursor cursor(bodies, account, Info(account, mailbox).id, {UidRange(1, 0xffffffff)},
+                       items);
     std::map<Uid, std::pair<std::int64_t, std::int64_t>> ids;
     for (;;) {
       absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
@@ -58,7 +59,8 @@ TEST_F(ThreadsTest, AThreadNeverChangesAndSurvivesItsFirstMessage) {
   EXPECT_NE(before[1].second, before[2].second);
   DeliverTo(alice, Text("s", "a@x"));
   DeliverTo(alice, Text("s", "e@x", "<a@x> <c@x>"));  // joins both: the oldest counts
-  ASSERT_TRUE(loop.Run(store.Expunge(alice, Info(alice, "INBOX").id, {UidRange(1, 1)}, false)).ok());
+  ASSERT_TRUE(
+      loop.Run(store.Expunge(alice, Info(alice, "INBOX").id, {UidRange(1, 1)}, false)).ok());
   DeliverTo(alice, Text("s", "f@x", "<b@x>"));
   auto after = Ids(alice);
   EXPECT_EQ(after[2], before[2]);
@@ -72,8 +74,10 @@ TEST_F(ThreadsTest, CopiesKeepTheirIdsAndAccountsTheirOwnThreads) {
   DeliverTo(alice, Text("s", "b@x", "<a@x>"));
   DeliverTo(bob, Text("s", "z@x"));
   DeliverTo(bob, Text("s", "b@x", "<a@x>"));
-  ASSERT_TRUE(loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Sent", false)).ok());
-  ASSERT_TRUE(loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Trash", true)).ok());
+  ASSERT_TRUE(
+      loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Sent", false)).ok());
+  ASSERT_TRUE(
+      loop.Run(store.Copy(alice, Info(alice, "INBOX").id, {UidRange(2, 2)}, "Trash", true)).ok());
   auto inbox = Ids(alice);
   EXPECT_EQ(Ids(alice, "Sent")[1], Ids(alice, "Trash")[1]);
   EXPECT_EQ(Ids(alice, "Sent")[1].second, inbox[1].first);
@@ -91,7 +95,8 @@ TEST_F(ThreadsTest, ManyMessagesInBatchesAndBehindWhatIsThere) {
                     i < kThreads ? "" : absl::StrCat("<", root, ">"))));
   }
   for (NewMessage& message : messages) message.mailbox = Info(alice, "INBOX").id;
-  absl::StatusOr<std::vector<StoredMessage>> stored = loop.Run(deliveries.StoreAll(std::move(messages)));
+  absl::StatusOr<std::vector<StoredMessage>> stored =
+      loop.Run(deliveries.StoreAll(std::move(messages)));
   ASSERT_TRUE(stored.ok()) << stored.status();
   auto ids = Ids(alice);
   ASSERT_EQ(ids.size(), 1100u);

@@ -5,6 +5,7 @@
 
 #include <future>
 
+#include "lib/config/redis_settings.h"
 #include "lib/base/clock.h"
 #include "lib/base/failure.h"
 #include "lib/net/event_loop.h"
@@ -66,18 +67,21 @@ AddressPolicy PolicyFor(const config::v1::Config& config) {
   return policy;
 }
 
-std::unique_ptr<ChangeHints> HintsFor(const config::v1::Config& config) {
-  if (config.redis().address().empty()) return std::make_unique<NoChangeHints>();
-  return MakeRedisHints(config.redis().address(), config.redis().password());
+absl::StatusOr<std::unique_ptr<ChangeHints>> HintsFor(const config::v1::Config& config) {
+  if (config::RedisServers(config.redis()).empty()) return std::make_unique<NoChangeHints>();
+  absl::StatusOr<redis::Options> options = config::RedisOptionsFrom(config.redis());
+  if (!options.ok()) return options.status();
+  return MakeRedisHints(*std::move(options));
 }
 
 }  // namespace
 
 // Declared in the order in which parts use each other.
 struct MailboxServer::Parts {
-  Parts(const config::v1::Config& config, std::string service_token)
+  Parts(const config::v1::Config& config, std::unique_ptr<ChangeHints> hints_in,
+        std::string service_token)
       : guard(std::move(service_token)),
-        hints(HintsFor(config)),
+        hints(std::move(hints_in)),
         database(postgres::Database::Open(DatabaseFor(config))),
         passwords(std::max(1, config.mailbox().password_threads()), clock),
         bodies(*database, "mailbox"),
@@ -126,9 +130,11 @@ absl::StatusOr<std::unique_ptr<MailboxServer>> MailboxServer::Start(
   if (config.postgres().url().empty()) {
     return absl::InvalidArgumentError("postgres.url is not set");
   }
+  absl::StatusOr<std::unique_ptr<ChangeHints>> hints = HintsFor(config);
+  if (!hints.ok()) return hints.status();
   if (service_token.empty()) return absl::InvalidArgumentError("rpc.token_file: the token is empty");
   return std::unique_ptr<MailboxServer>(
-      new MailboxServer(std::make_unique<Parts>(config, std::move(service_token))));
+      new MailboxServer(std::make_unique<Parts>(config, *std::move(hints), std::move(service_token))));
 }
 
 MailboxServer::MailboxServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

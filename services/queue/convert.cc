@@ -167,6 +167,7 @@ v1::Job ToProto(LeasedJob&& job) {
   if (!job.options.empty()) to.mutable_options()->ParseFromString(job.options);
   to.set_deliver_by_notified(job.deliver_by_notified);
   to.set_bounce_reason(std::move(job.bounce_reason));
+  to.set_waits(job.waits);
   for (const absl::string_view host : absl::StrSplit(job.route, ',', absl::SkipEmpty())) {
     to.add_route(std::string(host));
   }
@@ -209,6 +210,8 @@ absl::StatusOr<JobReport> FromProto(v1::JobReport&& from) {
   }
   report.delay_warning_sent = from.delay_warning_sent();
   report.deliver_by_notified = from.deliver_by_notified();
+  report.waited = from.waited();
+  report.waits = from.waits();
   if (from.has_retry_before()) report.retry_before = FromProto(from.retry_before());
   return report;
 }

@@ -55,6 +55,14 @@ double Chance() {
   return absl::Uniform(random, 0.0, 1.0);
 }
 
+Traffic::Options TrafficOptions(const Core::Options& options) {
+  Traffic::Options traffic = options.traffic;
+  if (!traffic.chance) traffic.chance = Chance;
+  // A dead destination is probed as often as one message to it would be tried.
+  traffic.probe_schedule = options.policy.general.schedule;
+  return traffic;
+}
+
 // Room for a message, as long as there is some.
 struct Reservation {
   Reservation(const Message& message, Backlog& backlog)
@@ -94,6 +102,8 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
       spool_(*database_, clock_, SpoolOptions(options_)),
       backlog_(options_.limits),
       redis_(loop_, options_.redis),
+      pauses_(*database_, clock_),
+      traffic_(redis_, pauses_, clock_, TrafficOptions(options_)),
       schedule_(redis_, options_.shards, options_.tenant_weights),
       background_(loop_),
       reconciler_(background_, schedule_, spool_, clock_, ReconcilerOptions(options_)),
@@ -111,6 +121,7 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
   hints_->Subscribe({Schedule::kDueChannel});
   background_.Start(reconciler_.RunForever());
   background_.Start(KeepHouse());
+  background_.Start(KeepLoadingPauses());
   if (options_.limits.any()) background_.Start(KeepCounting());
 }
 
@@ -258,10 +269,12 @@ Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
     const RetryPolicy& policy =
         options_.policy.For(report.key.ref.tenant, report.key.destination);
     if (report.retry_at == absl::InfinitePast()) {
-      report.retry_at = now + policy.DelayAfter(report.key.attempt, Chance());
+      report.retry_at = now + policy.DelayAfter(report.key.attempt - report.waits, Chance());
     }
     report.retry_at = std::min(report.retry_at, report.retry_before);
-    report.retry_at = std::clamp(report.retry_at, now, now + policy.expiry);
+    const absl::Duration longest =
+        report.waited ? std::min(policy.expiry, 2 * Traffic::kLongestWait) : policy.expiry;
+    report.retry_at = std::clamp(report.retry_at, now, now + longest);
   }
   for (std::size_t first = 0; first < reports.size(); first += kReportsPerCall) {
     const std::size_t last = std::min(reports.size(), first + kReportsPerCall);
@@ -364,6 +377,14 @@ Task<void> Core::KeepCounting() {
     const absl::Status counted = co_await CountBacklog();
     if (!counted.ok()) log::Debug("queue", "counting fails", {{"error", counted}});
     co_await background_.Sleep(options_.count_every);
+  }
+}
+
+Task<void> Core::KeepLoadingPauses() {
+  while (!background_.stopping()) {
+    const absl::Status loaded = co_await pauses_.Load();
+    if (!loaded.ok()) log::Debug("queue", "pauses are not known", {{"error", loaded}});
+    co_await background_.Sleep(options_.load_pauses_every);
   }
 }
 

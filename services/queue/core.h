@@ -19,6 +19,7 @@
 #include "services/queue/reconciler.h"
 #include "services/queue/schedule.h"
 #include "services/queue/spool.h"
+#include "services/queue/traffic.h"
 
 namespace posthorn::queue {
 
@@ -42,6 +43,8 @@ class Core {
     Dispatcher::Options dispatcher;
     absl::Duration reconcile_every = absl::Seconds(10);
     absl::Duration housekeeping_every = absl::Seconds(60);
+    Traffic::Options traffic;  // `chance` and `probe_schedule` are filled in
+    absl::Duration load_pauses_every = absl::Seconds(2);
   };
   // `loop` (the schedule's) and `clock` must outlive the core.
   Core(net::EventLoop& loop, const Clock& clock, Options options);
@@ -70,6 +73,13 @@ class Core {
   Task<absl::StatusOr<std::vector<DestinationSummary>>> Summarize(TenantId tenant, int limit);
   const Options& options() const { return options_; }
 
+  Traffic& traffic() { return traffic_; }
+  Pauses& pauses() { return pauses_; }
+  // Ends a pause, forgets what answers have led to, and makes what waits for it due. kNotFound:
+  // nothing is known of such a destination. The number of jobs.
+  Task<absl::StatusOr<int>> Resume(std::string pattern);
+  absl::Time now() const { return clock_.Now(); }
+
   postgres::BodyStore& bodies() { return bodies_; }
   postgres::Database& database() { return *database_; }
   const Clock& clock() const { return clock_; }
@@ -96,6 +106,7 @@ class Core {
   Task<absl::Status> CollectBodies();
   Task<void> CountOnce();
   Task<void> KeepCounting();
+  Task<void> KeepLoadingPauses();
   Task<absl::StatusOr<int>> MakeDue(Task<absl::StatusOr<std::vector<JobRef>>> change);
 
   net::EventLoop& loop_;
@@ -106,6 +117,8 @@ class Core {
   Spool spool_;
   Backlog backlog_;
   redis::Client redis_;
+  Pauses pauses_;
+  Traffic traffic_;
   Schedule schedule_;
   Background background_;
   Reconciler reconciler_;

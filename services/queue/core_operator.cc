@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "lib/base/failure.h"
 #include "services/queue/core.h"
 
 namespace posthorn::queue {
@@ -35,6 +36,29 @@ Task<absl::StatusOr<int>> Core::Hold(Filter filter) {
   if (!jobs.ok()) co_return jobs.status();
   // What the schedule still hands out is found not to be due.
   co_return static_cast<int>(jobs->size());
+}
+
+Task<absl::StatusOr<int>> Core::Resume(std::string pattern) {
+  const absl::StatusOr<std::vector<SiteState>> known = co_await traffic_.List(pattern);
+  if (!known.ok()) co_return known.status();
+  const absl::StatusOr<bool> removed = co_await pauses_.Remove(pattern);
+  if (!removed.ok()) co_return removed.status();
+  const absl::StatusOr<std::vector<std::string>> domains = co_await traffic_.Clear(pattern);
+  if (!domains.ok()) co_return domains.status();
+  if (!*removed && known->empty()) {
+    co_return MakeFailure(Failure::kNotFound, "Nothing keeps mail from going there");
+  }
+  // Other replicas must not send away what is due now.
+  if (*removed) co_await SleepFor(options_.load_pauses_every * 5 / 4);
+  int jobs = 0;
+  for (const std::string& domain : *domains) {
+    Filter filter;
+    filter.destination = domain;
+    const absl::StatusOr<int> due = co_await Retry(std::move(filter));
+    if (!due.ok()) co_return due.status();
+    jobs += *due;
+  }
+  co_return jobs;
 }
 
 Task<absl::StatusOr<std::vector<DestinationSummary>>> Core::Summarize(TenantId tenant, int limit) {

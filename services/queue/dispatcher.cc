@@ -220,6 +220,7 @@ Task<void> Dispatcher::GiveBack(std::vector<LeasedJob> jobs) {
     report.key.ref = job.ref;
     report.key.attempt = job.attempt;
     report.retry_at = now;
+    report.waited = true;
     reports.push_back(std::move(report));
   }
   const absl::StatusOr<std::vector<Spool::ReportResult>> given =
@@ -240,7 +241,7 @@ Task<void> Dispatcher::LookAround() {
         co_await schedule_.Look(clock_.Now());
     bool lost = false;
     for (std::size_t i = 0; states.ok() && i < states->size(); ++i) {
-      lost = lost || !(*states)[i].known;
+      lost = lost || ((*states)[i].answered && !(*states)[i].known);
       if ((*states)[i].due) due_shards_.insert(static_cast<int>(i));
     }
     if (lost) on_lost_();

@@ -38,6 +38,13 @@ Metrics& Metrics::Get() {
       MakeCounter("posthorn_queue_schedule_errors_total",
                   "Calls to Redis that failed. The reconciler repairs what they lost; rising for "
                   "long: Redis is away."),
+      MakeCounter("posthorn_queue_put_off_jobs_total",
+                  "Times that a job had to wait for a limit, a pause or a dead destination. Steadily "
+                  "rising: posthornctl queue destinations says where and why."),
+      MakeCounter("posthorn_queue_back_offs_total",
+                  "Replies that slowed down or paused a destination, and destinations that did not "
+                  "answer. Many: see posthornctl queue destinations, and lower their limits in "
+                  "delivery.traffic."),
       MakeGauge("posthorn_queue_messages", "Messages in the queue."),
       MakeGauge("posthorn_queue_jobs", "Jobs in the queue: message and destination."),
       MakeGauge("posthorn_queue_leased_jobs", "Jobs that workers hold."),

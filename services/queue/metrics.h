@@ -21,6 +21,8 @@ struct Metrics {
   metrics::Counter& rebuilds;
   metrics::Counter& reconciled;
   metrics::Counter& schedule_errors;
+  metrics::Counter& put_off;
+  metrics::Counter& back_offs;
   metrics::Gauge& messages;
   metrics::Gauge& jobs;
   metrics::Gauge& jobs_leased;

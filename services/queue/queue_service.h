@@ -20,6 +20,9 @@ class Core;
 // posthorn.queue.v1.Queue over `core`; see queue.proto. What is passed must outlive the service.
 std::unique_ptr<grpc::Service> MakeQueueService(Core& core, net::LoopPool& loops,
                                                 const rpc::TokenGuard& guard);
+// posthorn.queue.v1.Traffic.
+std::unique_ptr<grpc::Service> MakeTrafficService(Core& core, net::LoopPool& loops,
+                                                  const rpc::TokenGuard& guard);
 // posthorn.common.v1.Bodies for the queue's own bodies.
 std::unique_ptr<grpc::Service> MakeBodiesService(Core& core, net::LoopPool& loops,
                                                  const rpc::TokenGuard& guard);

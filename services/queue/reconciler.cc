@@ -77,6 +77,7 @@ Task<absl::StatusOr<Reconciler::Pass>> Reconciler::RunOnce() {
   if (!states.ok()) co_return states.status();
   std::vector<int> mine, lost;
   for (int shard = 0; shard < schedule_.shards(); ++shard) {
+    if (!(*states)[static_cast<std::size_t>(shard)].answered) continue;  // a later pass
     const absl::StatusOr<bool> held =
         co_await schedule_.HoldReconciler(shard, options_.replica, 3 * options_.every);
     if (!held.ok()) co_return held.status();

@@ -89,9 +89,11 @@ for i = 5, #ARGV, 5 do
   elseif kind == 'A' then
     if not redis.call('ZSCORE', lease, member) then
       local known = redis.call('ZSCORE', queue, job)
+      -- Whether it is known or not: a script that broke off, as when its slot began to move, may have
+      -- left the index behind.
+      touched[tenant] = true
       if not known or tonumber(known) > tonumber(at) then
         wait(tenant, queue, job, at)
-        touched[tenant] = true
         if not known then news = news + 1 end
         due = due or tonumber(at) <= now
       end
@@ -108,7 +110,7 @@ end
 for tenant in pairs(touched) do index(tenant) end
 if due then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return news
-)lua");
+)lua", redis::Script::Keys::kWholeSlot);
   return *script;
 }
 
@@ -169,7 +171,7 @@ for tenant, taken in pairs(touched) do
   index(tenant)
 end
 return result
-)lua");
+)lua", redis::Script::Keys::kWholeSlot);
   return *script;
 }
 
@@ -293,15 +295,21 @@ Task<absl::StatusOr<std::vector<Schedule::ShardState>>> Schedule::Look(absl::Tim
   }
   const std::vector<absl::StatusOr<Reply>> replies = co_await All(std::move(calls));
   std::vector<ShardState> states;
+  absl::Status error;
+  bool any = false;
   for (const absl::StatusOr<Reply>& reply : replies) {
-    if (!reply.ok()) co_return reply.status();
     ShardState state;
-    if (reply->elements.size() == 2) {
+    if (!reply.ok()) {
+      error = reply.status();
+    } else if (reply->elements.size() == 2) {
+      any = true;
+      state.answered = true;
       state.known = reply->elements[0].integer != 0;
       state.due = reply->elements[1].integer != 0;
     }
     states.push_back(state);
   }
+  if (!any && !error.ok()) co_return error;
   co_return states;
 }
 

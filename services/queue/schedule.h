@@ -73,10 +73,11 @@ class Schedule {
   Task<absl::StatusOr<Popped>> Pop(int shard, absl::Time now, absl::Time lease_end, int max);
 
   struct ShardState {
-    bool known = false;  // the epoch is there: Redis has not lost the shard
-    bool due = false;    // something can be popped
+    bool known = false;     // the epoch is there: Redis has not lost the shard
+    bool due = false;       // something can be popped
+    bool answered = false;  // in a cluster a shard may be away alone; then the others say nothing
   };
-  // Of all shards.
+  // Of all shards. An error if none answers.
   Task<absl::StatusOr<std::vector<ShardState>>> Look(absl::Time now);
 
   // Declares the shard complete again.

@@ -15,7 +15,8 @@ constexpr char kLease[] =
     "SELECT tenant_id, job_id, verdict, next_at, repeated, attempt, destination,"
     " delay_warning_sent, message_id, reverse_path, prefix, inline_body, body_sha256, size,"
     " received_at, expires_at, body_is_8bit, local_resend_key, recipient_ids, addresses, originals,"
-    " accounts, options, hold_until, deliver_by_notified, recipient_options, bounce_reason, route"
+    " accounts, options, hold_until, deliver_by_notified, recipient_options, bounce_reason, route,"
+    " waits"
     " FROM queue.lease($1, $2, $3, $4, $5)";
 constexpr char kHeartbeat[] = "SELECT queue.heartbeat($1, $2, $3, $4)";
 constexpr char kDue[] =
@@ -66,6 +67,7 @@ absl::StatusOr<LeasedJob> ReadLeasedJob(const postgres::Result& rows, int row) {
   const std::vector<std::string> options = rows.Texts(row, 25);
   job.bounce_reason = rows.Text(row, 26);
   job.route = rows.Text(row, 27);
+  job.waits = static_cast<int>(rows.Int(row, 28));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     LeasedRecipient recipient;
     recipient.id = ids[i];

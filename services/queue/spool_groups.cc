@@ -54,7 +54,8 @@ postgres::Params ReportParams(absl::Time now,
     jobs.push_back(report->key.ref.job.value());
     attempts.push_back(report->key.attempt);
     due.push_back(report->retry_at);
-    warned.push_back(report->delay_warning_sent);
+    // A set, see queue.report.
+    warned.push_back((report->delay_warning_sent ? 1 : 0) + (report->waited ? 2 : 0));
     firsts.push_back(static_cast<std::int64_t>(ids.size()) + 1);
     counts.push_back(static_cast<std::int64_t>(report->recipients.size()));
     for (const RecipientReport& recipient : report->recipients) {

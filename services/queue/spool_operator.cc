@@ -28,7 +28,8 @@ constexpr char kWithAnyId[] = " AND $3 = ''::bytea";
 constexpr char kInOrder[] = " ORDER BY m.message_id, m.tenant_id LIMIT $6";
 constexpr char kRecipients[] =
     "SELECT a.n, r.address, r.account_id, r.state, r.remote_host, r.smtp_code, r.enhanced_status,"
-    " r.reply, j.job_id IS NOT NULL, j.destination, j.attempt, j.leased_until, j.due_at"
+    " r.reply, j.job_id IS NOT NULL, j.destination, j.attempt - j.waits, j.leased_until,"
+    " j.due_at"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS a(t, first, last, n)"
     " CROSS JOIN LATERAL (SELECT * FROM queue.recipient x WHERE x.tenant_id = a.t"
     "   AND x.job_id >= a.first AND x.job_id <= a.last OFFSET 0) r"

@@ -88,6 +88,7 @@ struct LeasedJob {
   bool deliver_by_notified = false;
   std::string bounce_reason;  // not empty: an operator wants it returned
   std::string route;          // hosts, separated by commas, that an operator wants it to go to
+  int waits = 0;              // of the attempts, those that only found a limit
 };
 
 // A lease as its holder names it.
@@ -119,6 +120,9 @@ struct JobReport {
   bool delay_warning_sent = false;
   bool deliver_by_notified = false;
   absl::Time retry_before = absl::InfiniteFuture();  // the next attempt comes no later
+  // Nothing was tried, because of a limit: the attempt doesn't count.
+  bool waited = false;
+  int waits = 0;  // as in LeasedJob
 };
 
 // What a report came to.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "lib/config/redis_settings.h"
 #include "lib/net/event_loop.h"
 #include "lib/rpc/server.h"
 #include "posthorn/config/v1/config.pb.h"
@@ -63,9 +64,8 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   if (config.postgres().url().empty()) {
     return absl::InvalidArgumentError("postgres.url is missing");
   }
-  if (config.redis().address().empty()) {
-    return absl::InvalidArgumentError("redis.address is missing");
-  }
+  absl::StatusOr<redis::Options> redis = config::RedisOptionsFrom(config.redis());
+  if (!redis.ok()) return redis.status();
   const config::v1::Queue& queue = config.queue();
   Core::Options options;
   options.postgres_url = config.postgres().url();
@@ -73,7 +73,7 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   if (config.postgres().statement_timeout_seconds() > 0) {
     options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
   }
-  options.redis = redis::Options(config.redis().address(), config.redis().password());
+  options.redis = *std::move(redis);
   if (queue.shards() > 0) options.shards = queue.shards();
   for (const config::v1::TenantWeight& tenant : queue.tenant_weights()) {
     if (tenant.weight() < 2) continue;
@@ -91,6 +91,12 @@ absl::StatusOr<Core::Options> OptionsFrom(const config::v1::Config& config) {
   options.limits.octets = queue.max_octets();
   options.limits.tenant_messages = queue.tenant_max_messages();
   options.limits.tenant_octets = queue.tenant_max_octets();
+  if (queue.recovery_seconds() > 0) {
+    options.traffic.recovery = absl::Seconds(queue.recovery_seconds());
+  }
+  if (queue.slow_messages_per_second() > 0) {
+    options.traffic.slow_per_second = queue.slow_messages_per_second();
+  }
   if (queue.max_hold_seconds() > 0) options.max_hold = absl::Seconds(queue.max_hold_seconds());
   return options;
 }
@@ -104,8 +110,9 @@ struct QueueServer::Parts {
         guard(std::move(service_token)),
         core(schedule_loop, clock, std::move(options)),
         queue(MakeQueueService(core, loops, guard)),
-        bodies(MakeBodiesService(core, loops, guard)),
-        transport(MakeTransportService(core, loops, guard)) {}
+        traffic(MakeTrafficService(core, loops, guard)),
+        transport(MakeTransportService(core, loops, guard)),
+        bodies(MakeBodiesService(core, loops, guard)) {}
 
   SystemClock clock;
   net::EventLoop schedule_loop;
@@ -113,8 +120,9 @@ struct QueueServer::Parts {
   rpc::TokenGuard guard;
   Core core;
   std::unique_ptr<grpc::Service> queue;
-  std::unique_ptr<grpc::Service> bodies;
+  std::unique_ptr<grpc::Service> traffic;
   std::unique_ptr<grpc::Service> transport;
+  std::unique_ptr<grpc::Service> bodies;
 };
 
 absl::StatusOr<std::unique_ptr<QueueServer>> QueueServer::Start(const config::v1::Config& config,
@@ -130,7 +138,8 @@ QueueServer::QueueServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)
 QueueServer::~QueueServer() { Stop(); }
 
 std::vector<grpc::Service*> QueueServer::services() {
-  return {parts_->queue.get(), parts_->bodies.get(), parts_->transport.get()};
+  return {parts_->queue.get(), parts_->traffic.get(), parts_->transport.get(),
+          parts_->bodies.get()};
 }
 
 bool QueueServer::IsStorageUp() const { return parts_->core.IsStorageUp(); }

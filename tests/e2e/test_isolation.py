@@ -114,6 +114,12 @@ class IsolationTest(unittest.TestCase):
                  mailbox_pb2.StoreFlagsRequest(**ref, uids=ranges, mode=2, flags=seen), False),
                 ("Append", m.Append,
                  mailbox_pb2.AppendRequest(account=s, mailbox="INBOX", inline_body=b"x"), False),
+                ("Replace", m.Replace, mailbox_pb2.ReplaceRequest(
+                    account=s, mailbox="INBOX", message=mailbox_pb2.NewMessage(inline_body=b"x"),
+                    replaced_mailbox_id=inbox.mailbox_id, replaced_uid=1), False),
+                ("GetQuota", m.GetQuota, mailbox_pb2.GetQuotaRequest(account=s), False),
+                ("Fetch of ids and previews", m.Fetch,
+                 mailbox_pb2.FetchRequest(**ref, uids=ranges, ids=True, preview=2), True),
                 ("CopyMessages", m.CopyMessages,
                  mailbox_pb2.CopyMessagesRequest(**ref, uids=ranges, destination="Trash"), False),
                 ("Expunge", m.Expunge, mailbox_pb2.ExpungeRequest(**ref, uids=ranges), False),

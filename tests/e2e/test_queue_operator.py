@@ -9,6 +9,7 @@ from tests.support.dns_server import DnsServer
 from tests.support.platform import SplitPlatform, test_message
 from tests.support.postfix import Postfix
 from tests.support.processes import wait_until
+from tests.support.send_client import RpcError, Send
 
 ALICE = "alice@example.test"
 LIMIT = 12
@@ -109,10 +110,22 @@ class QueueOperatorTest(unittest.TestCase):
         # Each of the two replicas counts what it takes at once, and the other's a little later.
         self.assertGreaterEqual(accepted, LIMIT)
         self.assertLessEqual(accepted, 2 * LIMIT)
+        key = self.platform.ctl("key", "add", "--tenant", "demo", "--description", "app",
+                                "--json")["secret"]
+        # Each replica knows after its next count.
+        wait_until(lambda: self.api_answer(key) == "RESOURCE_EXHAUSTED", 30, "the API refuses too")
         # Mailboxes here are not the queue's.
         self.platform.submit(ALICE, ["bob@example.test"], test_message("local goes on"))
         self.ctl("cancel", "--all")
         wait_until(lambda: self.try_to_send("n8@away.example"), 30, "room again")
+
+    def api_answer(self, key):
+        try:
+            Send(self.platform.ports().api, key)("app@example.test", ["n9@away.example"],
+                                                 test_message("by api").encode())
+            return "OK"
+        except RpcError as error:
+            return error.code().name
 
     def try_to_send(self, to, subject="again"):
         try:

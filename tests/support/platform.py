@@ -241,12 +241,12 @@ class SplitPlatform(_Clients):
     kind = "split"
     replicas = 2
 
-    def __init__(self, dns=None, config=None, demo=True, **gateway_options):
+    def __init__(self, dns=None, config=None, demo=True, redis=None, **gateway_options):
         self.directory = temporary_directory("split")
         self.gateways = [GatewayPorts() for _ in range(self.replicas)]
         self.demo = demo
         self.postgres = PostgresServer()
-        self.redis = RedisServer()
+        self.redis = redis or RedisServer()
         self.token_file = os.path.join(self.directory, "admin-token")
         self.service_token = os.path.join(self.directory, "service-token")
         self.internal = {name: [free_port() for _ in range(self.replicas)]
@@ -264,7 +264,7 @@ class SplitPlatform(_Clients):
         config["data_dir"] = os.path.join(self.directory, f"{name}{replica}")
         os.makedirs(config["data_dir"], exist_ok=True)
         config["postgres"] = {"url": self.postgres.url(), "connections": 3}
-        config["redis"] = {"address": f"127.0.0.1:{self.redis.port}"}
+        config["redis"] = self.redis.config()
         config["rpc"] = {"mailbox": self._target("mailbox"), "queue": self._target("queue"),
                          "listen": f"127.0.0.1:{self.internal[name][replica]}",
                          "token_file": self.service_token, **self.internal_tls,

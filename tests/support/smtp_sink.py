@@ -16,11 +16,13 @@ class SmtpSink:
     """`replies` maps a verb ("RCPT", "DATA", "." for the final dot) to a function of its argument
     that returns the reply line, or None for the usual one. A reply of "" closes the connection
     without a word. All messages are in `messages`, in order of their final dots, also those whose
-    final dot was not answered."""
+    final dot was not answered. `peers` has (address, EHLO name) of each connection that greeted."""
 
-    def __init__(self, address="127.0.0.1", replies=None, extensions=("PIPELINING", "8BITMIME")):
+    def __init__(self, address="127.0.0.1", replies=None, extensions=("PIPELINING", "8BITMIME"),
+                 port=0):
         self.messages = []
         self.connections = 0
+        self.peers = []
         self.replies = dict(replies or {})
         self.extensions = extensions
         sink = self
@@ -29,7 +31,7 @@ class SmtpSink:
             def handle(self):
                 sink.connections += 1
                 try:
-                    sink._serve(self.rfile, self.wfile)
+                    sink._serve(self.rfile, self.wfile, self.client_address[0])
                 except OSError:
                     pass
 
@@ -38,7 +40,7 @@ class SmtpSink:
             daemon_threads = True
             request_queue_size = 128
 
-        self._server = Server((address, 0), Handler)
+        self._server = Server((address, port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -55,7 +57,7 @@ class SmtpSink:
         reply = chosen(argument) if chosen else None
         return usual if reply is None else reply
 
-    def _serve(self, rfile, wfile):
+    def _serve(self, rfile, wfile, peer):
         def say(line):
             if line == "":
                 return False
@@ -69,6 +71,7 @@ class SmtpSink:
             line = raw.rstrip(b"\r\n").decode("utf-8", "replace")
             verb = line.split(" ")[0].upper()
             if verb == "EHLO":
+                self.peers.append((peer, line[5:]))
                 lines = ["sink.example", *self.extensions]
                 for extension in lines[:-1]:
                     say(f"250-{extension}")

@@ -96,6 +96,9 @@ class RedisServer:
         self.process.wait_for_port(self.port)
         return self
 
+    def config(self):
+        return {"address": f"127.0.0.1:{self.port}"}
+
     def command(self, *args):
         return subprocess.run(["redis-cli", "-p", str(self.port), *args], check=True, text=True,
                               stdout=subprocess.PIPE).stdout

@@ -14,8 +14,8 @@
 namespace posthorn::imap {
 
 // A command's name and arguments, without tag and line end, literals as the receiver collected
-// them. kSyntax and kUnknownCommand are answered with BAD, other failures with NO. APPEND and REPLACE
-// are the receiver's (ParseAppend). `utf8`: names and strings are UTF-8 (RFC 6855).
+// them. kSyntax and kUnknownCommand are answered with BAD, other failures with NO. APPEND and
+// REPLACE are the receiver's (ParseAppend). `utf8`: names and strings are UTF-8 (RFC 6855).
 absl::StatusOr<CommandBody> ParseCommand(std::string_view text, bool utf8 = false);
 
 // One function a command, in the file of its name: the arguments, from the space before them. None

@@ -111,6 +111,7 @@ absl::StatusOr<Job> FromProto(pb::Job& in) {
   if (in.has_options()) job.options = FromProto(in.options());
   job.deliver_by_notified = in.deliver_by_notified();
   job.bounce_reason = in.bounce_reason();
+  job.waits = in.waits();
   job.route.assign(in.route().begin(), in.route().end());
   return job;
 }
@@ -176,6 +177,11 @@ void ToProto(const JobReport& in, pb::JobReport& out) {
   for (const OutboundMessage& message : in.notifications) ToProto(message, *out.add_notifications());
   out.set_delay_warning_sent(in.delay_warning_sent);
   out.set_deliver_by_notified(in.deliver_by_notified);
+  out.set_waits(in.waits);
+  if (in.waits_until.has_value()) {
+    out.set_waited(true);
+    ToProto(*in.waits_until, *out.mutable_retry_at());
+  }
   if (in.retry_before.has_value()) ToProto(*in.retry_before, *out.mutable_retry_before());
 }
 

@@ -73,6 +73,21 @@ class FakeQueueService final : public q::Queue::Service {
   State& state_;
 };
 
+// Nothing is limited.
+class FakeTrafficService final : public q::Traffic::Service {
+ public:
+  grpc::Status Admit(grpc::ServerContext*, const q::AdmitRequest*,
+                     q::AdmitResponse* response) override {
+    response->set_granted(true);
+    response->set_free_ms(5000);
+    response->set_whole_site(true);
+    return grpc::Status::OK;
+  }
+  grpc::Status Note(grpc::ServerContext*, const q::NoteRequest*, q::NoteResponse*) override {
+    return grpc::Status::OK;
+  }
+};
+
 // Serves the spool for reading and the mailbox store for writing.
 class FakeBodies final : public c::Bodies::Service {
  public:
@@ -163,6 +178,7 @@ class FakeLocalDelivery final : public m::LocalDelivery::Service {
 struct FakePlatform::Services {
   State state;
   FakeQueueService queue{state};
+  FakeTrafficService traffic;
   FakeBodies bodies{state};
   FakeDirectoryService directory{state};
   FakeLocalDelivery delivery{state};
@@ -173,6 +189,7 @@ struct FakePlatform::Services {
 FakePlatform::FakePlatform() : services_(std::make_unique<Services>()) {
   grpc::ServerBuilder builder;
   builder.RegisterService(&services_->queue);
+  builder.RegisterService(&services_->traffic);
   builder.RegisterService(&services_->bodies);
   builder.RegisterService(&services_->directory);
   builder.RegisterService(&services_->delivery);

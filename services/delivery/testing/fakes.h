@@ -208,9 +208,17 @@ class FakeConnector final : public Connector {
   std::vector<std::string> attempts;  // "ip:port"
   std::map<std::string, absl::Duration> silent;  // time out, on these
 
+  std::vector<std::string> sources;  // where the attempts came from
+  std::set<std::string> foreign;     // sources that this machine does not have
+
   Task<absl::StatusOr<std::unique_ptr<net::Stream>>> Connect(std::string ip, int port,
+                                                             std::string source_ip,
                                                              absl::Duration timeout) override {
     attempts.push_back(ip + ":" + std::to_string(port));
+    sources.push_back(source_ip);
+    if (foreign.contains(source_ip)) {
+      co_return absl::FailedPreconditionError("source address: cannot assign");
+    }
     if (silent.contains(ip)) {
       co_await SleepFor(timeout);
       co_return MakeFailure(Failure::kTimeout, "connect timed out");

@@ -23,6 +23,7 @@ AdminService::AdminService(std::string admin_token, std::string service_token,
       service_token_(std::move(service_token)),
       mailbox_(admin::v1::Admin::NewStub(mailbox)),
       queue_(queue::v1::Queue::NewStub(queue)),
+      traffic_(queue::v1::Traffic::NewStub(queue)),
       lockouts_(lockouts),
       loops_(loops) {}
 
@@ -148,6 +149,22 @@ grpc::ServerUnaryReactor* AdminService::GetQueueSchedule(
     grpc::CallbackServerContext* context, const queue::v1::GetScheduleRequest* request,
     queue::v1::GetScheduleResponse* response) {
   return Forward(context, request, response, *queue_, &queue::v1::Queue::Stub::async::GetSchedule);
+}
+grpc::ServerUnaryReactor* AdminService::ListSites(grpc::CallbackServerContext* context,
+                                                  const queue::v1::ListSitesRequest* request,
+                                                  queue::v1::ListSitesResponse* response) {
+  return Forward(context, request, response, *traffic_,
+                 &queue::v1::Traffic::Stub::async::ListSites);
+}
+grpc::ServerUnaryReactor* AdminService::PauseSite(grpc::CallbackServerContext* context,
+                                                  const queue::v1::PauseRequest* request,
+                                                  queue::v1::PauseResponse* response) {
+  return Forward(context, request, response, *traffic_, &queue::v1::Traffic::Stub::async::Pause);
+}
+grpc::ServerUnaryReactor* AdminService::ResumeSite(grpc::CallbackServerContext* context,
+                                                   const queue::v1::ResumeRequest* request,
+                                                   queue::v1::ResumeResponse* response) {
+  return Forward(context, request, response, *traffic_, &queue::v1::Traffic::Stub::async::Resume);
 }
 
 }  // namespace posthorn::gateway

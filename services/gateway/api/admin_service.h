@@ -49,6 +49,7 @@ class AdminService final : public admin::v1::Admin::CallbackService {
   const std::string service_token_;
   const std::unique_ptr<admin::v1::Admin::Stub> mailbox_;
   const std::unique_ptr<queue::v1::Queue::Stub> queue_;
+  const std::unique_ptr<queue::v1::Traffic::Stub> traffic_;
   redis::Lockouts& lockouts_;
   net::LoopPool& loops_;
 };

@@ -210,8 +210,8 @@ class MailboxClient final : public MailStore {
         .status();
   }
 
-  Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account,
-                                               std::string name, bool count_deleted) override {
+  Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account, std::string name,
+                                               bool count_deleted) override {
     auto request = For<pb::GetMailboxRequest>(tenant, account);
     request.set_name(std::move(name));
     request.set_count_deleted(count_deleted);

@@ -132,8 +132,8 @@ Task<ImapReply> ImapAppend::Finish(absl::Status received) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");
   }
-  const std::string code = absl::StrCat("APPENDUID ", result->uid_validity, " ",
-                                        imap::FormatSequenceSet(result->uids));
+  const std::string code =
+      absl::StrCat("APPENDUID ", result->uid_validity, " ", imap::FormatSequenceSet(result->uids));
   if (replaced_ != 0) co_return AfterReplace(code);
   co_return ImapReply::Ok("Append completed", code);
 }

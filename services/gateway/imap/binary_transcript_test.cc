@@ -35,7 +35,9 @@ TEST_F(BinaryTest, PartsComeDecodedSmallAndLarge) {
     client.Say("c CREATE " + mailbox + "\r\n");
     Deliver(Parts("AAECAw=="), kPrefix, mailbox);
     client.Say("s SELECT " + mailbox + "\r\n");
-    const std::string text = "Gr\xfc\xdf" "e, alle";
+    const std::string text =
+        "Gr\xfc\xdf"
+        "e, alle";
     const std::string zero("\0\1\2\3", 4);
     const std::pair<std::string, std::string> rows[] = {
         {"BINARY.PEEK[1]", Literal8("BINARY[1]", text)},
@@ -84,8 +86,9 @@ TEST_F(BinaryTest, AnUnknownEncodingFailsTheCommandButNotOtherMessages) {
   Client client = Select();
   EXPECT_EQ(client.Say("a FETCH 1 (BINARY.PEEK[3])\r\n"),
             "a NO [UNKNOWN-CTE] Unknown content transfer encoding\r\n");
-  EXPECT_EQ(client.Say("b FETCH 1:2 (BINARY.SIZE[3])\r\n"),
-            "* 2 FETCH (BINARY.SIZE[3] 0)\r\nb NO [UNKNOWN-CTE] Unknown content transfer encoding\r\n");
+  EXPECT_EQ(
+      client.Say("b FETCH 1:2 (BINARY.SIZE[3])\r\n"),
+      "* 2 FETCH (BINARY.SIZE[3] 0)\r\nb NO [UNKNOWN-CTE] Unknown content transfer encoding\r\n");
   for (const char* wrong : {"BINARY", "BINARY[1.TEXT]", "BINARY[HEADER]", "BINARY.SIZE[1]<0.1>",
                             "BINARY[1]<0.0>", "BINARY.PEEK[1"}) {
     EXPECT_THAT(client.Say(std::string("c FETCH 1 ") + wrong + "\r\n"), StartsWith("c BAD "))

@@ -19,9 +19,9 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
   }
   std::vector<UidRange> uids = mailbox.UidRanges(mailbox.Select(command.set, command.uid));
   if (uids.empty()) co_return ImapReply::Ok("No messages found");
-  Task<absl::StatusOr<CopyResult>> copy = state.store().CopyMessages(
-      state.tenant(), state.account(), mailbox.id(), std::move(uids), std::move(command.mailbox),
-      command.move);
+  Task<absl::StatusOr<CopyResult>> copy =
+      state.store().CopyMessages(state.tenant(), state.account(), mailbox.id(), std::move(uids),
+                                 std::move(command.mailbox), command.move);
   absl::StatusOr<CopyResult> result = co_await state.Await(std::move(copy));
   if (!result.ok()) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;

@@ -19,8 +19,9 @@ TEST_F(FactsTest, SaveDateIsWhenAMessageCameIntoThisMailbox) {
   store_.SetNow(absl::UnixEpoch() + 20 * kDay);
   Deliver("Subject: a\r\n\r\nb\r\n");
   Client client = Select();
-  EXPECT_EQ(client.Say("a FETCH 1 (UID SAVEDATE)\r\n"),
-            "* 1 FETCH (UID 1 SAVEDATE \"11-Jan-1970 00:00:00 +0000\")\r\na OK Fetch completed\r\n");
+  EXPECT_EQ(
+      client.Say("a FETCH 1 (UID SAVEDATE)\r\n"),
+      "* 1 FETCH (UID 1 SAVEDATE \"11-Jan-1970 00:00:00 +0000\")\r\na OK Fetch completed\r\n");
   const std::pair<const char*, const char*> rows[] = {
       {"SAVEDON 11-Jan-1970", "* SEARCH 1"},
       {"SAVEDBEFORE 21-Jan-1970", "* SEARCH 1"},
@@ -69,9 +70,12 @@ TEST_F(FactsTest, EmailIdsFollowCopiesAndThreadIdsReplies) {
             "* 1 FETCH (EMAILID (E3) THREADID (T3))\r\n* 2 FETCH (EMAILID (E4) THREADID (T4))\r\n"
             "* 3 FETCH (EMAILID (E5) THREADID (T3))\r\na OK Fetch completed\r\n");
   const std::pair<const char*, const char*> rows[] = {
-      {"EMAILID E4", "* SEARCH 2"},         {"THREADID T3", "* SEARCH 1 3"},
-      {"NOT THREADID T3", "* SEARCH 2"},    {"EMAILID T4", "* SEARCH"},
-      {"EMAILID E04", "* SEARCH"},          {"2:3 THREADID T3", "* SEARCH 3"},
+      {"EMAILID E4", "* SEARCH 2"},
+      {"THREADID T3", "* SEARCH 1 3"},
+      {"NOT THREADID T3", "* SEARCH 2"},
+      {"EMAILID T4", "* SEARCH"},
+      {"EMAILID E04", "* SEARCH"},
+      {"2:3 THREADID T3", "* SEARCH 3"},
       {"OR EMAILID E4 SUBJECT Re", "* SEARCH 2 3"},
   };
   for (const auto& [key, answer] : rows) {

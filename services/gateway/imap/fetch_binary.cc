@@ -33,9 +33,8 @@ Task<absl::Status> Decode(ImapState& state, const MessageData& data, const Binar
   }
   while (left.length > 0) {
     const std::uint64_t length = std::min(left.length, kOctetsPerRead);
-    std::unique_ptr<Reader<std::string>> reader =
-        state.store().ReadMessage(state.tenant(), state.account(), state.selected->id(), data.uid,
-                                  left.offset, length);
+    std::unique_ptr<Reader<std::string>> reader = state.store().ReadMessage(
+        state.tenant(), state.account(), state.selected->id(), data.uid, left.offset, length);
     std::uint64_t received = 0;
     for (;;) {
       absl::StatusOr<std::optional<std::string>> piece = co_await reader->Next();

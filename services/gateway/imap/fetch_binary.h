@@ -28,8 +28,8 @@ struct BinaryPart {
 BinaryPart FindBinary(const imap::Section& section, const mime::Structure& structure,
                       std::uint32_t prefix_size, std::uint64_t size);
 
-// What `part`, which is there, decodes to; read in pieces where `data` does not hold it. All outlive
-// the tasks.
+// What `part`, which is there, decodes to; read in pieces where `data` does not hold it. All
+// outlive the tasks.
 Task<absl::StatusOr<std::uint64_t>> DecodedSize(ImapState& state, const MessageData& data,
                                                 const BinaryPart& part);
 // Those octets of it to the client: exactly as many, or an error.

@@ -43,8 +43,8 @@ std::optional<Section> SectionOf(const FetchItem& item) {
 bool SetsSeen(const FetchItem& item) {
   const bool section =
       item.kind == FetchItem::Kind::kBodySection || item.kind == FetchItem::Kind::kBinary;
-  return (section && !item.peek) ||
-         item.kind == FetchItem::Kind::kRfc822 || item.kind == FetchItem::Kind::kRfc822Text;
+  return (section && !item.peek) || item.kind == FetchItem::Kind::kRfc822 ||
+         item.kind == FetchItem::Kind::kRfc822Text;
 }
 
 FetchParts PartsFor(const std::vector<FetchItem>& items) {

@@ -48,9 +48,9 @@ Task<ImapReply> HandleGetQuota(ImapState& state, imap::GetQuotaCommand command);
 Task<ImapReply> HandleGetQuotaRoot(ImapState& state, imap::GetQuotaRootCommand command);
 ImapReply HandleSetQuota(const imap::SetQuotaCommand& command);
 
-// append.cc: one APPEND of one message or several, or one REPLACE. Start, then Write for each piece, Next before
-// each further message, then Finish; after an error of Start or Next nothing else is called, after
-// one of Write the rest may be left out. Nothing is stored before Finish.
+// append.cc: one APPEND of one message or several, or one REPLACE. Start, then Write for each
+// piece, Next before each further message, then Finish; after an error of Start or Next nothing
+// else is called, after one of Write the rest may be left out. Nothing is stored before Finish.
 class ImapAppend {
  public:
   ImapAppend(ImapState& state, imap::AppendCommand command);
@@ -70,7 +70,7 @@ class ImapAppend {
   ImapState& state_;
   imap::AppendCommand command_;  // of the current message
   const std::string mailbox_;
-  Uid replaced_ = 0;  // REPLACE: the message that goes
+  Uid replaced_ = 0;                     // REPLACE: the message that goes
   std::vector<AppendMessage> messages_;  // those before it
   std::size_t inline_octets_ = 0;        // of bodies kept here, all messages together
   std::size_t keyword_octets_ = 0;

@@ -163,9 +163,8 @@ Task<ImapReply> HandleList(ImapState& state, imap::ListCommand command) {
   }
   command.patterns.erase(std::remove(command.patterns.begin(), command.patterns.end(), ""),
                          command.patterns.end());
-  absl::StatusOr<MailboxList> list =
-      co_await state.store().ListMailboxes(state.tenant(), state.account(),
-                                           CountsDeleted(command.return_status));
+  absl::StatusOr<MailboxList> list = co_await state.store().ListMailboxes(
+      state.tenant(), state.account(), CountsDeleted(command.return_status));
   if (!list.ok()) co_return ImapReply::Failed(list.status());
   EnableCondstoreFor(command.return_status, state);
   const Pattern pattern(command);

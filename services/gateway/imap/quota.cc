@@ -1,5 +1,5 @@
-// RFC 9208. An account with a limit has one quota root, "", for all its mailboxes; one without any has
-// none, because a root without resources cannot be told of.
+// RFC 9208. An account with a limit has one quota root, "", for all its mailboxes; one without any
+// has none, because a root without resources cannot be told of.
 #include <utility>
 
 #include "lib/base/failure.h"
@@ -52,8 +52,8 @@ Task<ImapReply> HandleGetQuota(ImapState& state, imap::GetQuotaCommand command) 
 }
 
 Task<ImapReply> HandleGetQuotaRoot(ImapState& state, imap::GetQuotaRootCommand command) {
-  absl::StatusOr<MailboxInfo> info = co_await state.store().GetMailbox(
-      state.tenant(), state.account(), command.mailbox, false);
+  absl::StatusOr<MailboxInfo> info =
+      co_await state.store().GetMailbox(state.tenant(), state.account(), command.mailbox, false);
   if (!info.ok()) co_return ImapReply::Failed(info.status());
   absl::StatusOr<Quota> quota = co_await state.store().GetQuota(state.tenant(), state.account());
   if (!quota.ok()) co_return ImapReply::Failed(quota.status());

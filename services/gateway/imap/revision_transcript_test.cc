@@ -1,5 +1,5 @@
-// What ENABLE changes: UTF8=ACCEPT (RFC 6855), UIDONLY (RFC 9586), IMAP4rev2 (RFC 9051); and COMPRESS
-// (RFC 4978), INPROGRESS (RFC 9585).
+// What ENABLE changes: UTF8=ACCEPT (RFC 6855), UIDONLY (RFC 9586), IMAP4rev2 (RFC 9051); and
+// COMPRESS (RFC 4978), INPROGRESS (RFC 9585).
 #include "lib/net/deflate_stream.h"
 #include "services/gateway/imap/imap_fixture_test.h"
 
@@ -17,12 +17,14 @@ TEST_F(RevisionTest, Utf8ChangesTheNamesOfMailboxes) {
   Client client = LogIn();
   client.Say("a CREATE &APw-\r\n");
   EXPECT_EQ(client.Say("b ENABLE UTF8=ACCEPT\r\n"), "* ENABLED UTF8=ACCEPT\r\nb OK Enabled\r\n");
-  EXPECT_THAT(client.Say("c LIST \"\" \"\u00fc*\"\r\n"), StartsWith("* LIST (\\HasNoChildren) \"/\" \"\u00fc\"\r\n"));
+  EXPECT_THAT(client.Say("c LIST \"\" \"\u00fc*\"\r\n"),
+              StartsWith("* LIST (\\HasNoChildren) \"/\" \"\u00fc\"\r\n"));
   EXPECT_THAT(client.Say("d CREATE \"\u00fc/A&B\"\r\n"), StartsWith("d OK "));
   EXPECT_EQ(client.Say("e STATUS \"\u00fc/A&B\" (MESSAGES)\r\n"),
             "* STATUS \"\u00fc/A&B\" (MESSAGES 0)\r\ne OK Status completed\r\n");
   EXPECT_THAT(client.Say("f CREATE \"\xff\"\r\n"), StartsWith("f NO [CANNOT] "));
-  EXPECT_THAT(client.Say("g GETQUOTAROOT \"\u00fc\"\r\n"), StartsWith("* QUOTAROOT \"\u00fc\"\r\n"));
+  EXPECT_THAT(client.Say("g GETQUOTAROOT \"\u00fc\"\r\n"),
+              StartsWith("* QUOTAROOT \"\u00fc\"\r\n"));
   client.Say("h SELECT \"\u00fc\"\r\n");
   EXPECT_THAT(client.Say("i APPEND \"\u00fc\" UTF8 (~{12+}\r\nSubject: \u00fc\n)\r\n"),
               HasSubstr("i OK [APPENDUID 1002 1] "));
@@ -32,7 +34,8 @@ TEST_F(RevisionTest, Utf8ChangesTheNamesOfMailboxes) {
   // The next user starts anew.
   client.Say("m UNAUTHENTICATE\r\n");
   client.Say("n LOGIN alice@example.test \"se cret\"\r\n");
-  EXPECT_THAT(client.Say("o LIST \"\" &APw-\r\n"), StartsWith("* LIST (\\HasChildren) \"/\" &APw-\r\n"));
+  EXPECT_THAT(client.Say("o LIST \"\" &APw-\r\n"),
+              StartsWith("* LIST (\\HasChildren) \"/\" &APw-\r\n"));
   EXPECT_THAT(client.Say("p APPEND INBOX UTF8 (~{2+}\r\nzz)\r\n"), StartsWith("p BAD "));
 }
 
@@ -60,7 +63,8 @@ TEST_F(RevisionTest, UidOnlyKnowsNoSequenceNumbers) {
   EXPECT_THAT(client.Say("g UID SEARCH RETURN (SAVE) DELETED\r\n"), StartsWith("g OK "));
   EXPECT_THAT(client.Say("h UID SEARCH $\r\n"), StartsWith("* SEARCH 3\r\n"));
   other.Say("z STORE 1 FLAGS (\\Flagged)\r\n");
-  EXPECT_EQ(client.Say("i NOOP\r\n"), "* 2 UIDFETCH (FLAGS (\\Flagged))\r\ni OK NOOP completed\r\n");
+  EXPECT_EQ(client.Say("i NOOP\r\n"),
+            "* 2 UIDFETCH (FLAGS (\\Flagged))\r\ni OK NOOP completed\r\n");
   EXPECT_EQ(client.Say("j EXPUNGE\r\n"), "* VANISHED 3\r\nj OK Expunge completed\r\n");
   EXPECT_THAT(client.Say("k UID REPLACE 2 INBOX {2+}\r\nzz\r\n"),
               HasSubstr("* VANISHED 2\r\n* 1 EXISTS\r\n"));
@@ -76,13 +80,14 @@ TEST_F(RevisionTest, Revision2HasItsOwnSelectAndSearch) {
   Client client = LogIn();
   client.Say("a CREATE &APw-\r\n");
   EXPECT_EQ(client.Say("b ENABLE IMAP4rev2\r\n"), "* ENABLED IMAP4rev2\r\nb OK Enabled\r\n");
-  EXPECT_EQ(client.Say("c SELECT INBOX\r\n"),
-            "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
-            "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags permitted"
-            "\r\n* 2 EXISTS\r\n* LIST () \"/\" INBOX\r\n"
-            "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 3] Predicted next UID\r\n"
-            "* OK [MAILBOXID (M1)] Mailbox id\r\n* OK [HIGHESTMODSEQ 4] Highest\r\n"
-            "c OK [READ-WRITE] Select completed\r\n");
+  EXPECT_EQ(
+      client.Say("c SELECT INBOX\r\n"),
+      "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
+      "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags permitted"
+      "\r\n* 2 EXISTS\r\n* LIST () \"/\" INBOX\r\n"
+      "* OK [UIDVALIDITY 1001] UIDs valid\r\n* OK [UIDNEXT 3] Predicted next UID\r\n"
+      "* OK [MAILBOXID (M1)] Mailbox id\r\n* OK [HIGHESTMODSEQ 4] Highest\r\n"
+      "c OK [READ-WRITE] Select completed\r\n");
   EXPECT_EQ(client.Say("d SEARCH SUBJECT a\r\n"),
             "* ESEARCH (TAG \"d\") ALL 1\r\nd OK Search completed\r\n");
   EXPECT_EQ(client.Say("e UID SEARCH SUBJECT x\r\n"),

@@ -1,5 +1,6 @@
-// The keys of RFC 3501 section 6.4.4, RFC 5032, RFC 8474 and RFC 8514. What the session's snapshot knows is decided
-// here; only for the rest, and only for the messages that are left, the store is asked.
+// The keys of RFC 3501 section 6.4.4, RFC 5032, RFC 8474 and RFC 8514. What the session's snapshot
+// knows is decided here; only for the rest, and only for the messages that are left, the store is
+// asked.
 #include "services/gateway/imap/search_messages.h"
 
 #include <algorithm>
@@ -33,7 +34,7 @@ struct Compiled {
   std::int64_t moment = 0;  // of kOlder and kYounger: seconds since the epoch
   std::optional<std::int64_t> id;  // of kEmailId and kThreadId; none: one that is not given out
   bool needs_store = false;
-  const FactsByIndex* facts = nullptr;  // where kSaved..., kEmailId and kThreadId look
+  const FactsByIndex* facts = nullptr;      // where kSaved..., kEmailId and kThreadId look
   std::vector<imap::SequenceRange> ranges;  // of kSequence and kUid
   std::vector<Compiled> children;
 };

@@ -16,9 +16,9 @@ void AppendOk(std::string code, std::string_view text, std::string& out) {
 
 // Reads the snapshot; the result's `uid_next` is the mailbox's.
 Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
-  std::unique_ptr<Reader<MailboxBatch>> reader = state.store().OpenMailbox(
-      state.tenant(), state.account(), std::move(command.mailbox),
-      !command.read_only && !state.rev2);
+  std::unique_ptr<Reader<MailboxBatch>> reader =
+      state.store().OpenMailbox(state.tenant(), state.account(), std::move(command.mailbox),
+                                !command.read_only && !state.rev2);
   std::unique_ptr<SelectedMailbox> mailbox;
   Uid uid_next = 0;
   Uid recent_from = 0;

@@ -278,7 +278,7 @@ Task<void> ImapSession::RunCommand(imap::Command command) {
     absl::Status secured = written;
     if (written.ok()) {
       secured = co_await state_.stream->StartTlsServer(*state_.dependencies.tls,
-                                                      state_.limits.login_timeout);
+                                                       state_.limits.login_timeout);
     }
     // Nothing that arrived in clear text survives (RFC 3501 section 6.2.1).
     receiver_.Reset();

@@ -83,7 +83,7 @@ class ImapSession {
   const std::atomic<bool>& draining_;
   int errors_ = 0;
   bool over_ = false;
-  bool start_tls_ = false;    // once the OK is out
+  bool start_tls_ = false;      // once the OK is out
   bool start_deflate_ = false;  // the same
 };
 

@@ -13,11 +13,11 @@ using SessionTest = ImapTest;
 
 TEST_F(SessionTest, GreetsWithCapabilitiesAndAnswersLogout) {
   Client client = Connect();
-  EXPECT_EQ(
-      client.Receive(),
-      "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE AUTH=PLAIN AUTH=LOGIN "
-      "AUTH=SCRAM-SHA-256] "
-      "Posthorn ready\r\n");
+  EXPECT_EQ(client.Receive(),
+            "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE "
+            "AUTH=PLAIN AUTH=LOGIN "
+            "AUTH=SCRAM-SHA-256] "
+            "Posthorn ready\r\n");
   EXPECT_EQ(client.Say("a LOGOUT\r\n"), "* BYE Logging out\r\na OK Logout completed\r\n<closed>");
 }
 
@@ -120,9 +120,10 @@ TEST_F(SessionTest, RefusesLongLinesAndLiteralsAndStaysInStep) {
 
 TEST_F(SessionTest, RunsPipelinedCommandsInOrder) {
   Client client = LogIn();
-  EXPECT_EQ(client.Say("a NOOP\r\nb CREATE x\r\nc STATUS x (MESSAGES)\r\nd UNSELECT\r\n"),
-            "a OK NOOP completed\r\nb OK [MAILBOXID (M2)] Create completed\r\n* STATUS x (MESSAGES 0)\r\n"
-            "c OK Status completed\r\nd BAD No mailbox selected\r\n");
+  EXPECT_EQ(
+      client.Say("a NOOP\r\nb CREATE x\r\nc STATUS x (MESSAGES)\r\nd UNSELECT\r\n"),
+      "a OK NOOP completed\r\nb OK [MAILBOXID (M2)] Create completed\r\n* STATUS x (MESSAGES 0)\r\n"
+      "c OK Status completed\r\nd BAD No mailbox selected\r\n");
 }
 
 TEST_F(SessionTest, LogsOutIdleClients) {

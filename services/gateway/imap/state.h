@@ -37,8 +37,8 @@ class ImapState {
 
   // Writes all of `out`. After an error only the end of the session is left.
   Task<absl::Status> Flush();
-  // `task` while the client is told every now and then that its command runs (RFC 9585). Nothing else
-  // may write until it is done, and nothing may be in the middle of a response.
+  // `task` while the client is told every now and then that its command runs (RFC 9585). Nothing
+  // else may write until it is done, and nothing may be in the middle of a response.
   template <typename T>
   Task<T> Await(Task<T> task) {
     auto ticker = std::make_shared<Ticker>();
@@ -83,7 +83,7 @@ class ImapState {
   const ImapDependencies& dependencies;
   const ImapLimits& limits;
   const ImapListenerOptions& options;
-  net::Stream* stream;  // the connection, or `compressed` over it
+  net::Stream* stream;                      // the connection, or `compressed` over it
   std::unique_ptr<net::Stream> compressed;  // RFC 4978; none: not asked for
 
   std::string out;
@@ -106,7 +106,8 @@ class ImapState {
   };
   void TellLater(std::shared_ptr<Ticker> ticker);
   Task<void> Tell(std::shared_ptr<Ticker> ticker);
-  // "* n FETCH (", or "* uid UIDFETCH (", with the UID if wanted, and MODSEQ if the client wants it always.
+  // "* n FETCH (", or "* uid UIDFETCH (", with the UID if wanted, and MODSEQ if the client wants it
+  // always.
   void BeginFetch(std::size_t index, bool with_uid);
   // The same as GetChanges, from a new snapshot.
   Task<absl::StatusOr<MailboxChanges>> CompareWithSnapshot();

@@ -1,5 +1,5 @@
-// RFC 3501 section 6.3.10, SIZE by RFC 8438, APPENDLIMIT by RFC 7889, MAILBOXID by RFC 8474, DELETED
-// and DELETED-STORAGE by RFC 9208.
+// RFC 3501 section 6.3.10, SIZE by RFC 8438, APPENDLIMIT by RFC 7889, MAILBOXID by RFC 8474,
+// DELETED and DELETED-STORAGE by RFC 9208.
 #include <algorithm>
 #include <utility>
 
@@ -37,9 +37,8 @@ bool CountsDeleted(const std::vector<imap::StatusItem>& items) {
 }
 
 Task<ImapReply> HandleStatus(ImapState& state, imap::StatusCommand command) {
-  absl::StatusOr<MailboxInfo> info =
-      co_await state.store().GetMailbox(state.tenant(), state.account(), command.mailbox,
-                                        CountsDeleted(command.items));
+  absl::StatusOr<MailboxInfo> info = co_await state.store().GetMailbox(
+      state.tenant(), state.account(), command.mailbox, CountsDeleted(command.items));
   if (!info.ok()) co_return ImapReply::Failed(info.status());
   EnableCondstoreFor(command.items, state);
   imap::AppendStatus(command.mailbox, command.items, StatusValuesOf(state, *info),

@@ -32,7 +32,13 @@ struct Pop3State {
   const Pop3ListenerOptions& options;
   const net::Stream& stream;  // for its addresses and TLS state only
 
+  // How long an account has to wait between logins; zero: not at all.
+  absl::Duration login_delay() const {
+    return deps.logins == nullptr ? absl::ZeroDuration() : limits.login_delay;
+  }
+
   Pop3Phase phase = Pop3Phase::kAuthorization;
+  bool utf8 = false;  // after UTF8
   std::string user;  // from USER, until PASS
   std::unique_ptr<Authenticator::Exchange> auth;  // while AUTH is under way: the next line is its
   int errors = 0;
@@ -83,6 +89,8 @@ Task<Pop3Reply> EnterMaildrop(absl::StatusOr<Login> login, Pop3State& state);
 // session_commands.cc:
 Pop3Reply HandleCapa(const Pop3State& state);
 Pop3Reply HandleStls(Pop3State& state);
+Pop3Reply HandleUtf8(Pop3State& state);
+Pop3Reply HandleLang(const pop3::LangCommand& command);
 Task<Pop3Reply> HandleQuit(Pop3State& state);
 // maildrop_commands.cc:
 Pop3Reply HandleStat(const Pop3State& state);

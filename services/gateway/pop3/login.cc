@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <random>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/pop3/reply.h"
 #include "lib/telemetry/log.h"
 #include "services/gateway/pop3/handlers.h"
 
@@ -16,6 +19,26 @@ std::string RandomHolder() {
     for (int shift = 0; shift < 32; shift += 8) holder.push_back(static_cast<char>(word >> shift));
   }
   return holder;
+}
+
+// Counts a login of the account over all gateways; what is left until it may log in.
+Task<absl::Duration> TakeLogin(const Pop3State& state) {
+  if (state.login_delay() <= absl::ZeroDuration()) co_return absl::ZeroDuration();
+  std::string key = absl::StrCat(state.login.tenant.value(), ":", state.login.account.value());
+  const redis::Limit one(1, state.login_delay(), 1);
+  const redis::Decision decision = co_await state.deps.logins->Take(std::move(key), one, 1);
+  co_return decision.allowed ? absl::ZeroDuration()
+                             : std::max(decision.retry_after, absl::Seconds(1));
+}
+
+// RFC 2449 section 8.1.1.
+Pop3Reply TooSoonReply(absl::Duration wait) {
+  Pop3Reply reply;
+  const std::int64_t seconds = absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1)));
+  pop3::AppendError("LOGIN-DELAY", absl::StrCat("Log in again in ", seconds, " seconds"),
+                    reply.text);
+  reply.failed = true;
+  return reply;
 }
 
 }  // namespace
@@ -57,6 +80,13 @@ Task<Pop3Reply> EnterMaildrop(absl::StatusOr<Login> login, Pop3State& state) {
   if (!locked.ok()) co_return ErrorReply(locked);
   state.lock_holder = std::move(holder);
   state.lock_renewed = state.deps.clock->Now();
+
+  // After the lock: who finds the maildrop in use has not logged in.
+  const absl::Duration wait = co_await TakeLogin(state);
+  if (wait > absl::ZeroDuration()) {
+    co_await ReleaseLock(state);
+    co_return TooSoonReply(wait);
+  }
 
   absl::StatusOr<Maildrop> maildrop =
       co_await Maildrop::Load(*state.deps.store, state.login.tenant, state.login.account);

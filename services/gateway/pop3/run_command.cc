@@ -28,6 +28,8 @@ constexpr std::array<unsigned, std::variant_size_v<pop3::Command>> kPhases = {
     kInAuthorization,                   // STLS
     kInAuthorization | kInTransaction,  // QUIT
     kInAuthorization,                   // AUTH
+    kInAuthorization,                   // UTF8 (RFC 6856 section 2)
+    kInAuthorization | kInTransaction,  // LANG
 };
 
 Task<Pop3Reply> Ready(Pop3Reply reply) { co_return std::move(reply); }
@@ -55,6 +57,8 @@ struct Runner {
   Task<Pop3Reply> operator()(pop3::AuthCommand& command) const {
     return HandleAuth(std::move(command), state);
   }
+  Task<Pop3Reply> operator()(pop3::Utf8Command&) const { return Ready(HandleUtf8(state)); }
+  Task<Pop3Reply> operator()(pop3::LangCommand& c) const { return Ready(HandleLang(c)); }
 };
 
 }  // namespace

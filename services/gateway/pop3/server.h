@@ -10,6 +10,7 @@
 #include "lib/base/executor.h"
 #include "lib/base/task.h"
 #include "lib/net/stream.h"
+#include "lib/redis/rate_limiter.h"
 #include "services/gateway/clients/mail_store.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
@@ -24,6 +25,7 @@ struct Pop3Limits {
   absl::Duration login_timeout = absl::Minutes(3);       // between commands, before a login
   absl::Duration write_timeout = absl::Minutes(5);
   absl::Duration lock_lease = absl::Seconds(120);        // of the account's lock; renewed in time
+  absl::Duration login_delay;                            // between logins of an account; zero: none
 };
 
 struct Pop3ListenerOptions {
@@ -38,6 +40,7 @@ struct Pop3Dependencies {
   const Clock* clock = nullptr;              // none: the system's
   const net::TlsContext* tls = nullptr;      // none: STLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
+  redis::RateLimiter* logins = nullptr;      // counts for login_delay; none: there is no delay
 };
 
 // Speaks POP3 (RFC 1939, RFC 2449, RFC 2595; see docs/protocols/pop3.md) on streams that somebody

@@ -345,8 +345,7 @@ Task<absl::Status> FakeMailStore::Subscribe(TenantId tenant, AccountId account, 
 }
 
 Task<absl::StatusOr<MailboxInfo>> FakeMailStore::GetMailbox(TenantId tenant, AccountId account,
-                                                            std::string name,
-                                                            bool count_deleted) {
+                                                            std::string name, bool count_deleted) {
   absl::StatusOr<Mailbox*> mailbox = FindMailbox(tenant, account, name);
   if (!mailbox.ok()) co_return mailbox.status();
   MailboxInfo info = InfoOf(accounts_[{tenant, account}], **mailbox);

@@ -54,8 +54,8 @@ class FakeMailStore final : public MailStore {
                                    std::string to) override;
   Task<absl::Status> Subscribe(TenantId tenant, AccountId account, std::string name,
                                bool subscribed) override;
-  Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account,
-                                               std::string name, bool count_deleted) override;
+  Task<absl::StatusOr<MailboxInfo>> GetMailbox(TenantId tenant, AccountId account, std::string name,
+                                               bool count_deleted) override;
   std::unique_ptr<Reader<MailboxBatch>> OpenMailbox(TenantId tenant, AccountId account,
                                                     std::string name, bool claim_recent) override;
   Task<absl::StatusOr<MailboxChanges>> GetChanges(TenantId tenant, AccountId account,
@@ -124,7 +124,8 @@ class FakeMailStore final : public MailStore {
     ModSeq modseq = 1;
     std::string pop_holder;
     Quota quota;  // its limits
-    // In the order of appearance: the subjects, without "Re: ", and the email that began the thread.
+    // In the order of appearance: the subjects, without "Re: ", and the email that began the
+    // thread.
     std::vector<std::pair<std::string, std::int64_t>> threads;
   };
   class Writer;
