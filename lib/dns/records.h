@@ -8,7 +8,14 @@
 
 namespace posthorn::dns {
 
-enum class RecordType : std::uint16_t { kA = 1, kPtr = 12, kMx = 15, kTxt = 16, kAaaa = 28, kTlsa = 52 };
+enum class RecordType : std::uint16_t {
+  kA = 1,
+  kPtr = 12,
+  kMx = 15,
+  kTxt = 16,
+  kAaaa = 28,
+  kTlsa = 52
+};
 
 struct MxRecord {
   int preference = 0;

@@ -24,7 +24,7 @@ constexpr absl::Duration kLastWords = absl::Seconds(2);
 constexpr std::size_t kChunksAhead = 16;
 
 smtp::client::SessionOptions OptionsFor(const ConnectionOptions& options, const Host& host,
-                                        const Origin& origin, const TlsRule& rule, bool use_tls,
+                                        const TlsRule& rule, const Origin& origin, bool use_tls,
                                         smtp::client::Authenticator* login) {
   smtp::client::SessionOptions result;
   result.hostname = origin.hostname.empty() ? options.hostname : origin.hostname;
@@ -84,15 +84,15 @@ Connection::Connection(Host host, const ConnectionOptions& options, const net::T
       rule_(std::move(rule)),
       login_(MakeLogin(host_.access.get())),
       stream_(std::move(stream)),
-      session_(OptionsFor(options, host_, origin, rule_, tls != nullptr, login_.get())) {}
+      session_(OptionsFor(options, host_, rule_, origin, tls != nullptr, login_.get())) {}
 
 Connection::~Connection() { stream_->Close(); }
 
 void Connection::Abort() { stream_->Close(); }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
-    Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule,
-    Origin origin, smtp::client::Reply* refusal) {
+    Connector& connector, Host host, const ConnectionOptions& options, TlsRule rule, Origin origin,
+    smtp::client::Reply* refusal) {
   const net::TlsContext* tls = ContextFor(options, rule);
   if (tls == nullptr && host.protocol == Protocol::kSmtps && rule.level < TlsLevel::kVerified) {
     tls = options.tls;
@@ -113,7 +113,8 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
                           absl::StrCat(host.ToString(), ": ", stream.status().message()));
   }
   std::unique_ptr<Connection> connection(
-      new Connection(std::move(host), options, tls, std::move(rule), origin, *std::move(stream)));
+      new Connection(std::move(host), options, tls, std::move(rule), origin,
+                     *std::move(stream)));
   if (connection->host_.protocol == Protocol::kSmtps) {
     const absl::Status started = co_await connection->StartTls();
     if (!started.ok()) co_return started;
@@ -151,7 +152,8 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
       Metrics().login_failures.Increment();
       log::Warn("delivery", "login at a smart host failed, its mail waits",
                 {{"host", connection->host_.ToString()}, {"user", user}, {"error", why}});
-      co_return MakeFailure(Failure::kConnectFailed, text);
+      // It does answer: kConnectFailed would stand for a server that doesn't.
+      co_return MakeFailure(Failure::kRemoteTemporary, text);
     }
     co_return MakeFailure(Failure::kConnectFailed, std::string(why.message()));
   }

@@ -41,7 +41,7 @@ class Connection {
  public:
   // Connects, greets, starts TLS by the rule and logs in where the host wants that. kConnectFailed
   // when the server can't be reached or does not want us, kTlsFailed when the rule is not met, with
-  // TlsResultOf: temporary both; kUnavailable: this machine does not have the origin's address.
+  // TlsResultOf, kRemoteTemporary when it refuses the login: temporary all; kUnavailable: this machine does not have the origin's address.
   // `options` outlive the connection. `refusal`: the reply of a server that does not want us, if it
   // has given one.
   static Task<absl::StatusOr<std::unique_ptr<Connection>>> Open(

@@ -175,7 +175,8 @@ Task<absl::StatusOr<std::unique_ptr<ConnectionPool::Entry>>> ConnectionPool::Ope
               {{"host", host.ToString()}, {"error", connection.status()}});
     state.clear_until = clock_.Now() + options_.clear_time;
     used.level = TlsLevel::kOff;
-    connection = co_await Connection::Open(connector_, host, connection_options_, used, origin, refusal);
+    connection = co_await Connection::Open(connector_, host, connection_options_, used, origin,
+                                           refusal);
   } else if (connection.ok()) {
     Observe(used, host, **connection);
   }

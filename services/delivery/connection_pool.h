@@ -100,7 +100,8 @@ class ConnectionPool {
   // `fresh`: a new connection, because a reused one was stale; idle ones to the host are closed.
   // `shape` outlives the call; nullptr: as it comes.
   Task<absl::StatusOr<Checkout>> Acquire(Host host, bool fresh,
-                                         TlsRule rule = TlsRule(), ConnectionShape* shape = nullptr);
+                                         TlsRule rule = TlsRule(),
+                                         ConnectionShape* shape = nullptr);
 
   // Closes every connection, those in use too: what they do fails.
   void CloseAll();

@@ -22,13 +22,13 @@ struct Host {
   std::string name;  // as DNS or the route names it
   std::string ip;
   int port = 25;
-  int preference = 0;  // as in the MX record, or its place in a route
   Protocol protocol = Protocol::kSmtp;
   std::shared_ptr<const HostAccess> access;  // of a server that somebody has named
   bool by_mx = false;                        // found by MX or as the domain's own address
   // All of DNS that led here was validated by DNSSEC, the last name included.
   bool secure = false;
   std::string canonical_name;     // where the name's CNAMEs ended
+  int preference = 0;             // as in the MX record, or its place in a route
   std::string ToString() const;  // "mx.example.net[192.0.2.1]:25", "/run/lmtp"
 };
 

@@ -117,8 +117,8 @@ class MailboxPort {
   virtual Task<absl::StatusOr<BodyRef>> PutBody(TenantId tenant, BodyReader& body) = 0;
 };
 
-// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what
-// runs, memory streams in unit tests. `source_ip`: where from; empty: the system chooses.
+// Opens TCP connections, and for an `ip` that is a path those to unix sockets; lib/net's in what runs,
+// memory streams in unit tests. `source_ip`: where from; empty: the system chooses.
 // FAILED_PRECONDITION: this machine does not have it.
 class Connector {
  public:

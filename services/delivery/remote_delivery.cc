@@ -131,6 +131,29 @@ Task<std::vector<RecipientResult>> RemoteDelivery::Deliver(const Job& job,
   co_return std::move(attempt.results);
 }
 
+Task<absl::StatusOr<TlsRule>> RemoteDelivery::RuleFor(const Job& job, Host host) {
+  const bool require_tls = job.options.require_tls;
+  if (options_.tls != nullptr) {
+    absl::StatusOr<TlsRule> rule =
+        co_await options_.tls->RuleFor(std::move(host), job.key.destination, require_tls);
+    co_return rule;
+  }
+  co_return TlsRule(require_tls ? TlsLevel::kVerified : TlsLevel::kOpportunistic);
+}
+
+void RemoteDelivery::PassOn(const Job& job, const Host& host, const absl::Status& why,
+                            const std::vector<std::size_t>& todo, Attempt& attempt) {
+  const bool unfit = job.options.require_tls && FailureOf(why) == Failure::kTlsFailed;
+  RecipientResult failed =
+      ResultOf(unfit ? MakeFailure(Failure::kRequireTlsUnmet, PeerText(why)) : why);
+  failed.remote_host = NameOf(host);
+  attempt.saw_temporary = attempt.saw_temporary || !unfit;
+  for (const std::size_t i : todo) {
+    attempt.results[i] = failed;
+    attempt.unfit[i] = unfit;
+  }
+}
+
 void RemoteDelivery::Wait(Attempt& attempt, const std::vector<std::size_t>& waiting,
                           absl::Time until, const std::string& reason) const {
   attempt.stop = true;
@@ -178,29 +201,6 @@ void RemoteDelivery::TellReachability(const Job& job, const Attempt& attempt) {
   }
 }
 
-Task<absl::StatusOr<TlsRule>> RemoteDelivery::RuleFor(const Job& job, Host host) {
-  const bool require_tls = job.options.require_tls;
-  if (options_.tls != nullptr) {
-    absl::StatusOr<TlsRule> rule =
-        co_await options_.tls->RuleFor(std::move(host), job.key.destination, require_tls);
-    co_return rule;
-  }
-  co_return TlsRule(require_tls ? TlsLevel::kVerified : TlsLevel::kOpportunistic);
-}
-
-void RemoteDelivery::PassOn(const Job& job, const Host& host, const absl::Status& why,
-                            const std::vector<std::size_t>& todo, Attempt& attempt) {
-  const bool unfit = job.options.require_tls && FailureOf(why) == Failure::kTlsFailed;
-  RecipientResult failed =
-      ResultOf(unfit ? MakeFailure(Failure::kRequireTlsUnmet, PeerText(why)) : why);
-  failed.remote_host = NameOf(host);
-  attempt.saw_temporary = attempt.saw_temporary || !unfit;
-  for (const std::size_t i : todo) {
-    attempt.results[i] = failed;
-    attempt.unfit[i] = unfit;
-  }
-}
-
 Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host host,
                                    Attempt& attempt) {
   std::vector<std::size_t> todo = std::move(attempt.open);
@@ -224,7 +224,7 @@ Task<bool> RemoteDelivery::TryHost(const Job& job, const LeaseView& lease, Host 
     ConnectionShape shape;
     if (gate_ != nullptr) {
       shape = gate_->ShapeFor(attempt.passage, *attempt.pass, host);
-      if (attempt.pass->source != nullptr && shape.origin.ip.empty()) {
+      if (attempt.pass->source != nullptr && shape.origin.ip.empty() && host.port != 0) {
         // The source has no address of that kind.
         deferred.insert(deferred.end(), todo.begin(), todo.end());
         break;

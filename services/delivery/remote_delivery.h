@@ -53,6 +53,10 @@ class RemoteDelivery {
                                           std::uint64_t size) const;
   RecipientResult DeliveredBy(const Job& job, const Connection& connection,
                               RecipientResult result) const;
+  Task<absl::StatusOr<TlsRule>> RuleFor(const Job& job, Host host);
+  // Nothing was sent: all of `todo` is the next server's.
+  void PassOn(const Job& job, const Host& host, const absl::Status& why,
+              const std::vector<std::size_t>& todo, Attempt& attempt);
   // The recipients that nothing was tried for wait for the limit.
   void Wait(Attempt& attempt, const std::vector<std::size_t>& waiting, absl::Time until,
             const std::string& reason) const;
@@ -61,10 +65,6 @@ class RemoteDelivery {
   // Tells the gate what the replies mean for others, and whether the site answers.
   void Tell(const Attempt& attempt, const Connection& connection);
   void TellReachability(const Job& job, const Attempt& attempt);
-  Task<absl::StatusOr<TlsRule>> RuleFor(const Job& job, Host host);
-  // Nothing was sent: all of `todo` is the next server's.
-  void PassOn(const Job& job, const Host& host, const absl::Status& why,
-              const std::vector<std::size_t>& todo, Attempt& attempt);
   // True: the server has been talked to.
   Task<bool> TryHost(const Job& job, const LeaseView& lease, Host host, Attempt& attempt);
   // Recipients to offer to the same server again: it had too many at once.

@@ -194,9 +194,9 @@ struct Lane {
         smart_hosts(*shared.directory, shared.clock, config.delivery().smtp_port()),
         router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
                shared.clock),
-        gate(WithRandom(std::move(traffic)), loop, *shared.traffic, shared.clock),
         sts(*shared.resolver, *shared.sts_store, *shared.sts_fetcher, shared.clock),
         tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.tls_metrics), *shared.resolver),
+        gate(WithRandom(std::move(traffic)), loop, *shared.traffic, shared.clock),
         pool(PoolOptionsOf(config.delivery()),
              ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get(),
                                  shared.tls_metrics), loop,
@@ -221,9 +221,9 @@ struct Lane {
   std::unique_ptr<MailboxPort> mailbox;
   SmartHosts smart_hosts;
   MailRouter router;
-  TrafficGate gate;
   StsPolicies sts;
   TlsPolicies tls;
+  TrafficGate gate;
   ConnectionPool pool;
   RemoteDelivery remote;
   LocalDelivery local;
@@ -303,12 +303,12 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   impl->shared.tls = *std::move(tls);
   impl->shared.verified_tls = std::move(verified_tls);
   impl->shared.resolver = *std::move(resolver);
-  impl->shared.traffic = MakeTrafficClient(queue, service_token, deadline);
   StsFetcherOptions fetcher;
   fetcher.ca_file = config.delivery().tls_ca_file();
   fetcher.port = config.delivery().mta_sts_port();
   impl->shared.sts_fetcher = MakeStsFetcher(std::move(fetcher), *impl->shared.resolver);
   impl->shared.sts_store = MakeTransportClient(queue, service_token, deadline);
+  impl->shared.traffic = MakeTrafficClient(queue, service_token, deadline);
   impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
   impl->shared.directory = MakeDirectoryClient(mailbox, service_token, deadline);
   for (std::size_t i = 0; i < impl->loops.size(); ++i) {

@@ -111,8 +111,8 @@ struct QueueServer::Parts {
         core(schedule_loop, clock, std::move(options)),
         queue(MakeQueueService(core, loops, guard)),
         traffic(MakeTrafficService(core, loops, guard)),
-        bodies(MakeBodiesService(core, loops, guard)),
-        transport(MakeTransportService(core, loops, guard)) {}
+        transport(MakeTransportService(core, loops, guard)),
+        bodies(MakeBodiesService(core, loops, guard)) {}
 
   SystemClock clock;
   net::EventLoop schedule_loop;
@@ -121,8 +121,8 @@ struct QueueServer::Parts {
   Core core;
   std::unique_ptr<grpc::Service> queue;
   std::unique_ptr<grpc::Service> traffic;
-  std::unique_ptr<grpc::Service> bodies;
   std::unique_ptr<grpc::Service> transport;
+  std::unique_ptr<grpc::Service> bodies;
 };
 
 absl::StatusOr<std::unique_ptr<QueueServer>> QueueServer::Start(const config::v1::Config& config,
@@ -138,8 +138,8 @@ QueueServer::QueueServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)
 QueueServer::~QueueServer() { Stop(); }
 
 std::vector<grpc::Service*> QueueServer::services() {
-  return {parts_->queue.get(), parts_->traffic.get(), parts_->bodies.get(),
-          parts_->transport.get()};
+  return {parts_->queue.get(), parts_->traffic.get(), parts_->transport.get(),
+          parts_->bodies.get()};
 }
 
 bool QueueServer::IsStorageUp() const { return parts_->core.IsStorageUp(); }
