@@ -185,7 +185,7 @@ def fetch_row(row, systems, what, messages):
 
 def idle_row(row, systems, connections):
     for system in systems:
-        before = measure.memory_kib(*system.roots)
+        before = measure.settled_memory_kib(*system.roots)
         process = subprocess.Popen(
             [LOADGEN, "idle", "--port", str(system.imap_port), "--connections", str(connections),
              "--users", ",".join(USERS[1:]), "--password", PASSWORD],
