@@ -23,7 +23,11 @@ constexpr absl::Duration kOpenWithoutAnswer = absl::Seconds(1);
 // Another worker may have the source.
 constexpr absl::Duration kWithoutSource = absl::Minutes(1);
 
-bool IsIpv6(const Host& host) { return absl::StrContains(host.ip, ':'); }
+// Of this machine: no address leads there.
+bool IsUnixSocket(const Host& host) { return absl::StartsWith(host.ip, "/"); }
+bool IsIpv6(const Host& host) {
+  return !IsUnixSocket(host) && absl::StrContains(host.ip, ':');
+}
 
 std::string DomainOf(const std::string& address) {
   const std::size_t at = address.rfind('@');
@@ -72,8 +76,10 @@ TrafficGate::Passage TrafficGate::PassageFor(const Job& job,
   passage.domain = job.key.destination;
   passage.site = SiteOf(hosts);
   passage.rule = &settings_.rules.For(passage.domain, hosts);
-  for (const Host& host : hosts) (IsIpv6(host) ? passage.ipv6 : passage.ipv4) = true;
-  if (!settings_.sources.empty()) {
+  for (const Host& host : hosts) {
+    if (!IsUnixSocket(host)) (IsIpv6(host) ? passage.ipv6 : passage.ipv4) = true;
+  }
+  if (!settings_.sources.empty() && (passage.ipv4 || passage.ipv6)) {
     passage.pool = &settings_.sources.PoolFor(job.key.tenant, DomainOf(job.reverse_path),
                                               ClassOf(job), passage.rule->source_pool);
   }
@@ -84,7 +90,7 @@ std::vector<Host> TrafficGate::Arrange(std::vector<Host> hosts) const {
   const IpPreference preference = settings_.preference;
   if (preference == IpPreference::kIpv4Only) std::erase_if(hosts, IsIpv6);
   if (preference == IpPreference::kIpv6Only) {
-    std::erase_if(hosts, [](const Host& host) { return !IsIpv6(host); });
+    std::erase_if(hosts, [](const Host& host) { return !IsIpv6(host) && !IsUnixSocket(host); });
   }
   const bool ipv6_first = preference == IpPreference::kIpv6First;
   for (auto first = hosts.begin(); first != hosts.end();) {

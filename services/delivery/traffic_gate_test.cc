@@ -171,6 +171,23 @@ TEST_F(TrafficGateTest, TheAnswerNamesTheSource) {
   EXPECT_EQ(port_.questions.size(), 1u);
 }
 
+TEST_F(TrafficGateTest, AUnixSocketNeedsNoSource) {
+  SourcePool pool;
+  pool.name = "p";
+  pool.sources.resize(1);
+  pool.sources[0].ipv6 = "2001:db8::7";
+  auto sources = Sources::Create({pool}, {});
+  ASSERT_TRUE(sources.ok());
+  settings_.sources = *std::move(sources);
+  settings_.preference = IpPreference::kIpv6Only;
+  hosts_[0].name = hosts_[0].ip = "/run/lmtp";
+  EXPECT_EQ(gate().Arrange(hosts_).size(), 1u);
+  const TrafficGate::Pass pass = Ask();
+  EXPECT_TRUE(pass.granted);
+  EXPECT_EQ(pass.source, nullptr);
+  EXPECT_EQ(port_.questions[0].site, "/run/lmtp");
+}
+
 TEST_F(TrafficGateTest, PlacesAreKeptAndGivenBack) {
   Limit(0, 1);
   ConnectionShape shape = gate().ShapeFor(Passage(), TrafficGate::Pass(), hosts_[0]);

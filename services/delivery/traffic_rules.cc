@@ -26,6 +26,7 @@ bool IsAddress(absl::string_view name) {
 std::string Registered(const Host& host) {
   std::string name = absl::AsciiStrToLower(host.name);
   while (!name.empty() && name.back() == '.') name.pop_back();
+  if (absl::StartsWith(name, "/")) return host.name;  // a unix socket
   if (IsAddress(name)) return host.port == 25 ? name : absl::StrCat(name, ":", host.port);
   const std::vector<std::string> labels = absl::StrSplit(name, '.');
   std::size_t kept = 2;

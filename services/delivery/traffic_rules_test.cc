@@ -44,6 +44,7 @@ TEST(SiteTest, ServersWithoutANameAreTheirAddress) {
   EXPECT_EQ(SiteOf(Servers({{"2001:db8::1", 0}})), "2001:db8::1");
   EXPECT_EQ(SiteOf(Servers({{"127.0.0.1", 0}}, 2525)), "127.0.0.1:2525");
   EXPECT_EQ(SiteOf(Servers({{"mx.one.example", 0}}, 2525)), "one.example");
+  EXPECT_EQ(SiteOf(Servers({{"/run/a.b.c/lmtp", 0}}, 0)), "/run/a.b.c/lmtp");
 }
 
 TEST(TrafficRulesTest, TheFirstRuleThatFitsCounts) {
