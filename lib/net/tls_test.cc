@@ -177,20 +177,6 @@ TEST_F(TlsTest, DaneNeedsNoAuthorityAndWithUsage3NoName) {
   EXPECT_TRUE(verified_);
 }
 
-TEST_F(TlsTest, DaneWithUsage2ChecksTheName) {
-  TlsPeer peer("other.example");
-  peer.dane.push_back(RecordOf(certificate_.certificate_file, 2));
-  EXPECT_FALSE(Handshake("", peer).client.ok());
-  EXPECT_EQ(problem_, CertificateProblem::kWrongName);
-}
-
-TEST_F(TlsTest, DaneWithUsage2TakesFurtherNames) {
-  TlsPeer peer("other.example");
-  peer.names = {"mx.example"};
-  peer.dane.push_back(RecordOf(certificate_.certificate_file, 2));
-  EXPECT_TRUE(Handshake("", peer).client.ok());
-}
-
 TEST_F(TlsTest, OneMatchingRecordOfSeveralIsEnough) {
   TlsPeer peer("mx.example");
   peer.dane.push_back(RecordOf(certificate_.certificate_file, 3));

@@ -25,7 +25,7 @@ TEST(ClientLoginTest, PlainSaysAllAtOnce) {
   const auto login = ClientLogin::Start({"PLAIN"}, "ann@example.test", "s\xc3\xa9" "cret");
   ASSERT_TRUE(login.ok());
   EXPECT_EQ((*login)->initial_response(),
-            EncodeBase64(std::string("\0ann@example.test\0s\xc3\xa9" "cret", 24)));
+            EncodeBase64(std::string("\0ann@example.test\0s\xc3\xa9" "cret", 25)));
   EXPECT_TRUE((*login)->done());
 }
 
