@@ -70,7 +70,7 @@ zone:
         with open(os.path.join(self.directory, "signed")) as file:
             zone = file.read()
         for owner in self.spoiled:
-            spoiled = re.sub(rf"(?m)^({re.escape(owner)}\s.*\sTLSA\s.*)(.)$",
+            spoiled = re.sub(rf"(?m)^({re.escape(owner)}\s\S+\sIN\sTLSA\s.*)(.)$",
                              lambda m: m[1] + ("1" if m[2] == "0" else "0"), zone)
             if spoiled == zone:
                 raise ValueError(f"the zone has no TLSA record of {owner}")
