@@ -6,8 +6,10 @@ second, fewer seconds, fewer milliseconds, less memory. Both run with their dura
 Posthorn with row-level security and one fsync a commit, as it always does."""
 
 import argparse
+import imaplib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -18,12 +20,15 @@ from tests.support.dns_server import DnsServer
 from tests.support.dovecot import Dovecot
 from tests.support.platform import ServePlatform
 from tests.support.postfix import Postfix
-from tests.support.processes import free_port, note, wait_until
+from tests.support.processes import (free_port, note, remove_directory, temporary_directory,
+                                     wait_until)
 
 LOADGEN = os.environ.get("LOADGEN_BIN", "build/release/bench/loadgen")
 PASSWORD = "bench-secret-word"
 # The first one's mailbox is filled once for (d) and gets no other mail.
 USERS = [f"user{n}@bench.test" for n in range(21)]
+SEARCHER = "searcher@bench.test"
+RARE_WORD = "quixoticzebra"
 
 
 def loadgen(command, **options):
@@ -180,7 +185,7 @@ def fetch_row(row, systems, what, messages):
 
 def idle_row(row, systems, connections):
     for system in systems:
-        before = measure.memory_kib(*system.roots)
+        before = measure.settled_memory_kib(*system.roots)
         process = subprocess.Popen(
             [LOADGEN, "idle", "--port", str(system.imap_port), "--connections", str(connections),
              "--users", ",".join(USERS[1:]), "--password", PASSWORD],
@@ -237,6 +242,59 @@ def latency_row(row, systems, mode, messages):
         row.add(system, result["median_ms"])
 
 
+def search_messages(directory, count):
+    """A Maildir of `count` messages of about 3 KB: words of a vocabulary of 50,000, the common ones
+    often, and one word that is in ten messages only."""
+    chance = random.Random(20240501)
+    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 10)))
+             for _ in range(50_000)]
+    os.makedirs(os.path.join(directory, "cur"))
+    os.makedirs(os.path.join(directory, "new"))
+    for number in range(count):
+        text = [words[int(50_000 * chance.random() ** 3)] for _ in range(400)]
+        if number % (count // 10) == 0:
+            text[200] = RARE_WORD
+        lines = "\r\n".join(" ".join(text[i:i + 10]) for i in range(0, 400, 10))
+        with open(os.path.join(directory, f"new/{number}.bench"), "w") as file:
+            file.write(f"From: Ann <ann{number}@a.example>\r\nSubject: {' '.join(text[:5])}\r\n"
+                       f"Message-ID: <{number}@a.example>\r\n\r\n{lines}\r\n")
+
+
+def search_milliseconds(system):
+    client = imaplib.IMAP4("127.0.0.1", system.imap_port, timeout=900)
+    client.login(SEARCHER, PASSWORD)
+    client.select("INBOX", readonly=True)
+    started = time.monotonic()
+    status, data = client.uid("SEARCH", "TEXT", f'"{RARE_WORD[2:-2]}"')
+    elapsed = time.monotonic() - started
+    client.logout()
+    if status != "OK" or len(data[0].split()) != 10:
+        raise RuntimeError(f"{system.name}: SEARCH answered {data}")
+    return elapsed * 1000
+
+
+def fill_for_search(systems, count):
+    directory = temporary_directory("search")
+    try:
+        search_messages(os.path.join(directory, "mail"), count)
+        ours, theirs = systems
+        ours.platform.add_account(SEARCHER, PASSWORD)
+        ours.platform.ctl("mailbox", "import", os.path.join(directory, "mail"), SEARCHER,
+                          timeout=1800)
+        theirs.dovecot.add_maildir(SEARCHER, os.path.join(directory, "mail"))
+    finally:
+        remove_directory(directory)
+    # Until our index is there; Dovecot reads its Maildir once.
+    search_milliseconds(theirs)
+    wait_until(lambda: search_milliseconds(ours) < 1000, 900, lambda: "the mailbox is indexed",
+               interval=2)
+
+
+def search_row(row, systems):
+    for system in systems:
+        row.add(system, search_milliseconds(system))
+
+
 def print_table(rows):
     print(f"\n{'':40} {'posthorn':>12} {'postfix+':>12} {'':8} {'ratio':>7} {'min':>7} {'max':>7}"
           f" {'aim':>5}   {'CPU ms/msg':>17}   generator")
@@ -260,7 +318,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
-    parser.add_argument("--only", default="a,b,c,d,e,f,g,h,i,j", help="rows, such as a,c")
+    parser.add_argument("--only", default="a,b,c,d,e,f,g,h,i,j,s", help="rows, such as a,c")
     parser.add_argument("--churn-minutes", type=int, default=60, help="how long row m lasts")
     arguments = parser.parse_args()
     scale = 10 if arguments.quick else 1
@@ -290,12 +348,13 @@ def main():
          lambda row, s: latency_row(row, s, "idle", 20)),
         (Row("f", "end to end, polled", "ms", "lower"), 1,
          lambda row, s: latency_row(row, s, "poll", 20)),
+        (Row("s", f"search a part of a word in {100_000 // scale}", "ms", "lower"), 20, search_row),
     ]
     slow, slow_speed, slow_memory = 1_000 // scale, [], []
     systems = []
     try:
         queue_rows = queue.run(only, loadgen, scale, arguments.churn_minutes)
-        beside = set(only) & set("abcdefgh")
+        beside = set(only) & set("abcdefghs")
         for make in (PosthornSystem, ClassicSystem) if beside else ():
             note(f"starting {make.name}")
             system = make()
@@ -310,6 +369,9 @@ def main():
                 system.settle(before, mailbox)
                 loadgen("fetch", port=system.imap_port, user="user0@bench.test",
                         password=PASSWORD, what="envelope")  # Dovecot fills its cache
+        if "s" in only:
+            note(f"filling a mailbox with {100_000 // scale} messages to search")
+            fill_for_search(systems, 100_000 // scale)
         for round_number in range(arguments.rounds if beside else 0):
             for row, _, run in rows:
                 if row.key in only:

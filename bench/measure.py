@@ -1,6 +1,7 @@
 """CPU and memory of a server with all its processes."""
 
 import os
+import time
 
 
 def _parents():
@@ -50,3 +51,15 @@ def memory_kib(*roots):
         except OSError:
             continue
     return total
+
+
+def settled_memory_kib(*roots):
+    """memory_kib once it has stopped falling: allocators give back only after a while what earlier
+    work has left."""
+    memory = memory_kib(*roots)
+    for _ in range(20):
+        time.sleep(3)
+        before, memory = memory, memory_kib(*roots)
+        if memory > before * 0.995:
+            break
+    return memory

@@ -38,6 +38,9 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
       {Command::kDelivery, "delivery", "Run the delivery service"},
       {Command::kMailbox, "mailbox", "Run the mailbox service"},
       {Command::kMigrate, "migrate", "Bring the database's schema up to date"},
+      {Command::kCheck, "check",
+       "Look for contradictions in the mailbox store: orphans, wrong counts; status 1 if there are "
+       "any"},
       {Command::kHealthCheck, "healthcheck",
        "Ask the running process at http.port whether it is ready; status 0 if so"},
   };

@@ -14,6 +14,7 @@ enum class Command {
   kDelivery,
   kMailbox,
   kMigrate,
+  kCheck,
   kConfigCheck,
   kConfigPrint,
   kHealthCheck,

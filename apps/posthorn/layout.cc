@@ -30,14 +30,6 @@ std::string ShortHash(const std::string& text) {
   return absl::StrFormat("%08x", static_cast<std::uint32_t>(hash ^ (hash >> 32)));
 }
 
-std::string ChooseRuntimeDirectory(const config::v1::Config& config) {
-  if (!config.runtime_dir().empty()) return config.runtime_dir();
-  const std::string inside = config.data_dir() + "/run";
-  if (IsShortEnough(inside)) return inside;
-  if (geteuid() == 0) return absl::StrCat("/run/posthorn-", ShortHash(config.data_dir()));
-  return absl::StrCat("/tmp/posthorn-", geteuid(), "-", ShortHash(config.data_dir()));
-}
-
 // A directory that is `owner`'s (or ours) alone. One that exists must be that already, or be
 // empty: nobody's data changes its owner here.
 absl::Status MakeOwned(const std::string& path, mode_t mode, const std::optional<User>& owner,
@@ -70,11 +62,19 @@ absl::Status MakeOwned(const std::string& path, mode_t mode, const std::optional
 
 }  // namespace
 
+std::string RuntimeDirectory(const config::v1::Config& config) {
+  if (!config.runtime_dir().empty()) return config.runtime_dir();
+  const std::string inside = config.data_dir() + "/run";
+  if (IsShortEnough(inside)) return inside;
+  if (geteuid() == 0) return absl::StrCat("/run/posthorn-", ShortHash(config.data_dir()));
+  return absl::StrCat("/tmp/posthorn-", geteuid(), "-", ShortHash(config.data_dir()));
+}
+
 absl::StatusOr<Layout> PrepareDirectories(const config::v1::Config& config,
                                           const std::optional<User>& owner) {
   Layout layout(config.data_dir());
   if (absl::Status s = MakeOwned(layout.data_dir, 0755, owner, "data_dir"); !s.ok()) return s;
-  layout.runtime_dir = ChooseRuntimeDirectory(config);
+  layout.runtime_dir = RuntimeDirectory(config);
   if (!IsShortEnough(layout.runtime_dir)) {
     return absl::InvalidArgumentError(
         absl::StrCat("runtime_dir: ", layout.runtime_dir, " is too long for sockets: at most ",

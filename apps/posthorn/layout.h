@@ -27,6 +27,9 @@ struct Layout {
   std::string redis_socket() const { return runtime_dir + "/redis.sock"; }
 };
 
+// Where the sockets of a serve with this configuration are.
+std::string RuntimeDirectory(const config::v1::Config& config);
+
 // Makes the data directory and the runtime directory, for `owner` if there is one, and checks that
 // the owner can use them. As whoever runs this; before privileges are dropped.
 absl::StatusOr<Layout> PrepareDirectories(const config::v1::Config& config,

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "apps/posthorn/check.h"
 #include "apps/posthorn/command_line.h"
 #include "apps/posthorn/health_check.h"
 #include "apps/posthorn/migrate.h"
@@ -91,6 +92,10 @@ int Main(int argc, char** argv) {
       if (healthy.ok()) return 0;
       std::cerr << "posthorn: " << std::string(healthy.message()) << "\n";
       return 1;
+    }
+    case Command::kCheck: {
+      const absl::StatusOr<int> found = RunCheck(*std::move(config));
+      return found.ok() ? (*found == 0 ? 0 : 1) : Fail(found.status());
     }
     case Command::kServe: {
       PrepareProcess(*config);

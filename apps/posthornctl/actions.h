@@ -20,6 +20,12 @@ absl::Status AddTenant(Session& session, const std::string& name);
 absl::Status ListTenants(Session& session);
 absl::Status ShowTenant(Session& session, const std::string& name);
 absl::Status RemoveTenant(Session& session, const std::string& name);
+// What is not given stays.
+struct TenantSettings {
+  std::optional<std::uint64_t> quota_octets;
+  std::optional<std::uint64_t> quota_messages;
+};
+absl::Status SetTenant(Session& session, const std::string& name, const TenantSettings& settings);
 
 absl::Status AddDomain(Session& session, const std::string& tenant, const std::string& name);
 absl::Status ListDomains(Session& session, const std::string& tenant);
@@ -129,6 +135,36 @@ absl::Status RerouteQueue(Session& session, const QueueSelection& selection,
                           const std::vector<std::string>& hosts);
 absl::Status SummarizeQueue(Session& session, const QueueSelection& selection);
 absl::Status ShowSchedule(Session& session);
+
+// Which deleted messages; all conditions that are given hold.
+struct MailSelection {
+  std::vector<std::int64_t> ids;
+  std::string mailbox;
+  std::string since;  // as ParseTime takes it
+  std::string until;
+  bool all = false;
+  std::string destination;  // undelete: empty: where they were
+};
+// mail_actions.cc
+absl::Status ListDeleted(Session& session, const std::string& account,
+                         const MailSelection& selection);
+absl::Status Undelete(Session& session, const std::string& account,
+                      const MailSelection& selection);
+struct MailTransferSettings {
+  std::string source;                  // import: a path or imap[s]://user@host
+  std::string directory;               // export
+  std::string format;                  // "maildir", "mbox"; empty: import: what it looks like
+  std::vector<std::string> mailboxes;  // export: none: all
+  std::string label;
+  std::string into;
+  std::string ca_file;
+  bool plaintext = false;
+};
+absl::Status ListMailboxes(Session& session, const std::string& account);
+absl::Status ImportMail(Session& session, const std::string& account,
+                        const MailTransferSettings& settings);
+absl::Status ExportMail(Session& session, const std::string& account,
+                        const MailTransferSettings& settings);
 
 // Destinations with a limit or anything out of the ordinary; a name: only that site, or the one that
 // takes this domain's mail.

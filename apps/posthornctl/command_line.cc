@@ -1,71 +1,9 @@
 #include "apps/posthornctl/command_line.h"
 
-#include <CLI/CLI.hpp>
-
-#include "apps/posthornctl/actions.h"
+#include "apps/posthornctl/commands.h"
 
 namespace posthorn::ctl {
 namespace {
-
-// What the commands take; one set, because one command is given.
-struct Arguments {
-  std::string name;
-  std::string tenant;
-  std::string domain;
-  std::string description;
-  std::vector<std::string> targets;
-  std::vector<std::string> services;
-  std::string required;
-  bool hash = false;
-  std::uint64_t quota = 0;
-  DomainSettings domain_settings;
-  AccountSettings account_settings;
-  ListSettings list_settings;
-  std::string file;
-  std::int64_t id = 0;
-  QueueSelection selection;
-};
-
-class Commands {
- public:
-  Commands(CLI::App& app, Invocation& invocation, std::shared_ptr<Arguments> arguments)
-      : app_(app), invocation_(invocation), arguments_(std::move(arguments)) {}
-
-  CLI::App* Noun(const char* name, const char* help) { return Noun(&app_, name, help); }
-  CLI::App* Noun(CLI::App* above, const char* name, const char* help) {
-    CLI::App* noun = above->add_subcommand(name, help);
-    noun->require_subcommand(1);
-    noun->fallthrough();
-    return noun;
-  }
-
-  using Run = absl::Status (*)(Session&, const Arguments&);
-  CLI::App* Verb(CLI::App* noun, const char* name, const char* help, Run run) {
-    CLI::App* verb = noun->add_subcommand(name, help);
-    verb->fallthrough();
-    verb->callback([this, noun, verb, run] {
-      invocation_.what = verb->get_name();
-      for (CLI::App* above = noun; above != &app_; above = above->get_parent()) {
-        invocation_.what = above->get_name() + " " + invocation_.what;
-      }
-      invocation_.action = [arguments = arguments_, run](Session& session) {
-        return run(session, *arguments);
-      };
-    });
-    return verb;
-  }
-
-  // list, show NAME and remove NAME, which most nouns have.
-  void NameOf(CLI::App* verb, const char* label) {
-    verb->add_option(label, arguments_->name)->required();
-  }
-  Arguments& arguments() { return *arguments_; }
-
- private:
-  CLI::App& app_;
-  Invocation& invocation_;
-  const std::shared_ptr<Arguments> arguments_;
-};
 
 void AddTenantCommands(Commands& c) {
   CLI::App* noun = c.Noun("tenant", "Customers: everything else belongs to one");
@@ -80,6 +18,14 @@ void AddTenantCommands(Commands& c) {
   c.NameOf(c.Verb(noun, "remove", "Remove a tenant without domains",
                   [](Session& s, const Arguments& a) { return RemoveTenant(s, a.name); }),
            "NAME");
+  CLI::App* set = c.Verb(noun, "set", "Limit what the accounts of a tenant hold together",
+                         [](Session& s, const Arguments& a) {
+                           return SetTenant(s, a.name, a.tenant_settings);
+                         });
+  c.NameOf(set, "NAME");
+  TenantSettings& settings = c.arguments().tenant_settings;
+  set->add_option("--quota", settings.quota_octets, "Octets; 0: no limit");
+  set->add_option("--quota-messages", settings.quota_messages, "Messages; 0: no limit");
 }
 
 void AddDomainCommands(Commands& c) {
@@ -438,6 +384,7 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
   AddAppPasswordCommands(commands);
   AddLockoutCommands(commands);
   AddQueueCommands(commands);
+  AddMailCommands(commands);
   commands.Verb(&app, "status", "Say whether the platform answers",
                 [](Session& s, const Arguments&) { return Status(s); });
   try {

@@ -24,9 +24,13 @@ constexpr std::size_t kImportBatch = 200;
 constexpr absl::Duration kImportTimeout = absl::Minutes(5);
 
 Columns<Tenant> TenantColumns() {
-  return {{"NAME", "ID", "CREATED"}, [](const Tenant& t) {
-            return std::vector<std::string>{t.name(), absl::StrCat(t.tenant_id()),
-                                            FormatTime(t.created_at())};
+  return {{"NAME", "ID", "QUOTA", "USED", "CREATED"}, [](const Tenant& t) {
+            const bool counted = t.quota_bytes() > 0 || t.quota_messages() > 0;
+            return std::vector<std::string>{
+                t.name(), absl::StrCat(t.tenant_id()), QuotaOf(t.quota_bytes(), t.quota_messages()),
+                counted ? absl::StrCat(FormatOctets(t.used_bytes()), ", ", t.messages(), " messages")
+                        : "-",
+                FormatTime(t.created_at())};
           }};
 }
 
@@ -72,6 +76,14 @@ absl::Status RemoveTenant(Session& session, const std::string& name) {
   admin::v1::RemoveTenantRequest request;
   request.set_name(name);
   return Done(session, session.Call(&Stub::RemoveTenant, request), "removed " + name);
+}
+
+absl::Status SetTenant(Session& session, const std::string& name, const TenantSettings& settings) {
+  admin::v1::SetTenantRequest request;
+  request.set_name(name);
+  if (settings.quota_octets.has_value()) request.set_quota_bytes(*settings.quota_octets);
+  if (settings.quota_messages.has_value()) request.set_quota_messages(*settings.quota_messages);
+  return Show(session, TenantColumns(), session.Call(&Stub::SetTenant, request));
 }
 
 absl::Status AddDomain(Session& session, const std::string& tenant, const std::string& name) {

@@ -39,6 +39,13 @@ inline std::string TagsOf(admin::v1::TagMode mode) {
   }
 }
 
+// "1.0 GiB", "1.0 GiB, 5000 messages", "none"
+inline std::string QuotaOf(std::uint64_t octets, std::uint64_t messages) {
+  std::string quota = octets == 0 ? "" : FormatOctets(octets);
+  if (messages > 0) absl::StrAppend(&quota, quota.empty() ? "" : ", ", messages, " messages");
+  return quota.empty() ? "none" : quota;
+}
+
 inline Columns<admin::v1::Account> AccountColumns() {
   return {{"ADDRESS", "ID", "MESSAGES", "USED", "QUOTA", "STATE", "LOGIN", "TAGS", "CREATED"},
           [](const admin::v1::Account& a) {

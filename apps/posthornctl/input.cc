@@ -5,6 +5,7 @@
 
 #include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace posthorn::ctl {
@@ -88,14 +89,16 @@ Record ReadRecord(std::istream& stream, int& line, std::vector<std::string>& fie
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadPassword(const std::string& what) {
+absl::StatusOr<std::string> ReadPassword(const std::string& what, bool twice) {
   std::string password;
   if (isatty(STDIN_FILENO)) {
     absl::StatusOr<std::string> first = Ask(absl::StrCat("Password for ", what));
     if (!first.ok()) return first.status();
-    const absl::StatusOr<std::string> second = Ask("Again");
-    if (!second.ok()) return second.status();
-    if (*first != *second) return absl::InvalidArgumentError("the two passwords differ");
+    if (twice) {
+      const absl::StatusOr<std::string> second = Ask("Again");
+      if (!second.ok()) return second.status();
+      if (*first != *second) return absl::InvalidArgumentError("the two passwords differ");
+    }
     password = *std::move(first);
   } else {
     std::getline(std::cin, password);
@@ -103,6 +106,27 @@ absl::StatusOr<std::string> ReadPassword(const std::string& what) {
   }
   if (password.empty()) return absl::InvalidArgumentError("an empty password on standard input");
   return password;
+}
+
+absl::StatusOr<absl::Time> ParseTime(const std::string& text, absl::Time now) {
+  absl::Time time;
+  std::string error;
+  for (const char* format : {"%E4Y-%m-%d", "%E4Y-%m-%d %H:%M", "%E4Y-%m-%d %H:%M:%S",
+                             "%E4Y-%m-%d%ET%H:%M:%E*S%Ez"}) {
+    if (absl::ParseTime(format, text, &time, &error)) return time;
+  }
+  std::int64_t number = 0;
+  if (text.size() > 1 && absl::SimpleAtoi(text.substr(0, text.size() - 1), &number) && number >= 0) {
+    switch (text.back()) {
+      case 's': return now - absl::Seconds(number);
+      case 'm': return now - absl::Minutes(number);
+      case 'h': return now - absl::Hours(number);
+      case 'd': return now - absl::Hours(24) * number;
+      default: break;
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("not a time: ", text, " (2024-05-01, \"2024-05-01 12:00\", 3h, 2d)"));
 }
 
 absl::StatusOr<std::vector<CsvAccount>> ReadAccounts(std::istream& stream) {

@@ -7,11 +7,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace posthorn::ctl {
 
-// A password from standard input: its first line; on a terminal asked for twice, without echo.
-absl::StatusOr<std::string> ReadPassword(const std::string& what);
+// A password from standard input: its first line; on a terminal asked for without echo, a new one
+// `twice`.
+absl::StatusOr<std::string> ReadPassword(const std::string& what, bool twice = true);
+
+// "2024-05-01", "2024-05-01 12:00", "2024-05-01T12:00:00Z" (UTC), or how long ago: "90s", "15m", "3h",
+// "2d". InvalidArgument for anything else.
+absl::StatusOr<absl::Time> ParseTime(const std::string& text, absl::Time now);
 
 // One row of an import.
 struct CsvAccount {

@@ -79,7 +79,8 @@ TEST(OutputTest, JsonHasNumbersTimesIdsAndEscapes) {
   tenant.set_created_at(1700000000);
   EXPECT_EQ(ToJson(tenant),
             "{\"tenant_id\": 9007199254740993, \"name\": \"a\\\"b\\\\c\\u000a\\u0001\", "
-            "\"created_at\": \"2023-11-14T22:13:20+00:00\"}");
+            "\"created_at\": \"2023-11-14T22:13:20+00:00\", \"quota_bytes\": 0, "
+            "\"quota_messages\": 0, \"used_bytes\": 0, \"messages\": 0}");
   queue::v1::QueuedMessage message;
   message.set_message_id(std::string("\x01\x8f\x00\x11\x22\x33\x74\x44\x85\x55\x66\x77\x88\x99\xaa"
                                      "\xbb", 16));

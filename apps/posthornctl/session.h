@@ -37,14 +37,17 @@ class Session {
     return response;
   }
 
+  // For calls that stream: the credential and a deadline; then what came of it.
+  Stub& stub() { return *stub_; }
+  void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
+  absl::Status ToStatus(const grpc::Status& status) const;
+
   bool json() const { return options_.json; }
   const std::string& target() const { return target_; }
 
  private:
   Session(Options options, std::string target, std::string token,
           std::shared_ptr<grpc::Channel> channel);
-  void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
-  absl::Status ToStatus(const grpc::Status& status) const;
 
   const Options options_;
   const std::string target_;

@@ -116,7 +116,7 @@ std::vector<BadFile> BadFiles() {
        "queue:\n  retry_rules:\n    - {destination: 'a@example.net', expiry_seconds: 60}\n",
        "posthorn.yaml:3: queue.retry_rules[0].destination: must be a domain, *.domain, local or *"},
       {"RouteWithoutPort", "delivery:\n  routes:\n    - {pattern: '*', hosts: [relay]}\n",
-       "posthorn.yaml:3: delivery.routes[0].hosts[0]: must be host:port or [address]:port, not "
+       "posthorn.yaml:3: delivery.routes[0].hosts[0]: must be host:port or [address]:port, perhaps after smtps:// or lmtp://, or lmtp:///path, not "
        "\"relay\""},
       {"RouteWithoutHosts", "delivery:\n  routes:\n    - pattern: '*'\n",
        "posthorn.yaml:3: delivery.routes[0].hosts: must name at least one host:port"},

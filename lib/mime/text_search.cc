@@ -101,10 +101,13 @@ bool HeaderContains(std::string_view header_block, std::string_view name,
   return false;
 }
 
-class MessageSearch::Impl {
+class MessageSearchImpl {
  public:
-  Impl(const Structure& structure, std::vector<Needle> needles)
-      : needles_(std::move(needles)), found_(needles_.size()) {
+  using Needle = MessageSearch::Needle;
+
+  MessageSearchImpl(const Structure& structure, std::vector<Needle> needles,
+                    MessageText::Sink sink)
+      : needles_(std::move(needles)), found_(needles_.size()), sink_(std::move(sink)) {
     for (std::size_t i = 0; i < needles_.size(); ++i) {
       found_[i] = needles_[i].folded.empty();
       longest_ = std::max(longest_, needles_[i].folded.size());
@@ -114,9 +117,7 @@ class MessageSearch::Impl {
 
   void FeedPrefix(std::string_view header_block) {
     HeaderReader reader(header_block);
-    while (std::optional<HeaderField> field = reader.Next()) {
-      Look(FoldWellFormed(FieldText(*field)), true);
-    }
+    while (std::optional<HeaderField> field = reader.Next()) LookAtText(*field, true);
   }
 
   void Feed(std::string_view bytes) {
@@ -214,6 +215,7 @@ class MessageSearch::Impl {
     transfer_.reset();
     charset_.reset();
     tail_.clear();
+    continues_ = false;
   }
 
   // Collects a field with its folded lines.
@@ -232,13 +234,28 @@ class MessageSearch::Impl {
   void LookAtField(const Segment& segment) {
     HeaderReader reader(field_);
     if (std::optional<HeaderField> field = reader.Next()) {
-      Look(FoldWellFormed(FieldText(*field)), segment.top_header);
+      LookAtText(*field, segment.top_header);
     }
     field_.clear();
   }
 
+  void LookAtText(const HeaderField& field, bool top_header) {
+    Look(FoldWellFormed(FieldText(field)), top_header);
+    // A search of the header in front looks at lines as a whole: a name may have a coded word too.
+    if (sink_ && field.name.find("=?") != std::string_view::npos) {
+      const std::string line = std::string(field.name) + ": " + Unfold(field.value);
+      Look(FoldWellFormed(DecodeHeaderText(line)), top_header);
+    }
+  }
+
   void LookAtText(bool last) {
     const std::size_t cut = last ? text_.size() : CutBefore(text_);
+    if (sink_) {
+      sink_(FoldWellFormed(std::string_view(text_).substr(0, cut)), !continues_);
+      continues_ = true;
+      text_.erase(0, cut);
+      return;
+    }
     tail_ += FoldWellFormed(std::string_view(text_).substr(0, cut));
     text_.erase(0, cut);
     Look(tail_, false);
@@ -247,6 +264,10 @@ class MessageSearch::Impl {
   }
 
   void Look(std::string_view folded, bool top_header) {
+    if (sink_) {
+      sink_(folded, true);
+      return;
+    }
     for (std::size_t i = 0; i < needles_.size(); ++i) {
       if (found_[i] || (top_header && !needles_[i].in_header)) continue;
       if (Contains(folded, needles_[i].folded)) found_[i] = true;
@@ -255,6 +276,8 @@ class MessageSearch::Impl {
 
   const std::vector<Needle> needles_;
   std::vector<bool> found_;
+  const MessageText::Sink sink_;  // instead of needles
+  bool continues_ = false;        // the sink has the beginning of this text
   std::size_t longest_ = 0;
   std::vector<Segment> segments_;
   std::size_t next_ = 0;
@@ -268,12 +291,20 @@ class MessageSearch::Impl {
 };
 
 MessageSearch::MessageSearch(const Structure& structure, std::vector<Needle> needles)
-    : impl_(std::make_unique<Impl>(structure, std::move(needles))) {}
+    : impl_(std::make_unique<MessageSearchImpl>(structure, std::move(needles), nullptr)) {}
 MessageSearch::~MessageSearch() = default;
 void MessageSearch::FeedPrefix(std::string_view header_block) { impl_->FeedPrefix(header_block); }
 void MessageSearch::Feed(std::string_view bytes) { impl_->Feed(bytes); }
 void MessageSearch::Finish() { impl_->Finish(); }
 bool MessageSearch::complete() const { return impl_->complete(); }
 const std::vector<bool>& MessageSearch::found() const { return impl_->found(); }
+
+MessageText::MessageText(const Structure& structure, Sink sink)
+    : impl_(std::make_unique<MessageSearchImpl>(structure, std::vector<MessageSearch::Needle>(),
+                                                std::move(sink))) {}
+MessageText::~MessageText() = default;
+void MessageText::FeedPrefix(std::string_view header_block) { impl_->FeedPrefix(header_block); }
+void MessageText::Feed(std::string_view bytes) { impl_->Feed(bytes); }
+void MessageText::Finish() { impl_->Finish(); }
 
 }  // namespace posthorn::mime

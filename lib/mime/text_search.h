@@ -1,6 +1,7 @@
 #ifndef POSTHORN_LIB_MIME_TEXT_SEARCH_H_
 #define POSTHORN_LIB_MIME_TEXT_SEARCH_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ bool HeaderValueContains(std::string_view raw_value, std::string_view folded_nee
 // Does any field `name` in the header block contain it? Empty needle: does such a field exist?
 bool HeaderContains(std::string_view header_block, std::string_view name,
                     std::string_view folded_needle);
+
+class MessageSearchImpl;
 
 // Looks for substrings in the text of one message (RFC 3501 section 6.4.4), reading it once in
 // pieces: text parts decoded from their transfer encoding and charset, and the headers of nested
@@ -51,8 +54,26 @@ class MessageSearch {
   const std::vector<bool>& found() const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<MessageSearchImpl> impl_;
+};
+
+// Gives out the text that MessageSearch looks at, for an index: what it finds in a message is within
+// one such text, for header fields and parts alike. Texts are folded as FoldForSearch does.
+class MessageText {
+ public:
+  // Takes the next piece of a text; `begins`: it is the first of another text.
+  using Sink = std::function<void(std::string_view folded, bool begins)>;
+
+  MessageText(const Structure& structure, Sink sink);
+  ~MessageText();
+
+  // As those of MessageSearch.
+  void FeedPrefix(std::string_view header_block);
+  void Feed(std::string_view bytes);
+  void Finish();
+
+ private:
+  std::unique_ptr<MessageSearchImpl> impl_;
 };
 
 }  // namespace posthorn::mime

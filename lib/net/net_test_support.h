@@ -51,10 +51,14 @@ struct TestCertificate {
   explicit TestCertificate(std::string names = "DNS:mx.example,DNS:localhost,IP:127.0.0.1");
   ~TestCertificate();
   void Renew();  // another one in the same files
+  // One that an authority has signed, which follows it in certificate_file and is alone in
+  // issuer_file.
+  void RenewIssued();
   const std::string names;
   std::string directory;
   std::string certificate_file;
   std::string key_file;
+  std::string issuer_file;
 };
 
 }  // namespace posthorn::net

@@ -51,6 +51,13 @@ class TlsTest : public testing::Test {
     server_context_ = *std::move(server);
     pair_ = MakeSocketPair(loop_);
   }
+  // The server shows a certificate that another has signed.
+  void UseIssued() {
+    certificate_.RenewIssued();
+    auto server = TlsContext::Server({certificate_.certificate_file, certificate_.key_file});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_context_ = *std::move(server);
+  }
   void TearDown() override {
     if (pair_.server != nullptr) Destroy(loop_, std::move(pair_.server));
     if (pair_.client != nullptr) Destroy(loop_, std::move(pair_.client));
@@ -175,6 +182,22 @@ TEST_F(TlsTest, DaneNeedsNoAuthorityAndWithUsage3NoName) {
   peer.dane.push_back(RecordOf(certificate_.certificate_file, 3));
   EXPECT_TRUE(Handshake("", peer).client.ok());
   EXPECT_TRUE(verified_);
+}
+
+TEST_F(TlsTest, DaneWithUsage2ChecksTheName) {
+  UseIssued();
+  TlsPeer peer("other.example");
+  peer.dane.push_back(RecordOf(certificate_.issuer_file, 2));
+  EXPECT_FALSE(Handshake("", peer).client.ok());
+  EXPECT_EQ(problem_, CertificateProblem::kWrongName);
+}
+
+TEST_F(TlsTest, DaneWithUsage2TakesFurtherNames) {
+  TlsPeer peer("other.example");
+  UseIssued();
+  peer.names = {"mx.example"};
+  peer.dane.push_back(RecordOf(certificate_.issuer_file, 2));
+  EXPECT_TRUE(Handshake("", peer).client.ok());
 }
 
 TEST_F(TlsTest, OneMatchingRecordOfSeveralIsEnough) {

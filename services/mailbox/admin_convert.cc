@@ -28,6 +28,10 @@ void ToProto(TenantRecord record, admin::v1::Tenant* out) {
   out->set_tenant_id(record.tenant.value());
   out->set_name(std::move(record.name));
   out->set_created_at(absl::ToUnixSeconds(record.created_at));
+  out->set_quota_bytes(record.quota_bytes);
+  out->set_quota_messages(record.quota_messages);
+  out->set_used_bytes(record.used_bytes);
+  out->set_messages(record.messages);
 }
 
 void ToProto(DomainRecord record, admin::v1::Domain* out) {

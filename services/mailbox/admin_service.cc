@@ -5,6 +5,7 @@
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"
 #include "services/mailbox/admin_convert.h"
+#include "services/mailbox/admin_mail_service.h"
 #include "services/mailbox/admin_store.h"
 #include "services/mailbox/change_hints.h"
 #include "services/mailbox/services.h"
@@ -41,8 +42,8 @@ absl::Status AnswerAll(absl::StatusOr<std::vector<Record>> records, Field* field
 
 class AdminService final : public pb::Admin::CallbackService {
  public:
-  AdminService(ServiceContext context, AdminStore& store, ChangeHints& hints)
-      : context_(context), store_(store), hints_(hints) {}
+  AdminService(ServiceContext context, AdminStore& store, MailStores mail, ChangeHints& hints)
+      : context_(context), store_(store), mail_(store, mail), hints_(hints) {}
 
 #define POSTHORN_UNARY(METHOD, RESPONSE)                                                      \
   ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request, \
@@ -98,8 +99,24 @@ class AdminService final : public pb::Admin::CallbackService {
   POSTHORN_UNARY(ListKeys, ListKeysResponse)
   POSTHORN_UNARY(GetKey, Key)
   POSTHORN_UNARY(RemoveKey, RemoveKeyResponse)
+  POSTHORN_CHANGE(SetTenant, Tenant)
 #undef POSTHORN_UNARY
 #undef POSTHORN_CHANGE
+#define POSTHORN_MAIL(METHOD)                                                                 \
+  ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request, \
+                             pb::METHOD##Response* response) override {                       \
+    return rpc::HandleUnary(call, context_.guard, context_.loops.Next(),                      \
+                            mail_.Run(*request, *response));                                  \
+  }
+  POSTHORN_MAIL(ListDeleted)
+  POSTHORN_MAIL(Undelete)
+  POSTHORN_MAIL(ListAccountMailboxes)
+  POSTHORN_MAIL(EnsureMailbox)
+  POSTHORN_MAIL(ExportMessages)
+  POSTHORN_MAIL(ReadExported)
+  POSTHORN_MAIL(FindImported)
+  POSTHORN_MAIL(ImportMessages)
+#undef POSTHORN_MAIL
 
  private:
   Task<absl::Status> Tell(Task<absl::Status> change) {
@@ -128,6 +145,14 @@ class AdminService final : public pb::Admin::CallbackService {
   Task<absl::Status> Run(const pb::RemoveTenantRequest& request, pb::RemoveTenantResponse&) {
     absl::Status status = co_await store_.RemoveTenant(request.name());
     co_return status;
+  }
+  Task<absl::Status> Run(const pb::SetTenantRequest& request, pb::Tenant& response) {
+    TenantChange change;
+    if (request.has_quota_bytes()) change.quota_bytes = request.quota_bytes();
+    if (request.has_quota_messages()) change.quota_messages = request.quota_messages();
+    absl::StatusOr<TenantRecord> record =
+        co_await store_.SetTenant(request.name(), std::move(change));
+    co_return Answer(std::move(record), &response);
   }
 
   Task<absl::Status> Run(const pb::AddDomainRequest& request, pb::Domain& response) {
@@ -398,14 +423,15 @@ class AdminService final : public pb::Admin::CallbackService {
 
   const ServiceContext context_;
   AdminStore& store_;
+  AdminMail mail_;
   ChangeHints& hints_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store,
-                                                ChangeHints& hints) {
-  return std::make_unique<AdminService>(context, store, hints);
+                                                MailStores mail, ChangeHints& hints) {
+  return std::make_unique<AdminService>(context, store, mail, hints);
 }
 
 }  // namespace posthorn::mailbox

@@ -23,6 +23,16 @@ struct TenantRecord {
   TenantId tenant;
   std::string name;
   absl::Time created_at;
+  // Of all accounts together; 0: none. Use is counted where there is one of the limits.
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t quota_messages = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t messages = 0;
+};
+// What is not set stays.
+struct TenantChange {
+  std::optional<std::uint64_t> quota_bytes;     // 0: none
+  std::optional<std::uint64_t> quota_messages;  // 0: none
 };
 struct DomainRecord {
   TenantId tenant;
@@ -153,6 +163,8 @@ class AdminStore {
   Task<absl::StatusOr<std::vector<TenantRecord>>> ListTenants(Page page);
   Task<absl::StatusOr<TenantRecord>> GetTenant(std::string name);
   Task<absl::Status> RemoveTenant(std::string name);
+  // What the accounts hold already stays, also where it is more than the limit.
+  Task<absl::StatusOr<TenantRecord>> SetTenant(std::string name, TenantChange change);
 
   Task<absl::StatusOr<DomainRecord>> AddDomain(std::string tenant, std::string name);
   Task<absl::StatusOr<std::vector<DomainRecord>>> ListDomains(std::string tenant, Page page);

@@ -22,14 +22,22 @@ constexpr char kLookupTenants[] = "SELECT lookup.tenants()";
 constexpr char kLookupKey[] = "SELECT lookup.api_key_tenant($1)";
 constexpr char kNextId[] = "SELECT nextval('directory.id')";
 
+#define POSTHORN_TENANT_COLUMNS                                                                  \
+  " t.tenant_id, t.name, t.created_at, coalesce(q.quota_bytes, 0), coalesce(q.quota_messages, 0)," \
+  " coalesce(q.used_bytes, 0), coalesce(q.messages, 0) FROM directory.tenant t"                  \
+  " LEFT JOIN mailbox.tenant_quota q ON q.tenant_id = t.tenant_id "
 constexpr char kInsertTenant[] =
     "INSERT INTO directory.tenant (tenant_id, name) VALUES ($1, $2)"
-    " RETURNING tenant_id, name, created_at";
+    " RETURNING tenant_id, name, created_at, 0::bigint, 0::bigint, 0::bigint, 0::bigint";
 constexpr char kSelectTenants[] =
-    "SELECT tenant_id, name, created_at FROM directory.tenant WHERE name > $1"
-    " ORDER BY name LIMIT $2";
+    "SELECT" POSTHORN_TENANT_COLUMNS "WHERE t.name > $1 ORDER BY t.name LIMIT $2";
 constexpr char kSelectTenant[] =
-    "SELECT tenant_id, name, created_at FROM directory.tenant WHERE tenant_id = $1";
+    "SELECT" POSTHORN_TENANT_COLUMNS "WHERE t.tenant_id = $1";
+constexpr char kSetQuota[] =
+    "SELECT mailbox.set_tenant_quota($1, coalesce($2, (SELECT q.quota_bytes"
+    "  FROM mailbox.tenant_quota q WHERE q.tenant_id = $1), 0), coalesce($3,"
+    " (SELECT q.quota_messages FROM mailbox.tenant_quota q WHERE q.tenant_id = $1), 0))";
+constexpr char kDeleteQuota[] = "DELETE FROM mailbox.tenant_quota WHERE tenant_id = $1";
 constexpr char kDeleteKeys[] = "DELETE FROM directory.api_key WHERE tenant_id = $1";
 constexpr char kDeleteTenant[] = "DELETE FROM directory.tenant WHERE tenant_id = $1";
 
@@ -70,7 +78,13 @@ absl::Status InUse(const absl::Status& status, std::string_view what) {
 }
 
 TenantRecord TenantOf(const Result& r, int row) {
-  return TenantRecord{TenantId(r.Int(row, 0)), r.Text(row, 1), r.Time(row, 2)};
+  return TenantRecord{TenantId(r.Int(row, 0)),
+                      r.Text(row, 1),
+                      r.Time(row, 2),
+                      static_cast<std::uint64_t>(r.Int(row, 3)),
+                      static_cast<std::uint64_t>(r.Int(row, 4)),
+                      static_cast<std::uint64_t>(r.Int(row, 5)),
+                      static_cast<std::uint64_t>(r.Int(row, 6))};
 }
 
 KeyRecord KeyOf(const Result& r, int row) {
@@ -175,7 +189,7 @@ Task<absl::Status> AdminStore::RemoveTenant(std::string name) {
   const TenantId id = *tenant;
   std::function<absl::StatusOr<Nothing>(Transaction&)> work =
       [id](Transaction& transaction) -> absl::StatusOr<Nothing> {
-    for (const char* sql : {kDeleteKeys, kDeleteTenant}) {
+    for (const char* sql : {kDeleteKeys, kDeleteQuota, kDeleteTenant}) {
       absl::StatusOr<Result> result = transaction.Exec(sql, Params::Of(id));
       if (!result.ok()) return result.status();
     }
@@ -183,6 +197,20 @@ Task<absl::Status> AdminStore::RemoveTenant(std::string name) {
   };
   absl::StatusOr<Nothing> done = co_await database_.TransactFor<Nothing>(id, std::move(work));
   co_return InUse(done.status(), "the tenant still has domains");
+}
+
+Task<absl::StatusOr<TenantRecord>> AdminStore::SetTenant(std::string name, TenantChange change) {
+  absl::StatusOr<TenantId> tenant = co_await FindTenant(name);
+  if (!tenant.ok()) co_return tenant.status();
+  if (std::max(change.quota_bytes.value_or(0), change.quota_messages.value_or(0)) >
+      static_cast<std::uint64_t>(INT64_MAX)) {
+    co_return MakeFailure(Failure::kInvalidArgument, "quota too large");
+  }
+  absl::StatusOr<Result> set = co_await database_.QueryFor(
+      *tenant, kSetQuota, Params::Of(*tenant, change.quota_bytes, change.quota_messages));
+  if (!set.ok()) co_return set.status();
+  absl::StatusOr<TenantRecord> record = co_await GetTenant(std::move(name));
+  co_return record;
 }
 
 Task<absl::StatusOr<DomainRecord>> AdminStore::AddDomain(std::string tenant_name,

@@ -4,7 +4,7 @@
 
 namespace posthorn::mailbox {
 
-postgres::ConnectionOptions ConnectionFor(std::string url) {
+postgres::ConnectionOptions ConnectionFor(std::string url, bool keep_deleted) {
   postgres::ConnectionOptions options;
   options.url = std::move(url);
   options.role = "posthorn_mailbox";
@@ -14,6 +14,7 @@ postgres::ConnectionOptions ConnectionFor(std::string url) {
     options.settings.emplace_back(setting, "off");
   }
   options.settings.emplace_back("plan_cache_mode", "force_generic_plan");
+  if (keep_deleted) options.settings.emplace_back("app.keep_deleted", "'on'");
   return options;
 }
 

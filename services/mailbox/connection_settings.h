@@ -9,8 +9,9 @@ namespace posthorn::mailbox {
 
 // How this service connects: as its role, which row-level security binds, and with plans that find
 // rows by a key. Every statement here does, and plans are kept, also those made while a table was
-// still empty, so they must not read whole tables.
-postgres::ConnectionOptions ConnectionFor(std::string url);
+// still empty, so they must not read whole tables. `keep_deleted`: what its statements expunge can be
+// had back (DeletedStore).
+postgres::ConnectionOptions ConnectionFor(std::string url, bool keep_deleted = false);
 
 }  // namespace posthorn::mailbox
 

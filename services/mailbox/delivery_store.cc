@@ -7,6 +7,7 @@
 #include "lib/base/failure.h"
 #include "lib/mime/structure.h"
 #include "lib/postgres/body_store.h"
+#include "services/mailbox/rows.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -136,7 +137,12 @@ absl::StatusOr<std::vector<Outcome>> Deliver(Executor& executor,
 
 absl::StatusOr<std::vector<Outcome>> CommitGroup(postgres::Connection& connection,
                                                  absl::Span<NewMessage* const> rows) {
-  return Deliver(connection, rows);
+  absl::StatusOr<std::vector<Outcome>> outcomes = Deliver(connection, rows);
+  // Of a group an error is nobody's own: each row runs alone then.
+  if (outcomes.ok() || rows.size() != 1) return outcomes;
+  absl::Status own = OrOverQuota(outcomes.status());
+  if (FailureOf(own) != Failure::kOverQuota) return own;
+  return std::vector<Outcome>(1, absl::StatusOr<StoredMessage>(std::move(own)));
 }
 
 absl::StatusOr<std::vector<StoredMessage>> StoreAllIn(postgres::Transaction& transaction,
@@ -235,7 +241,8 @@ Task<absl::StatusOr<std::vector<StoredMessage>>> DeliveryStore::StoreAll(
     // If it was committed after all, all are duplicates now.
     stored = co_await database_.TransactFor<std::vector<StoredMessage>>(account.tenant, work);
   }
-  if (stored.ok() && !stored->back().duplicate) hints_.Changed(account, stored->back().modseq);
+  if (!stored.ok()) co_return OrOverQuota(stored.status());
+  if (!stored->back().duplicate) hints_.Changed(account, stored->back().modseq);
   co_return stored;
 }
 
@@ -251,7 +258,8 @@ Task<absl::StatusOr<StoredMessage>> DeliveryStore::Replace(NewMessage message,
   if (!stored.ok() && postgres::IsInDoubt(stored.status())) {
     stored = co_await database_.TransactFor<StoredMessage>(account.tenant, work);
   }
-  if (stored.ok() && !stored->duplicate) hints_.Changed(account, stored->modseq);
+  if (!stored.ok()) co_return OrOverQuota(stored.status());
+  if (!stored->duplicate) hints_.Changed(account, stored->modseq);
   co_return stored;
 }
 

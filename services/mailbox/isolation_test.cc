@@ -15,6 +15,9 @@ class IsolationTest : public StoreTest {
     DeliverTo(alice, "Subject: secret\r\n\r\nsecret\r\n");
     ASSERT_TRUE(loop.Run(admin.AddAppPassword("alice@one.test", "laptop", {})).ok());
     ASSERT_TRUE(loop.Run(store.AcquirePopLock(alice, "0123456789abcdef", absl::Minutes(1))).ok());
+    TenantChange limits;
+    limits.quota_messages = 1000;
+    ASSERT_TRUE(loop.Run(admin.SetTenant("one", limits)).ok());
     ListChange settings;
     settings.owners.emplace(1, "alice@one.test");
     ASSERT_TRUE(loop.Run(admin.AddList("team@one.test", settings)).ok());

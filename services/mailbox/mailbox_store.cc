@@ -333,7 +333,7 @@ Task<absl::StatusOr<CopyResult>> MailboxStore::Copy(Account account, MailboxId m
   AddRanges(uids, params);
   params.Add(*canonical).Add(move);
   absl::StatusOr<Result> row = co_await database_.QueryFor(account.tenant, kCopy, std::move(params));
-  if (!row.ok()) co_return row.status();
+  if (!row.ok()) co_return OrOverQuota(row.status());
   switch (row->Int(0, 0)) {
     case 1: break;
     case 3: co_return MakeFailure(Failure::kOverQuota);

@@ -34,8 +34,12 @@ Task<bool> WritePiece(rpc::ServerWriter<pb::ReadMessageResponse>& writer, std::s
 class MailboxesService final : public pb::Mailboxes::CallbackService {
  public:
   MailboxesService(ServiceContext context, MailboxStore& store, DeliveryStore& deliveries,
-                   postgres::BodyStore& bodies)
-      : context_(context), store_(store), deliveries_(deliveries), bodies_(bodies) {}
+                   postgres::BodyStore& bodies, TextIndex& text_index)
+      : context_(context),
+        store_(store),
+        deliveries_(deliveries),
+        bodies_(bodies),
+        text_index_(text_index) {}
 
 #define POSTHORN_UNARY(METHOD)                                                                 \
   ServerUnaryReactor* METHOD(CallbackServerContext* call, const pb::METHOD##Request* request,  \
@@ -360,7 +364,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
     if (!key.ok()) co_return key.status();
     absl::StatusOr<std::vector<Uid>> uids = co_await mailbox::Search(
         bodies_, AccountOf(request.account()), MailboxId(request.mailbox_id()),
-        RangesOf(request.uids()), *std::move(key));
+        RangesOf(request.uids()), *std::move(key), &text_index_);
     if (!uids.ok()) co_return uids.status();
     response.mutable_uids()->Add(uids->begin(), uids->end());
     co_return absl::OkStatus();
@@ -392,14 +396,16 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   MailboxStore& store_;
   DeliveryStore& deliveries_;
   postgres::BodyStore& bodies_;
+  TextIndex& text_index_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeMailboxesService(ServiceContext context, MailboxStore& store,
                                                     DeliveryStore& deliveries,
-                                                    postgres::BodyStore& bodies) {
-  return std::make_unique<MailboxesService>(context, store, deliveries, bodies);
+                                                    postgres::BodyStore& bodies,
+                                                    TextIndex& text_index) {
+  return std::make_unique<MailboxesService>(context, store, deliveries, bodies, text_index);
 }
 
 }  // namespace posthorn::mailbox

@@ -11,6 +11,10 @@ using postgres::Result;
 
 constexpr int kBatch = 5000;
 constexpr absl::Duration kInterval = absl::Minutes(1);
+constexpr absl::Duration kWarningInterval = absl::Seconds(5);
+// Of a round: the rest waits for the next one.
+constexpr int kWarnings = 1000;
+constexpr std::int64_t kPurged = 100000;
 // The longest that Stop waits for the task.
 constexpr absl::Duration kTick = absl::Milliseconds(200);
 
@@ -41,7 +45,10 @@ Task<absl::StatusOr<std::int64_t>> Maintenance::RunOnce(absl::Duration body_grac
   if (!deliveries.ok()) co_return deliveries.status();
   absl::StatusOr<std::int64_t> expunged = co_await Prune(kPruneExpunged, expunged_age);
   if (!expunged.ok()) co_return expunged.status();
-  std::int64_t total = *deliveries + *expunged;
+  // What this releases is collected after its grace.
+  absl::StatusOr<std::int64_t> purged = co_await deleted_.Purge(keep_deleted_, kPurged);
+  if (!purged.ok()) co_return purged.status();
+  std::int64_t total = *deliveries + *expunged + *purged;
   absl::StatusOr<Result> tenants =
       co_await bodies_.database().Query(std::vector<TenantId>(), kTenantsToCollect,
                                         Params::Of(absl::ToInt64Seconds(body_grace)));
@@ -61,9 +68,18 @@ Task<absl::StatusOr<std::int64_t>> Maintenance::RunOnce(absl::Duration body_grac
 
 Task<void> Maintenance::Run() {
   absl::Duration waited = absl::ZeroDuration();
+  absl::Duration unwarned = absl::ZeroDuration();
   while (!stopping_) {
     co_await SleepFor(kTick);
     waited += kTick;
+    unwarned += kTick;
+    if (unwarned >= kWarningInterval) {
+      unwarned = absl::ZeroDuration();
+      absl::StatusOr<int> warned = co_await warnings_.RunOnce(kWarnings);
+      if (!warned.ok() && FailureOf(warned.status()) != Failure::kStorageDown) {
+        log::Warn("mailbox", "quota warnings failed", {{"status", warned.status()}});
+      }
+    }
     if (waited < kInterval) continue;
     waited = absl::ZeroDuration();
     absl::StatusOr<std::int64_t> removed =

@@ -1,5 +1,8 @@
 #include "services/mailbox/rows.h"
 
+#include "lib/base/failure.h"
+#include "lib/postgres/status.h"
+
 namespace posthorn::mailbox {
 
 MailboxInfo InfoOf(const postgres::Result& result, int row) {
@@ -52,6 +55,11 @@ void AddRanges(const std::vector<UidRange>& ranges, postgres::Params& params) {
     lasts.push_back(range.last);
   }
   params.AddInts(firsts).AddInts(lasts);
+}
+
+absl::Status OrOverQuota(absl::Status status) {
+  constexpr std::string_view kOverLimit = "PH001";  // migration 0051
+  return postgres::SqlState(status) == kOverLimit ? MakeFailure(Failure::kOverQuota) : status;
 }
 
 }  // namespace posthorn::mailbox

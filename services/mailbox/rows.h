@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "absl/status/status.h"
 #include "lib/postgres/params.h"
 #include "lib/postgres/result.h"
 #include "services/mailbox/types.h"
@@ -32,6 +33,10 @@ std::vector<Uid> UidsOf(const std::vector<std::int64_t>& values);
 
 // Adds two arrays: the first and the last UIDs.
 void AddRanges(const std::vector<UidRange>& ranges, postgres::Params& params);
+
+// kOverQuota for what the database refused because of a limit on messages or of the tenant; any
+// other status as it is.
+absl::Status OrOverQuota(absl::Status status);
 
 }  // namespace posthorn::mailbox
 

@@ -1,6 +1,7 @@
 #include "services/mailbox/search.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "lib/base/failure.h"
@@ -11,6 +12,7 @@
 #include "lib/mime/text_search.h"
 #include "services/mailbox/message_date.h"
 #include "services/mailbox/message_reader.h"
+#include "services/mailbox/text_index.h"
 
 namespace posthorn::mailbox {
 namespace {
@@ -25,11 +27,13 @@ struct Compiled {
   SearchKey::Relation relation;
   int days = 0;
   int needle = -1;
+  int lookup = -1;  // of the needles that the index is asked for
   std::vector<Compiled> keys;
   std::vector<UidRange> uids;
 };
 
-Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>& needles) {
+Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>& needles,
+                 std::vector<std::string>& lookups) {
   Compiled compiled;
   compiled.kind = key.kind;
   compiled.header_name = key.header_name;
@@ -41,7 +45,14 @@ Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>&
     compiled.needle = static_cast<int>(needles.size());
     needles.emplace_back(compiled.folded, key.kind == SearchKey::Kind::kText);
   }
-  for (const SearchKey& child : key.keys) compiled.keys.push_back(Compile(child, needles));
+  const bool has_text = compiled.needle >= 0 || key.kind == SearchKey::Kind::kHeader;
+  if (has_text && !compiled.folded.empty()) {
+    compiled.lookup = static_cast<int>(lookups.size());
+    lookups.push_back(compiled.folded);
+  }
+  for (const SearchKey& child : key.keys) {
+    compiled.keys.push_back(Compile(child, needles, lookups));
+  }
   return compiled;
 }
 
@@ -140,6 +151,77 @@ Task<absl::Status> ReadInto(postgres::BodyStore& bodies, Account account, Mailbo
   co_return status;
 }
 
+// The indexed messages that may match, by id; nullopt: any.
+using Bound = std::optional<std::vector<std::int64_t>>;
+
+Bound BoundOf(const Compiled& key, const TextCandidates& candidates) {
+  if (key.lookup >= 0) return candidates.needles[static_cast<std::size_t>(key.lookup)];
+  const bool all = key.kind == SearchKey::Kind::kAll;
+  if (!all && key.kind != SearchKey::Kind::kAny) return std::nullopt;
+  Bound bound;
+  for (std::size_t i = 0; i < key.keys.size(); ++i) {
+    Bound child = BoundOf(key.keys[i], candidates);
+    if (!child.has_value()) {
+      if (all) continue;
+      return std::nullopt;
+    }
+    if (!bound.has_value()) {
+      bound = std::move(child);
+      continue;
+    }
+    std::vector<std::int64_t> joined;
+    if (all) {
+      std::set_intersection(bound->begin(), bound->end(), child->begin(), child->end(),
+                            std::back_inserter(joined));
+    } else {
+      std::set_union(bound->begin(), bound->end(), child->begin(), child->end(),
+                     std::back_inserter(joined));
+    }
+    bound = std::move(joined);
+  }
+  return bound;
+}
+
+// The subselect with OR stays one, and is looked up by hash.
+constexpr char kSelectUids[] =
+    "SELECT e.uid FROM mailbox.entry e WHERE e.tenant_id = $1 AND e.mailbox_id ="
+    " (SELECT m.mailbox_id FROM mailbox.mailbox m"
+    "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
+    " AND (e.email_id > $4 OR e.email_id IN (SELECT unnest($5::bigint[]))) ORDER BY e.uid";
+
+// Leaves of `uids` those that may match by the index.
+Task<absl::Status> Narrow(postgres::Database& database, TextIndex& index, Account account,
+                          MailboxId mailbox, const Compiled& key,
+                          const std::vector<std::string>& lookups, std::vector<UidRange>& uids) {
+  absl::StatusOr<TextCandidates> candidates = co_await index.Find(account, lookups);
+  if (!candidates.ok()) co_return candidates.status();
+  const Bound bound = BoundOf(key, *candidates);
+  if (!bound.has_value()) co_return absl::OkStatus();
+  postgres::Params params =
+      postgres::Params::Of(account.tenant, account.account, mailbox, candidates->upto);
+  params.AddInts(*bound);
+  absl::StatusOr<postgres::Result> rows =
+      co_await database.QueryFor(account.tenant, kSelectUids, std::move(params));
+  if (!rows.ok()) co_return rows.status();
+  std::vector<UidRange> left;
+  std::size_t range = 0;
+  for (int i = 0; i < rows->rows(); ++i) {
+    const Uid uid = static_cast<Uid>(rows->Int(i, 0));
+    while (range < uids.size() && uids[range].last < uid) ++range;
+    if (range == uids.size()) break;
+    if (uid < uids[range].first) continue;
+    if (!left.empty() && left.back().last + 1 == uid) {
+      left.back().last = uid;
+    } else {
+      left.emplace_back(uid, uid);
+    }
+  }
+  // Nothing may match, which is not the same as a mailbox that is not there: that one is asked for.
+  if (left.empty() && !uids.empty()) left.emplace_back(uids.front().first, uids.front().first);
+  uids = std::move(left);
+  co_return absl::OkStatus();
+}
+
 }  // namespace
 
 int SearchKey::Depth() const {
@@ -150,10 +232,16 @@ int SearchKey::Depth() const {
 
 Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Account account,
                                               MailboxId mailbox, std::vector<UidRange> uids,
-                                              SearchKey key) {
+                                              SearchKey key, TextIndex* index) {
   if (key.Depth() > kMaxSearchDepth) co_return MakeFailure(Failure::kLimitExceeded);
   std::vector<mime::MessageSearch::Needle> needles;
-  const Compiled compiled = Compile(key, needles);
+  std::vector<std::string> lookups;
+  const Compiled compiled = Compile(key, needles, lookups);
+  if (index != nullptr && !lookups.empty()) {
+    absl::Status narrowed = co_await Narrow(bodies.database(), *index, account, mailbox, compiled,
+                                            lookups, uids);
+    if (!narrowed.ok()) co_return narrowed;
+  }
   FetchItems items;
   items.envelope = true;
   items.structure = true;

@@ -12,6 +12,8 @@
 
 namespace posthorn::mailbox {
 
+class TextIndex;
+
 // One condition of a search (RFC 3501 section 6.4.4) that needs the message.
 struct SearchKey {
   enum class Kind { kHeader, kBody, kText, kSent, kAll, kAny, kNone, kUids };
@@ -33,10 +35,10 @@ inline constexpr int kMaxSearchDepth = 100;
 
 // The UIDs among `uids` (Normalised) whose message matches, ascending. Exact: substrings are
 // compared without regard to case, by Unicode. Reads each message in pieces, and its body only
-// where a key needs it.
+// where a key needs it. With an `index` it reads only messages that may match by that.
 Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Account account,
                                               MailboxId mailbox, std::vector<UidRange> uids,
-                                              SearchKey key);
+                                              SearchKey key, TextIndex* index = nullptr);
 
 }  // namespace posthorn::mailbox
 

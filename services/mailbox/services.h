@@ -21,10 +21,13 @@ class TokenGuard;
 namespace posthorn::mailbox {
 
 class AdminStore;
+class DeletedStore;
 class DeliveryStore;
 class DirectoryStore;
+class MailTransfer;
 class MailboxStore;
 class TagMailboxes;
+class TextIndex;
 class ChangeHints;
 
 // What every gRPC service of this process needs. Outlives them.
@@ -43,14 +46,20 @@ struct AddressPolicy {
 // The gRPC services over the stores, which outlive them. They translate, nothing else.
 std::unique_ptr<grpc::Service> MakeDirectoryService(ServiceContext context, DirectoryStore& store,
                                                     AddressPolicy policy);
+// What the administrator does with mail.
+struct MailStores {
+  DeletedStore& deleted;
+  MailTransfer& transfer;
+};
 // Tells `hints` of what it changes.
 std::unique_ptr<grpc::Service> MakeAdminService(ServiceContext context, AdminStore& store,
-                                                ChangeHints& hints);
+                                                MailStores mail, ChangeHints& hints);
 std::unique_ptr<grpc::Service> MakeDeliveryService(ServiceContext context, DeliveryStore& store,
                                                    TagMailboxes& tags, AddressPolicy policy);
 std::unique_ptr<grpc::Service> MakeMailboxesService(ServiceContext context, MailboxStore& store,
                                                     DeliveryStore& deliveries,
-                                                    postgres::BodyStore& bodies);
+                                                    postgres::BodyStore& bodies,
+                                                    TextIndex& text_index);
 std::unique_ptr<grpc::Service> MakeBodiesService(ServiceContext context,
                                                  postgres::BodyStore& bodies);
 

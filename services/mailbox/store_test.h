@@ -15,6 +15,7 @@
 #include "lib/postgres/body_store.h"
 #include "services/mailbox/admin_store.h"
 #include "services/mailbox/connection_settings.h"
+#include "services/mailbox/deleted_store.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/directory_store.h"
 #include "services/mailbox/mailbox_store.h"
@@ -44,7 +45,8 @@ class StoreTest : public ::testing::Test {
         admin(*database, passwords),
         directory(*database, passwords),
         store(*database, hints),
-        deliveries(*database, GroupOptionsFor(url), hints) {}
+        deliveries(*database, GroupOptionsFor(url), hints),
+        deleted(*database, hints) {}
 
   void SetUp() override {
     alice = AddAccount("one", "one.test", "alice@one.test");
@@ -152,13 +154,20 @@ class StoreTest : public ::testing::Test {
     postgres::Result emails = Superuser(
         "SELECT count(*) FROM mailbox.email m WHERE entries <> (SELECT count(*) FROM mailbox.entry e"
         " JOIN mailbox.mailbox b USING (tenant_id, mailbox_id) WHERE b.tenant_id = m.tenant_id"
-        " AND b.account_id = m.account_id AND e.email_id = m.email_id)");
+        " AND b.account_id = m.account_id AND e.email_id = m.email_id)"
+        " + (SELECT count(*) FROM mailbox.deleted d WHERE d.tenant_id = m.tenant_id"
+        "    AND d.account_id = m.account_id AND d.email_id = m.email_id)");
     EXPECT_EQ(emails.Int(0, 0), 0) << "emails with a wrong number of entries";
     postgres::Result refs = Superuser(
         "SELECT count(*) FROM mailbox.body b WHERE refs <> (SELECT count(*) FROM mailbox.email e"
         " WHERE e.tenant_id = b.tenant_id AND e.sha256 = b.sha256)"
         " OR (refs = 0) <> (marked_at IS NOT NULL)");
     EXPECT_EQ(refs.Int(0, 0), 0) << "bodies with a wrong number of references";
+    postgres::Result tenants = Superuser(
+        "SELECT count(*) FROM mailbox.tenant_quota q WHERE (q.used_bytes, q.messages) <>"
+        " (SELECT coalesce(sum(used_bytes), 0), coalesce(sum(messages), 0) FROM mailbox.account a"
+        "  WHERE a.tenant_id = q.tenant_id)");
+    EXPECT_EQ(tenants.Int(0, 0), 0) << "tenants with a wrong use";
   }
 
   const std::string url;
@@ -172,6 +181,7 @@ class StoreTest : public ::testing::Test {
   DirectoryStore directory;
   MailboxStore store;
   DeliveryStore deliveries;
+  DeletedStore deleted;
   Account alice;
   Account bob;
 

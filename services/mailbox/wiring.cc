@@ -15,20 +15,25 @@
 #include "posthorn/config/v1/config.pb.h"
 #include "services/mailbox/admin_store.h"
 #include "services/mailbox/connection_settings.h"
+#include "services/mailbox/deleted_store.h"
 #include "services/mailbox/delivery_store.h"
 #include "services/mailbox/directory_store.h"
+#include "services/mailbox/mail_transfer.h"
 #include "services/mailbox/mailbox_store.h"
 #include "services/mailbox/maintenance.h"
 #include "services/mailbox/passwords.h"
+#include "services/mailbox/quota_warnings.h"
 #include "services/mailbox/redis_hints.h"
 #include "services/mailbox/services.h"
 #include "services/mailbox/tag_mailboxes.h"
+#include "services/mailbox/text_feed.h"
+#include "services/mailbox/text_index.h"
 
 namespace posthorn::mailbox {
 namespace {
 
 postgres::ConnectionOptions ConnectionFor(const config::v1::Config& config) {
-  postgres::ConnectionOptions options = mailbox::ConnectionFor(config.postgres().url());
+  postgres::ConnectionOptions options = mailbox::ConnectionFor(config.postgres().url(), config.mailbox().keep_deleted_seconds() > 0);
   if (config.postgres().statement_timeout_seconds() > 0) {
     options.statement_timeout = absl::Seconds(config.postgres().statement_timeout_seconds());
   }
@@ -87,24 +92,40 @@ struct MailboxServer::Parts {
         bodies(*database, "mailbox"),
         directory(*database, passwords, DirectoryOptionsFor(config)),
         admin(*database, passwords, config.mailbox().tag_separators()),
-        mailboxes(*database, *hints),
+        text_index(bodies),
+        text_feed(*hints, *database, text_index),
+        mailboxes(*database, text_feed),
         tags(*database, mailboxes, config.mailbox().tag_separators()),
-        deliveries(*database, GroupFor(config), *hints),
-        maintenance(bodies),
+        deliveries(*database, GroupFor(config), text_feed),
+        deleted(*database, text_feed),
+        transfer(*database, bodies, mailboxes, deliveries),
+        warnings(*database, deliveries, clock,
+                 std::vector<int>(config.mailbox().quota_warning_percent().begin(),
+                                  config.mailbox().quota_warning_percent().end())),
+        maintenance(bodies, deleted, warnings,
+                    absl::Seconds(config.mailbox().keep_deleted_seconds())),
+        background(1),
         loops(std::max(1, config.mailbox().threads())) {
     const ServiceContext context{guard, loops};
     const AddressPolicy policy = PolicyFor(config);
+    const MailStores mail{deleted, transfer};
     services.push_back(MakeDirectoryService(context, directory, policy));
-    services.push_back(MakeAdminService(context, admin, *hints));
+    services.push_back(MakeAdminService(context, admin, mail, *hints));
     services.push_back(MakeDeliveryService(context, deliveries, tags, policy));
-    services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies));
+    services.push_back(MakeMailboxesService(context, mailboxes, deliveries, bodies, text_index));
     services.push_back(MakeBodiesService(context, bodies));
-    Spawn(loops.at(0), RunMaintenance());
+    Spawn(background.at(0), RunMaintenance());
+    Spawn(background.at(0), RunTextFeed());
   }
 
   Task<void> RunMaintenance() {
     co_await maintenance.Run();
     maintenance_done.set_value();
+  }
+
+  Task<void> RunTextFeed() {
+    co_await text_feed.Run();
+    text_feed_done.set_value();
   }
 
   SystemClock clock;
@@ -115,11 +136,18 @@ struct MailboxServer::Parts {
   postgres::BodyStore bodies;
   DirectoryStore directory;
   AdminStore admin;
+  TextIndex text_index;
+  TextFeed text_feed;
   MailboxStore mailboxes;
   TagMailboxes tags;
   DeliveryStore deliveries;
+  DeletedStore deleted;
+  MailTransfer transfer;
+  QuotaWarnings warnings;
   Maintenance maintenance;
   std::promise<void> maintenance_done;
+  std::promise<void> text_feed_done;
+  net::LoopPool background;  // what keeps a thread busy for long
   net::LoopPool loops;
   std::vector<std::unique_ptr<grpc::Service>> services;
   bool stopped = false;
@@ -151,13 +179,18 @@ std::vector<grpc::Service*> MailboxServer::services() {
 
 bool MailboxServer::IsStorageUp() const { return parts_->database->IsUp(); }
 
-void MailboxServer::Drain() { parts_->maintenance.Stop(); }
+void MailboxServer::Drain() {
+  parts_->maintenance.Stop();
+  parts_->text_feed.Stop();
+}
 
 void MailboxServer::Stop() {
   if (parts_->stopped) return;
   parts_->stopped = true;
-  parts_->maintenance.Stop();
+  Drain();
   parts_->maintenance_done.get_future().wait();
+  parts_->text_feed_done.get_future().wait();
+  parts_->background.Stop();
   parts_->loops.Stop();
 }
 

@@ -68,6 +68,7 @@ Task<absl::StatusOr<std::vector<DestinationSummary>>> Core::Summarize(TenantId t
 Task<absl::StatusOr<int>> Core::MakeDue(Task<absl::StatusOr<std::vector<JobRef>>> change) {
   const absl::StatusOr<std::vector<JobRef>> jobs = co_await std::move(change);
   if (!jobs.ok()) co_return jobs.status();
+  if (!jobs->empty()) co_await traffic_.ProbeNow();
   const absl::Time now = clock_.Now();
   std::vector<Schedule::Change> changes;
   for (const JobRef& job : *jobs) changes.emplace_back(Kind::kDueOrSooner, job, now);

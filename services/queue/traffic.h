@@ -137,6 +137,8 @@ class Traffic {
   // Forgets what answers have led to at a site, or at those that take the domain's mail. The domains
   // that wait there.
   Task<absl::StatusOr<std::vector<std::string>>> Clear(std::string name);
+  // Lets one message to each dead site find out now, for an operator who wants mail tried.
+  Task<void> ProbeNow();
 
  private:
   Admission Wait(absl::Duration wait, std::string reason, bool whole_site) const;

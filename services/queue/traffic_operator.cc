@@ -191,4 +191,21 @@ Task<absl::StatusOr<std::vector<std::string>>> Traffic::Clear(std::string name) 
   co_return domains;
 }
 
+Task<void> Traffic::ProbeNow() {
+  std::vector<std::string> range = {"ZREVRANGE", kSitesKey, "0", absl::StrCat(kMaxSites - 1)};
+  const absl::StatusOr<Reply> known = co_await client_.Command(std::move(range));
+  if (!known.ok()) co_return;  // nothing is known to be dead
+  const std::string now = absl::StrCat(absl::ToUnixMillis(clock_.Now()));
+  std::vector<redis::ScriptCall> calls;
+  for (const Reply& site : known->elements) {
+    std::vector<std::string> keys = {SiteKey(site.text)};
+    std::vector<std::string> args = {now};
+    calls.emplace_back(std::move(keys), std::move(args));
+  }
+  if (calls.empty()) co_return;
+  const std::vector<absl::StatusOr<Reply>> ignored =
+      co_await client_.RunAll(ProbeNowScript(), std::move(calls));
+  static_cast<void>(ignored);
+}
+
 }  // namespace posthorn::queue

@@ -192,6 +192,16 @@ return 1
   return *script;
 }
 
+const redis::Script& ProbeNowScript() {
+  static const auto* const script = new redis::Script(R"lua(
+if redis.call('HEXISTS', KEYS[1], 'dead') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'probe', ARGV[1])
+redis.call('HDEL', KEYS[1], 'probing')
+return 1
+)lua");
+  return *script;
+}
+
 const redis::Script& ClearScript() {
   static const auto* const script = new redis::Script(R"lua(
 local domains = {}

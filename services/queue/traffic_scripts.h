@@ -29,6 +29,8 @@ const redis::Script& NoteScript();
 const redis::Script& TakeOfDayScript();
 // The same counter, one less.
 const redis::Script& GiveBackOfDayScript();
+// KEYS[1]: the hash. ARGV: now. The next message to the site, if it is dead, is a probe.
+const redis::Script& ProbeNowScript();
 // KEYS[1]: the hash. ARGV: nothing. Forgets all but limits and buckets; answers the domains.
 const redis::Script& ClearScript();
 

@@ -251,6 +251,18 @@ TEST_F(TrafficTest, ADeadSiteIsProbedByOne) {
   }
 }
 
+TEST_F(TrafficTest, WhoWantsMailTriedNowMayProbe) {
+  queue_->Enqueue(To({"a@mail.one.example"}));
+  const std::vector<LeasedJob> jobs = queue_->Lease();
+  ASSERT_EQ(jobs.size(), 1u);
+  Note(TrafficNote::Action::kDead);
+  queue_->Report({Outcome(jobs[0], RecipientState::kDeferred)});
+  EXPECT_FALSE(Ask(For("one.example")).granted);
+  EXPECT_EQ(*queue_->Run(queue_->core().Retry(Filter())), 1);
+  EXPECT_TRUE(Ask(For("one.example")).probe);
+  EXPECT_FALSE(Ask(For("one.example")).granted);
+}
+
 TEST_F(TrafficTest, AProbeThatIsNeverToldOfIsRepeated) {
   Note(TrafficNote::Action::kDead);
   clock_.Advance(absl::Seconds(60));

@@ -44,6 +44,7 @@ MAILBOX_COMMANDS = [
     'LSUB "" "%"', "UNSUBSCRIBE a/b", "UNSUBSCRIBE a/b", "RENAME a/b z", 'LIST "" "*"',
     "RENAME nowhere x", "RENAME a z", "STATUS z/c (MESSAGES RECENT UNSEEN)",
     "STATUS nowhere (MESSAGES)", "SELECT nowhere", "EXAMINE Changes", "STORE 1 +FLAGS (\\Seen)",
+    "SELECT Changes", "STORE 1:3 FLAGS (\\Seen)", "STORE 1 +FLAGS (\\Flagged other)",
     "STORE 1 -FLAGS (\\Seen)", "STORE 2 FLAGS.SILENT ()", "STORE 2 +FLAGS.SILENT (\\Draft)",
     "FETCH 1:3 FLAGS", "UID STORE 3 +FLAGS (third)", "STORE 1 FLAGS (\\Unknown)",
     "STORE 99999 +FLAGS (\\Seen)", "UID STORE 99999 +FLAGS (\\Seen)", "UID FETCH 99999 FLAGS",

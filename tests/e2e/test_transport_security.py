@@ -86,8 +86,8 @@ def everything(user):
         "virtual_mailbox_maps": f"static:{user}/"}
 
 
-def message(subject):
-    return f"From: {BOB}\r\nTo: x@example.test\r\nSubject: {subject}\r\n\r\nHello.\r\n".encode()
+def message(subject, sender=BOB):
+    return f"From: {sender}\r\nTo: x@example.test\r\nSubject: {subject}\r\n\r\nHello.\r\n".encode()
 
 
 class TransportSecurityTest(unittest.TestCase):
@@ -186,7 +186,7 @@ class TransportSecurityTest(unittest.TestCase):
         remove_directory(cls.files)
 
     def send(self, subject, recipient, sender=BOB):
-        self.platform.submit(sender, [recipient], message(subject))
+        self.platform.submit(sender, [recipient], message(subject, sender))
 
     def waiting(self, recipient):
         """The last reply of a recipient that waits for another attempt, or None."""

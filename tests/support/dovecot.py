@@ -3,19 +3,24 @@ hibernation. Every user has the one password."""
 
 import os
 import pwd
+import shutil
 import subprocess
 
+from tests.support.platform import make_certificate
 from tests.support.processes import (Process, find_program, free_port, remove_directory,
                                      temporary_directory)
 
 
 class Dovecot:
-    def __init__(self, password, settings=""):
+    def __init__(self, password, settings="", tls=False):
+        """`tls`: STARTTLS too, and IMAPS; `certificate` is then for the name localhost."""
         self.settings = settings
+        self.tls = tls
         self.directory = temporary_directory("dovecot")
         self.password = password
         self.imap_port = free_port()
         self.lmtp_port = free_port()
+        self.imaps_port = free_port() if tls else 0
         self.mail = os.path.join(self.directory, "mail")
         self.process = None
 
@@ -24,12 +29,16 @@ class Dovecot:
         os.makedirs(self.mail)
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
         path = os.path.join(self.directory, "dovecot.conf")
+        ssl = "ssl = no"
+        if self.tls:
+            self.certificate, key = make_certificate(self.directory, "localhost")
+            ssl = f"ssl = yes\nssl_cert = <{self.certificate}\nssl_key = <{key}"
         with open(path, "w") as file:
             file.write(f"""
 base_dir = {self.directory}/run
 state_dir = {self.directory}/state
 log_path = {self.directory}/dovecot-main.log
-ssl = no
+{ssl}
 disable_plaintext_auth = no
 protocols = imap lmtp
 listen = 127.0.0.1
@@ -56,7 +65,7 @@ service imap-login {{
     port = {self.imap_port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {self.imaps_port}
   }}
 }}
 service lmtp {{
@@ -74,6 +83,13 @@ service lmtp {{
     @property
     def pid(self):
         return self.process.pid
+
+    def add_maildir(self, user, source):
+        """Copies a Maildir for a user that has none yet."""
+        target = os.path.join(self.mail, user)
+        shutil.copytree(source, target)
+        owner = pwd.getpwnam("dovecot")
+        subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", target], check=True)
 
     def delivered(self):
         """How many messages lie in all Maildirs."""

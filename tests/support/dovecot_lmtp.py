@@ -24,7 +24,7 @@ class DovecotLmtp:
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
         with open(os.path.join(self.directory, "users"), "w") as file:
             for address, password in self.users.items():
-                file.write(f"{address}:{{PLAIN}}{password}\n")
+                file.write(f"{address}:{{PLAIN}}{password}::::::\n")
         path = os.path.join(self.directory, "dovecot.conf")
         with open(path, "w") as file:
             file.write(f"""

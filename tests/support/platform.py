@@ -332,12 +332,12 @@ class SplitPlatform(_Clients):
             raise TimeoutError("\n".join(failures))
 
 
-def make_certificate(directory):
+def make_certificate(directory, name="mail.example.test"):
     certificate = os.path.join(directory, "certificate.pem")
     key = os.path.join(directory, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                    "/CN=mail.example.test", "-addext", "subjectAltName=DNS:mail.example.test",
+                    f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
                     "-keyout", key, "-out", certificate], check=True, stderr=subprocess.DEVNULL)
     return certificate, key
 

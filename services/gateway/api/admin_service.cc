@@ -22,6 +22,7 @@ AdminService::AdminService(std::string admin_token, std::string service_token,
     : guard_(std::move(admin_token)),
       service_token_(std::move(service_token)),
       mailbox_(admin::v1::Admin::NewStub(mailbox)),
+      bodies_(common::v1::Bodies::NewStub(mailbox)),
       queue_(queue::v1::Queue::NewStub(queue)),
       traffic_(queue::v1::Traffic::NewStub(queue)),
       lockouts_(lockouts),
@@ -60,6 +61,48 @@ grpc::ServerUnaryReactor* AdminService::Forward(
 #include "services/gateway/api/admin_methods.inc"
 #undef POSTHORN_ADMIN
 #undef POSTHORN_ADMIN_DIRECTORY_ONLY
+
+grpc::ServerReadReactor<admin::v1::UploadBodyRequest>* AdminService::UploadBody(
+    grpc::CallbackServerContext* context, admin::v1::UploadBodyResponse* response) {
+  std::function<Task<absl::Status>(rpc::ServerReader<admin::v1::UploadBodyRequest>&)> handler =
+      [this, response](rpc::ServerReader<admin::v1::UploadBodyRequest>& reader) {
+        return RunUpload(reader, response);
+      };
+  return rpc::HandleClientStream<admin::v1::UploadBodyRequest>(context, guard_, loops_.Next(),
+                                                               std::move(handler));
+}
+
+Task<absl::Status> AdminService::RunUpload(
+    rpc::ServerReader<admin::v1::UploadBodyRequest>& reader,
+    admin::v1::UploadBodyResponse* response) {
+  std::optional<admin::v1::UploadBodyRequest> piece = co_await reader.Read();
+  if (!piece.has_value()) co_return MakeFailure(Failure::kInvalidArgument, "no account given");
+  admin::v1::GetAccountRequest request;
+  request.set_address(piece->account());
+  rpc::CallOptions options(service_token_, kMaxCall);
+  absl::StatusOr<admin::v1::Account> account = co_await rpc::Unary<admin::v1::Account>(
+      mailbox_->async(), &admin::v1::Admin::Stub::async::GetAccount, request, options);
+  if (!account.ok()) co_return account.status();
+  rpc::StreamWriter<common::v1::PutBodyRequest, common::v1::PutBodyResponse> writer(
+      bodies_->async(), &common::v1::Bodies::Stub::async::Put, options);
+  common::v1::PutBodyRequest put;
+  put.set_tenant_id(account->tenant_id());
+  while (piece.has_value()) {
+    put.set_data(std::move(*piece->mutable_data()));
+    const bool written = co_await writer.Write(std::move(put));
+    if (!written) break;
+    put.Clear();
+    std::optional<admin::v1::UploadBodyRequest> next = co_await reader.Read();
+    piece = std::move(next);
+  }
+  // The writer is cancelled, not ended: half a body is none.
+  if (reader.cancelled()) co_return MakeFailure(Failure::kCancelled);
+  absl::StatusOr<common::v1::PutBodyResponse> stored = co_await writer.Finish();
+  if (!stored.ok()) co_return stored.status();
+  response->set_sha256(stored->body().sha256());
+  response->set_size(stored->body().size());
+  co_return absl::OkStatus();
+}
 
 grpc::ServerUnaryReactor* AdminService::ListLockouts(grpc::CallbackServerContext* context,
                                                      const admin::v1::ListLockoutsRequest*,

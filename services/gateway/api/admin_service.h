@@ -8,6 +8,7 @@
 #include "lib/redis/lockouts.h"
 #include "lib/rpc/server.h"
 #include "posthorn/admin/v1/admin.grpc.pb.h"
+#include "posthorn/common/v1/common.grpc.pb.h"
 #include "posthorn/queue/v1/queue.grpc.pb.h"
 
 namespace posthorn::gateway {
@@ -27,6 +28,8 @@ class AdminService final : public admin::v1::Admin::CallbackService {
                                    const Request* request, Response* response) override;
 #include "services/gateway/api/admin_methods.inc"
 #undef POSTHORN_ADMIN
+  grpc::ServerReadReactor<admin::v1::UploadBodyRequest>* UploadBody(
+      grpc::CallbackServerContext* context, admin::v1::UploadBodyResponse* response) override;
 
  private:
   // Calls `method` of `stub` with what is left of the caller's time.
@@ -42,12 +45,16 @@ class AdminService final : public admin::v1::Admin::CallbackService {
                           void (Base::*method)(grpc::ClientContext*, const Request*, Response*,
                                                std::function<void(grpc::Status)>));
 
+  // The account's tenant, then the body to the mailbox service as it comes.
+  Task<absl::Status> RunUpload(rpc::ServerReader<admin::v1::UploadBodyRequest>& reader,
+                               admin::v1::UploadBodyResponse* response);
   Task<absl::Status> RunListLockouts(admin::v1::ListLockoutsResponse* response);
   Task<absl::Status> RunClearLockout(const admin::v1::ClearLockoutRequest* request);
 
   const rpc::TokenGuard guard_;
   const std::string service_token_;
   const std::unique_ptr<admin::v1::Admin::Stub> mailbox_;
+  const std::unique_ptr<common::v1::Bodies::Stub> bodies_;
   const std::unique_ptr<queue::v1::Queue::Stub> queue_;
   const std::unique_ptr<queue::v1::Traffic::Stub> traffic_;
   redis::Lockouts& lockouts_;
