@@ -81,6 +81,7 @@ def everything(user):
     """Takes mail for every domain of these tests, for one user."""
     return {"virtual_mailbox_domains": ", ".join(f"{name}.example" for name in (
         "secure", "plain", "named", "misnamed", "required", "dane", "rolled", "bogus", "broken",
+        "anchored", "misanchored",
         "sts", "sts-other", "sts-clear", "sts-testing", "open")),
         "virtual_mailbox_maps": f"static:{user}/"}
 
@@ -102,7 +103,7 @@ class TransportSecurityTest(unittest.TestCase):
             "mynetworks": "192.0.2.0/24",
             "smtpd_recipient_restrictions": "permit_sasl_authenticated, reject"}
         # The servers of domains that publish something; the certificate is for their names.
-        certificate = cls.authority.issue("mx.secure.example")
+        certificate = cls.authority.issue("mx.secure.example", "mx.anchored.example")
         cls.secure = Postfix("secure.example", ["carol"], address="127.0.0.1",
                              settings=with_tls(certificate, **everything("carol"))).start()
         port = cls.secure.port
@@ -135,6 +136,12 @@ class TransportSecurityTest(unittest.TestCase):
             cls.records += [f"{name}.example. IN MX 10 mx.{name}.example.",
                             f"mx.{name}.example. IN A 127.0.0.1",
                             f"_{port}._tcp.mx.{name}.example. IN TLSA 3 0 1 {data}"]
+        # By the authority, which asks for the name.
+        for name in ("anchored", "misanchored"):
+            cls.records += [f"{name}.example. IN MX 10 mx.{name}.example.",
+                            f"mx.{name}.example. IN A 127.0.0.1",
+                            f"_{port}._tcp.mx.{name}.example. IN TLSA 2 0 1 "
+                            + cls.authority.tlsa(cls.authority.file)]
         # Promised, but the server has no TLS.
         cls.records += ["broken.example. IN MX 10 mx.broken.example.",
                         "mx.broken.example. IN A 127.0.0.2",
@@ -145,11 +152,8 @@ class TransportSecurityTest(unittest.TestCase):
             cls.records += [f"{domain}.example. IN MX 10 mx.{host}.example.",
                             f'_mta-sts.{domain}.example. IN TXT "v=STSv1; id=1;"',
                             f"mta-sts.{domain}.example. IN A 127.0.0.1"]
-        cls.dns = DnsServer(cls.records, signed=True).start()
-        # Changed after it was signed.
-        cls.spoiled = (f"_{port}._tcp.mx.bogus.example.\t60\tIN\tTLSA\t3 0 1 {good}",
-                       f"_{port}._tcp.mx.bogus.example.\t60\tIN\tTLSA\t3 0 1 {wrong}")
-        cls.dns.replace(cls.records, [cls.spoiled])
+        cls.dns = DnsServer(cls.records, signed=True,
+                            spoiled=[f"_{port}._tcp.mx.bogus.example."]).start()
         password_file = os.path.join(cls.files, "password")
         with open(password_file, "w") as file:
             file.write(RELAY_PASSWORD + "\n")
@@ -210,7 +214,7 @@ class TransportSecurityTest(unittest.TestCase):
             self.cancel(recipient)
 
     def arrival(self, server, user, subject):
-        return wait_until(lambda: [m for m in server.messages(user) if subject.encode() in m], 60,
+        return wait_until(lambda: [m for m in server.messages(user) if subject.encode() in m], 90,
                           lambda: f"arrival of {subject}\n" + self.logs())[0]
 
     def test_a_route_logs_in_under_tls_from_the_start(self):
@@ -264,8 +268,14 @@ class TransportSecurityTest(unittest.TestCase):
         self.assert_waits("x@rolled.example", "TLS negotiation failed", keep=True)
         self.assertFalse(any(b"dane-rolled" in m for m in self.secure.messages("carol")))
         # The new key's record beside the old one, as a rollover has it.
-        self.dns.replace(self.records + [self.rolled], [self.spoiled])
+        self.dns.replace(self.records + [self.rolled])
         self.arrival(self.secure, "carol", "dane-rolled")
+
+    def test_dane_with_usage_2_checks_the_name(self):
+        self.send("by-anchor", "x@anchored.example")
+        self.assertIn(b"using TLSv1.3", self.arrival(self.secure, "carol", "by-anchor"))
+        self.send("by-other-anchor", "x@misanchored.example")
+        self.assert_waits("x@misanchored.example", "(?i)hostname mismatch")
 
     def test_mta_sts_is_followed_as_it_says(self):
         self.send("by-sts", "x@sts.example")

@@ -21,21 +21,28 @@ class Authority:
         subprocess.run(["openssl", *arguments], check=True, cwd=self.directory,
                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
-    def issue(self, name):
-        """(certificate file, key file) for a host's name or an IP address."""
-        kind = "IP" if name.replace(".", "").isdigit() else "DNS"
+    def issue(self, name, *more):
+        """(certificate file, key file) for hosts' names or IP addresses. The file has the authority's
+        certificate too."""
+        names = ",".join(f"{'IP' if n.replace('.', '').isdigit() else 'DNS'}:{n}"
+                         for n in (name, *more))
         self._run("req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj",
                   f"/CN={name}")
         with open(os.path.join(self.directory, f"{name}.ext"), "w") as file:
-            file.write(f"subjectAltName={kind}:{name}\n")
+            file.write(f"subjectAltName={names}\n")
         self._run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                   "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+        with open(self.file) as authority, \
+                open(os.path.join(self.directory, f"{name}.pem"), "a") as file:
+            file.write(authority.read())
         return tuple(os.path.join(self.directory, f"{name}.{end}") for end in ("pem", "key"))
 
     def tlsa(self, certificate):
-        """The data of a TLSA record "3 0 1" for it."""
+        """The digest for a TLSA record with selector 0 and matching type 1 for the first certificate of
+        the file."""
         with open(certificate) as file:
-            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+            first = file.read().partition(ssl.PEM_FOOTER)[0] + ssl.PEM_FOOTER + "\n"
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
 
     def remove(self):
         remove_directory(self.directory)

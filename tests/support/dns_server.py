@@ -3,6 +3,7 @@ names that are not listed do not exist."""
 
 import glob
 import os
+import re
 import subprocess
 
 from tests.support.processes import (Process, find_program, free_port, remove_directory,
@@ -17,12 +18,12 @@ ns.test. IN A 127.0.0.1
 
 
 class DnsServer:
-    def __init__(self, records, address="127.0.0.1", signed=False):
+    def __init__(self, records, address="127.0.0.1", signed=False, spoiled=()):
         """`records`: zone file lines with absolute names, such as
         "example.net. IN MX 10 mx.example.net.". `signed`: with DNSSEC; trust_anchor is the file to
-        validate from."""
+        validate from. `spoiled`: names whose TLSA record is changed after it was signed."""
         self.signed = signed
-        self.spoiled = ()
+        self.spoiled = tuple(spoiled)
         self.address = address
         self.port = free_port(address)
         self.directory = temporary_directory("dns")
@@ -68,10 +69,12 @@ zone:
         # What was changed after it was signed.
         with open(os.path.join(self.directory, "signed")) as file:
             zone = file.read()
-        for old, new in self.spoiled:
-            if old not in zone:
-                raise ValueError(f"{old} is not in the zone")
-            zone = zone.replace(old, new)
+        for owner in self.spoiled:
+            spoiled = re.sub(rf"(?m)^({re.escape(owner)}\s\S+\sIN\sTLSA\s.*)(.)$",
+                             lambda m: m[1] + ("1" if m[2] == "0" else "0"), zone)
+            if spoiled == zone:
+                raise ValueError(f"the zone has no TLSA record of {owner}")
+            zone = spoiled
         with open(os.path.join(self.directory, "root.zone"), "w") as file:
             file.write(zone)
 
@@ -86,12 +89,10 @@ zone:
         self.process.wait_for_port(self.port, address=self.address)
         return self
 
-    def replace(self, records, spoiled=()):
-        """Serves other records from now on. `spoiled`: (old, new) texts to be replaced after the zone
-        was signed."""
+    def replace(self, records):
+        """Serves other records from now on."""
         self.process.stop()
         self.records = list(records)
-        self.spoiled = tuple(spoiled)
         self.start()
 
     def stop(self):
