@@ -1,6 +1,7 @@
--- What is asked for every recipient, login and change, again: PostgreSQL parses and plans a function
--- in SQL in each statement that calls it (half of the work of a recipient, when it was measured), and
--- keeps the plans of one in PL/pgSQL. As plans are kept, each has but one way: by unique key.
+-- What is asked for every login and change, again: PostgreSQL parses and plans a function in SQL in each
+-- statement that calls it (half of the work of a recipient, when it was measured), and keeps the plans
+-- of one in PL/pgSQL. As plans are kept, each has but one way: by unique key. lookup.recipients follows
+-- in 0051_quota.sql.
 
 CREATE OR REPLACE FUNCTION lookup.main_domain(domain_name text)
 RETURNS TABLE (tenant_id bigint, name text)
@@ -9,34 +10,6 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   RETURN QUERY SELECT d.tenant_id, coalesce(d.alias_of, d.name) FROM directory.domain d
     WHERE d.name = domain_name;
-END $$;
-
-CREATE OR REPLACE FUNCTION lookup.recipients(domains text[], locals text[])
-RETURNS TABLE (n bigint, tenant_id bigint, domain text, suspended boolean, catch_all text,
-               postmaster text, address text, account_id bigint, targets text[], disabled boolean,
-               quota_bytes bigint, used_bytes bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-#variable_conflict use_column
-BEGIN
-  RETURN QUERY
-    SELECT q.n, m.tenant_id, m.name, d.suspended OR m.suspended, m.catch_all, m.postmaster,
-           a.address, a.account_id, a.targets, coalesce(c.disabled, false), b.quota_bytes,
-           b.used_bytes
-    FROM unnest(domains, locals) WITH ORDINALITY q (domain, local, n)
-    JOIN LATERAL (
-      SELECT * FROM directory.domain x WHERE x.name = q.domain OFFSET 0) d ON true
-    JOIN LATERAL (
-      SELECT * FROM directory.domain x
-      WHERE x.tenant_id = d.tenant_id AND x.name = coalesce(d.alias_of, d.name) OFFSET 0) m ON true
-    LEFT JOIN LATERAL (
-      SELECT * FROM directory.address x
-      WHERE x.tenant_id = m.tenant_id AND x.address = q.local || '@' || m.name OFFSET 0) a ON true
-    LEFT JOIN LATERAL (
-      SELECT x.disabled FROM directory.account x
-      WHERE x.tenant_id = a.tenant_id AND x.account_id = a.account_id OFFSET 0) c ON true
-    LEFT JOIN LATERAL (
-      SELECT x.quota_bytes, x.used_bytes FROM mailbox.account x
-      WHERE x.tenant_id = a.tenant_id AND x.account_id = a.account_id OFFSET 0) b ON true;
 END $$;
 
 CREATE OR REPLACE FUNCTION lookup.login(login_name text)

@@ -163,7 +163,8 @@ BEGIN
 END $$;
 
 -- What is asked for at RCPT, as before, but of all limits the one with the least room. An account or a
--- tenant that has as many messages as it may reads as full.
+-- tenant that has as many messages as it may reads as full. In PL/pgSQL, each row by unique key, for the
+-- reason in 0030_lookup_plans.sql.
 CREATE OR REPLACE FUNCTION lookup.recipients(domains text[], locals text[])
 RETURNS TABLE (n bigint, tenant_id bigint, domain text, suspended boolean, catch_all text,
                postmaster text, address text, account_id bigint, targets text[], disabled boolean,

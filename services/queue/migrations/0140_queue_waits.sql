@@ -5,7 +5,7 @@
 ALTER TABLE queue.job ADD COLUMN waits int NOT NULL DEFAULT 0;
 GRANT SELECT (waits) ON queue.job TO posthorn_lookup;
 
--- As before, with the waits.
+-- As before, with the waits; isfinite() for the reason in 0125_queue_plans.sql.
 DROP FUNCTION queue.lease(timestamptz, timestamptz, text, bigint[], bigint[]);
 CREATE FUNCTION queue.lease(
   now_at timestamptz, lease_end timestamptz, worker_name text, a_tenant bigint[], a_job bigint[])
@@ -63,8 +63,17 @@ BEGIN
     ORDER BY a.n;
 END $$;
 
+-- What queue.report gathers for queue.event.
+CREATE TYPE queue.new_event AS (
+  tenant_id bigint, kind int, message_id bytea, recipient text, destination text, attempt int,
+  remote_host text, smtp_code int, enhanced_status text, reply text);
+
 -- As before; p_warned is a set: 1: the delay warning was sent; 2: nothing was tried, the job waits
 -- because of a limit. Events tell the number of the real attempt.
+--
+-- The jobs of a group of reports are locked and their recipients read in two statements, and its events
+-- written in one: statements for each report took most of a report's time, and workers wait for it. Only
+-- what goes is removed row by row (0122_queue_usage.sql).
 CREATE OR REPLACE FUNCTION queue.report(
   now_at timestamptz,
   p_tenant bigint[], p_job bigint[], p_attempt bigint[], p_due timestamptz[], p_warned bigint[],
