@@ -105,14 +105,19 @@ namespace inbox {
   inbox = yes
   separator = /
 }
-""").start()
-        cls.platform = ServePlatform().start()
+""")
+        cls.addClassCleanup(cls.dovecot.stop)
+        cls.dovecot.start()
+        cls.platform = ServePlatform()
+        cls.addClassCleanup(cls.platform.stop)
+        cls.platform.start()
         cls.messages = [(name, raw) for name, raw in every_message()
                         if 0 < len(raw) < 100_000 and corpus.fits_smtp(raw)]
         cls.wires, cls.ports = {}, {}
         for name, port in (("dovecot", cls.dovecot.imap_port),
                            ("posthorn", cls.platform.ports().listeners["imap"])):
             wire = cls.wires[name] = Wire(port)
+            cls.addClassCleanup(wire.close)
             wire.ok(f"LOGIN {USER} {PASSWORD}")
             wire.ok("CREATE Corpus")
             wire.ok("CREATE Changes")
@@ -126,13 +131,6 @@ namespace inbox {
                 wire.ok([f'APPEND Corpus ({flags}) "{date}" ', raw])
             wire.ok("SELECT Corpus")
             cls.ports[name] = port
-
-    @classmethod
-    def tearDownClass(cls):
-        for wire in cls.wires.values():
-            wire.close()
-        cls.platform.stop()
-        cls.dovecot.stop()
 
     def both(self, command):
         return {name: wire.run(command) for name, wire in self.wires.items()}
