@@ -67,6 +67,11 @@ Task<absl::StatusOr<bool>> Pauses::Remove(std::string pattern) {
 }
 
 Task<absl::Status> Pauses::Load() {
+  std::uint64_t turn = 0;
+  {
+    std::lock_guard lock(mutex_);
+    turn = ++begun_;
+  }
   postgres::Params params = postgres::Params::Of(clock_.Now());
   const absl::StatusOr<postgres::Result> rows =
       co_await database_.Query(EveryTenant(), kLoad, std::move(params));
@@ -80,6 +85,9 @@ Task<absl::Status> Pauses::Load() {
     pauses.push_back(std::move(pause));
   }
   std::lock_guard lock(mutex_);
+  // One that began before a change may answer after another that has seen it.
+  if (turn < applied_) co_return absl::OkStatus();
+  applied_ = turn;
   known_ = std::move(pauses);
   co_return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 #ifndef POSTHORN_SERVICES_QUEUE_PAUSES_H_
 #define POSTHORN_SERVICES_QUEUE_PAUSES_H_
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -44,7 +45,10 @@ class Pauses {
   postgres::Database& database_;
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::vector<Pause> known_;  // guarded by mutex_
+  // All guarded by mutex_.
+  std::vector<Pause> known_;
+  std::uint64_t begun_ = 0;    // loads
+  std::uint64_t applied_ = 0;  // the latest begun of those that known_ is from
 };
 
 }  // namespace posthorn::queue
