@@ -48,6 +48,12 @@ class SentinelTest : public ::testing::Test {
     Client direct(loop_, Options(server.address(), "secret"));
     return RunOn(loop_, direct.Command(std::move(command)));
   }
+  // A server that changes its part drops its clients: then it says nothing, for the moment.
+  std::string Says(testing::RedisServer& server, std::vector<std::string> command) {
+    const absl::StatusOr<Reply> reply = Order(server, std::move(command));
+    if (!reply.ok()) return std::string();
+    return reply->elements.empty() ? reply->text : reply->elements[0].text;
+  }
   absl::StatusOr<Reply> OrderSentinel(std::vector<std::string> command) {
     Client direct(loop_, Options(sentinel_->tcp_address(), "sentinel-secret"));
     return RunOn(loop_, direct.Command(std::move(command)));
@@ -96,8 +102,8 @@ TEST_F(SentinelTest, FollowsAFailover) {
     return OrderSentinel({"SENTINEL", "FAILOVER", "chief"}).ok();
   }));
   ASSERT_TRUE(Eventually([&] { return Sets(client, "after") &&
-                                      Order(*second_, {"GET", "k"})->text == "after" &&
-                                      Order(*second_, {"ROLE"})->elements[0].text == "master"; }));
+                                      Says(*second_, {"GET", "k"}) == "after" &&
+                                      Says(*second_, {"ROLE"}) == "master"; }));
   heard = 0;
   EXPECT_TRUE(Eventually([&] {
     return RunOn(loop_, client.Publish("channel", "text")).ok() && heard > 0;
@@ -119,13 +125,13 @@ TEST_F(SentinelTest, RefusesAServerThatIsNoMasterAnyMore) {
 TEST_F(SentinelTest, LeavesAMasterThatHasBecomeAReplica) {
   Client client(loop_, options_);
   ASSERT_TRUE(Sets(client, "v"));
-  ASSERT_TRUE(Eventually([&] { return Order(*second_, {"GET", "k"})->text == "v"; }));
+  ASSERT_TRUE(Eventually([&] { return Says(*second_, {"GET", "k"}) == "v"; }));
   EXPECT_TRUE(Order(*second_, {"REPLICAOF", "NO", "ONE"}).ok());
   Follow(*first_, *second_);
   // Whether Redis has dropped the connection by then or refuses the write.
   EXPECT_FALSE(Sets(client, "lost"));
   EXPECT_TRUE(Eventually([&] { return !client.connected(); }));
-  EXPECT_EQ(Order(*second_, {"GET", "k"})->text, "v");
+  EXPECT_EQ(Says(*second_, {"GET", "k"}), "v");
 }
 
 }  // namespace
