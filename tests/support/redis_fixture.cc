@@ -143,7 +143,8 @@ void RedisServer::Start() {
 }
 
 bool RedisServer::Accepts() const {
-  if (port_ != 0) return Connects(AF_INET, Loopback(port_));
+  if (port_ != 0 && !Connects(AF_INET, Loopback(port_))) return false;
+  if (sentinel_) return true;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket_.c_str(), sizeof(address.sun_path) - 1);
