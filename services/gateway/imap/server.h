@@ -13,6 +13,7 @@
 #include "lib/net/stream.h"
 #include "services/gateway/change_hub.h"
 #include "services/gateway/clients/mail_store.h"
+#include "services/gateway/imap/snapshot_cache.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
@@ -46,6 +47,7 @@ struct ImapDependencies {
   const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
+  SnapshotCache* snapshots = nullptr;        // the server's own
 };
 
 // Speaks IMAP4rev1 (RFC 3501 and the extensions in docs/protocols/imap.md) on streams that somebody
@@ -63,6 +65,7 @@ class ImapServer {
   int active_sessions() const;
 
  private:
+  SnapshotCache snapshots_;
   const ImapDependencies dependencies_;
   const ImapLimits limits_;
   std::atomic<bool> draining_{false};

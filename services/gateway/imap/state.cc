@@ -157,7 +157,8 @@ Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
   // Another mailbox of the same name is not this one.
   if (changes.info.id != selected->id()) co_return MakeFailure(Failure::kNoSuchMailbox);
   auto entry = changes.changed.begin();
-  for (const SelectedMailbox::Message& message : selected->messages()) {
+  for (std::size_t i = 0; i < selected->messages().size(); ++i) {
+    const SelectedMailbox::Message& message = selected->messages()[i];
     while (entry != changes.changed.end() && entry->uid < message.uid) ++entry;
     if (entry == changes.changed.end() || entry->uid != message.uid) {
       changes.expunged.push_back(message.uid);
