@@ -33,7 +33,7 @@ TEST_F(SortTest, ByEveryKey) {
       {"(FROM)", "4 2 3 1"},         {"(REVERSE FROM)", "1 3 2 4"},
       {"(TO)", "3 4 1 2"},           {"(CC)", "2 3 4 1"},
       {"(SUBJECT)", "2 4 1 3"},      {"(SUBJECT REVERSE DATE)", "2 4 1 3"},
-      {"(SUBJECT DATE)", "2 4 3 1"}, {"(DISPLAYFROM)", "4 3 2 1"},
+      {"(SUBJECT DATE)", "2 4 3 1"}, {"(DISPLAYFROM)", "4 1 3 2"},
       {"(DISPLAYTO)", "3 4 1 2"},
   };
   for (const auto& [order, answer] : rows) {
@@ -47,6 +47,20 @@ TEST_F(SortTest, ByEveryKey) {
   EXPECT_EQ(client.Say("d SORT (SUBJECT) x-none ALL\r\n"),
             "d NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset\r\n");
   EXPECT_THAT(client.Say("e SORT (NONSENSE) UTF-8 ALL\r\n"), StartsWith("e BAD "));
+}
+
+// RFC 5255 section 4: by i;unicode-casemap (RFC 5051), so marks come after all letters.
+TEST_F(SortTest, ComparesByUnicodeCasemap) {
+  for (const char* subject : {"m\xc3\xbc" "b", "MUZ", "M\xc3\x9c" "A", "stra\xc3\x9f" "e", "STRASSE"}) {
+    Deliver(std::string("Subject: ") + subject + "\r\n\r\nb\r\n");
+  }
+  Client client = Select();
+  EXPECT_EQ(FirstLine(client.Say("a SORT (SUBJECT) UTF-8 ALL\r\n")), "* SORT 2 3 1 5 4");
+  Deliver("Subject: Re: stra\xc3\x9f" "e\r\n\r\nb\r\n");
+  Deliver("Subject: Re: mu\xcc\x88" "a\r\n\r\nb\r\n");
+  client.Say("b NOOP\r\n");
+  EXPECT_EQ(FirstLine(client.Say("c THREAD ORDEREDSUBJECT UTF-8 ALL\r\n")),
+            "* THREAD (1)(2)(3 7)(4 6)(5)");
 }
 
 TEST_F(SortTest, ReadsHeadersWhereTheEnvelopeIsOfAnotherVersion) {

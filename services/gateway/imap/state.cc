@@ -57,6 +57,7 @@ std::string ImapState::Capabilities() const {
         " SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UTF8=ACCEPT BINARY"
         " REPLACE UIDONLY INPROGRESS APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
+    text += " I18NLEVEL=1";
     if (!compressed) text += " COMPRESS=DEFLATE";
     return text;
   }
