@@ -26,6 +26,9 @@ struct ImapLimits {
   std::size_t literal_octets = 1024 * 1024;
   std::uint64_t message_octets = 52428800;
   std::size_t mailbox_name_octets = 1000;
+  // RFC 9738: of one command. A whole mailbox for all but the largest: clients that do not know of
+  // the limit take a part of it for all.
+  std::uint32_t messages = 1'000'000;
   int errors = 20;  // commands that were refused with BAD, and failed logins
   absl::Duration idle_timeout = absl::Seconds(1860);
   absl::Duration login_timeout = absl::Minutes(3);  // between commands, before a login

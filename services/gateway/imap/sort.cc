@@ -160,7 +160,14 @@ Task<ImapReply> HandleSort(ImapState& state, imap::SortCommand command) {
   const bool save = command.returns && command.returns->save;
   const bool modseq = AsksForModSeq(command.key);
   if (modseq) state.condstore = true;
-  absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
+  Uid lowest = 0;
+  absl::StatusOr<std::vector<std::size_t>> found =
+      co_await SearchMessages(state, command.key, lowest);
+  // RFC 9738 section 3.3: an order of a part is of no use.
+  if (lowest != 0) {
+    if (save) state.selected->Save({});
+    co_return state.TooManyMessages(0);
+  }
   if (found.ok()) found = co_await SortMessages(state, command.order, *std::move(found));
   if (!found.ok()) {
     if (save) state.selected->Save({});
