@@ -24,6 +24,7 @@ metrics::Gauge& SessionsGauge() {
 ImapServer::ImapServer(ImapDependencies dependencies, ImapLimits limits)
     : dependencies_([&] {
         dependencies.snapshots = &snapshots_;
+        dependencies.sort_keys = &sort_keys_;
         return dependencies;
       }()),
       limits_(limits),

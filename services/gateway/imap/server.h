@@ -14,6 +14,7 @@
 #include "services/gateway/change_hub.h"
 #include "services/gateway/clients/mail_store.h"
 #include "services/gateway/imap/snapshot_cache.h"
+#include "services/gateway/imap/sort_keys.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
@@ -50,7 +51,8 @@ struct ImapDependencies {
   const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
-  SnapshotCache* snapshots = nullptr;        // the server's own
+  SnapshotCache* snapshots = nullptr;        // the server's own, as the next
+  SortKeyCache* sort_keys = nullptr;
 };
 
 // Speaks IMAP4rev1 (RFC 3501 and the extensions in docs/protocols/imap.md) on streams that somebody
@@ -69,6 +71,7 @@ class ImapServer {
 
  private:
   SnapshotCache snapshots_;
+  SortKeyCache sort_keys_;
   const ImapDependencies dependencies_;
   const ImapLimits limits_;
   std::atomic<bool> draining_{false};

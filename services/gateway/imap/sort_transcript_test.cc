@@ -63,6 +63,58 @@ TEST_F(SortTest, ComparesByUnicodeCasemap) {
             "* THREAD (1)(2)(3 7)(4 6)(5)");
 }
 
+TEST_F(SortTest, ReadsAnEnvelopeOnce) {
+  Fill();
+  Client client = Select();
+  const std::string first = FirstLine(client.Say("a SORT (SUBJECT DATE) UTF-8 ALL\r\n"));
+  const int calls = store_.calls();
+  EXPECT_EQ(FirstLine(client.Say("b SORT (SUBJECT DATE) UTF-8 ALL\r\n")), first);
+  EXPECT_EQ(FirstLine(client.Say("c SORT (REVERSE DATE) UTF-8 ALL\r\n")), "* SORT 1 2 3 4");
+  EXPECT_EQ(store_.calls(), calls);
+  // Another session of the gateway finds the same; only what is new is read.
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client other = Select();
+  EXPECT_EQ(FirstLine(other.Say("d SORT (SUBJECT DATE) UTF-8 ALL\r\n")), "* SORT 5 2 4 3 1");
+  // What is gone is not told of, here and there.
+  other.Say("e STORE 4 +FLAGS.SILENT (\\Deleted)\r\n");
+  other.Say("f EXPUNGE\r\n");
+  EXPECT_EQ(FirstLine(other.Say("g SORT (SUBJECT DATE) UTF-8 ALL\r\n")), "* SORT 4 2 3 1");
+}
+
+TEST(SortKeyCacheTest, DropsWhatIsLongestUnused) {
+  SortKeyCache cache(1000);
+  const auto put = [&](std::int64_t mailbox, std::size_t octets) {
+    auto column = std::make_shared<SortColumn>();
+    column->Add(1, std::string(octets, 'x'));
+    cache.Put({TenantId(1), MailboxId(mailbox), 7}, imap::SortKey::Kind::kFrom, column);
+  };
+  const auto has = [&](std::int64_t mailbox, imap::SortKey::Kind kind, std::uint32_t validity) {
+    return cache.Find({TenantId(1), MailboxId(mailbox), validity}, kind) != nullptr;
+  };
+  put(1, 400);
+  put(2, 400);
+  put(3, 600);  // more than half
+  EXPECT_TRUE(has(1, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_FALSE(has(1, imap::SortKey::Kind::kTo, 7));
+  EXPECT_FALSE(has(1, imap::SortKey::Kind::kFrom, 8));
+  EXPECT_FALSE(has(3, imap::SortKey::Kind::kFrom, 7));
+  put(4, 400);
+  EXPECT_FALSE(has(2, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_TRUE(has(1, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_TRUE(has(4, imap::SortKey::Kind::kFrom, 7));
+}
+
+TEST(SortColumnTest, FindsRows) {
+  SortColumn column;
+  for (const Uid uid : {2u, 5u, 9u}) column.Add(uid, std::to_string(uid) + "k");
+  EXPECT_EQ(column.LowerBound(1), 0u);
+  EXPECT_EQ(column.LowerBound(5), 1u);
+  EXPECT_EQ(column.LowerBound(6, 1), 2u);
+  EXPECT_EQ(column.LowerBound(10, 2), 3u);
+  EXPECT_EQ(column.key(1), "5k");
+  EXPECT_EQ(column.key(2), "9k");
+}
+
 TEST_F(SortTest, ReadsHeadersWhereTheEnvelopeIsOfAnotherVersion) {
   Fill();
   store_.ForgetStructures();
