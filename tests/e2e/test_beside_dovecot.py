@@ -102,6 +102,9 @@ SEARCH_EXPLAINED = {
     "SEARCH SENTBEFORE 4-Nov-2026": "what has no Date was not sent before any",
     "SORT (SUBJECT) UTF-8 ALL": "of repeated fields the one counts that ENVELOPE shows",
     "SORT (REVERSE SUBJECT DATE) UTF-8 ALL": "as above",
+    # RFC 5051 section 2: a letter is decomposed until nothing is left to be.
+    **{f'SEARCH CHARSET UTF-8 {key} "{text}"': "the sign for Angstrom is decomposed once there"
+       for key in ("SUBJECT", "TEXT") for text in ("Åland", "åland")},
 }
 
 
