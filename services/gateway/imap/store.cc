@@ -48,9 +48,8 @@ bool Explains(Mode mode, const imap::FlagList& given, const imap::FlagList& befo
     }
   } else if (mode == Mode::kRemove) {
     expected.system &= ~given.system;
-    std::erase_if(expected.keywords, [&](const std::string& keyword) {
-      return Contains(given.keywords, keyword);
-    });
+    std::erase_if(expected.keywords,
+                  [&](const std::string& keyword) { return Contains(given.keywords, keyword); });
   }
   return expected.system == after.system && expected.keywords.size() == after.keywords.size() &&
          ContainsAll(after.keywords, expected.keywords);
