@@ -79,7 +79,7 @@ class Beside:
             for system in systems:
                 note(f"until the texts of {system.name} are indexed")
                 self._milliseconds(system, "FETCH 1:* (ENVELOPE)", 1)  # Dovecot's cache
-            wait_until(lambda: self._milliseconds(systems[0], _COMMANDS[6][1], 1) < 200, 300,
+            wait_until(lambda: self._milliseconds(systems[0], _COMMANDS[6][1], 1) < 1000, 300,
                        lambda: "the mailbox is indexed", interval=2)
         if "p" in only:
             for system in systems:

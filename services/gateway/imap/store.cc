@@ -70,7 +70,8 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
   if (!command.uid && !mailbox.ContainsSequences(command.set)) {
     co_return ImapReply::Bad("No such message");
   }
-  const std::vector<std::size_t> indexes = mailbox.Select(command.set, command.uid);
+  std::vector<std::size_t> indexes = mailbox.Select(command.set, command.uid);
+  const Uid lowest = state.LimitMessages(indexes);
   std::vector<UidRange> uids = mailbox.UidRanges(indexes);
   if (uids.empty()) co_return ImapReply::Ok("Store completed");
   std::vector<SelectedMailbox::Message> before;
@@ -95,15 +96,18 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
   if (!result.ok()) co_return ImapReply::Failed(result.status());
   if (mailbox.ApplyFlags(result->changed)) state.AppendFlagsResponses();
   std::vector<std::uint32_t> modified;
-  auto changed = result->changed.begin();
-  for (std::size_t i = 0; i < indexes.size(); ++i) {
+  for (std::size_t n = 0; n < indexes.size(); ++n) {
+    // RFC 9738 section 3.1: from the highest UID down where not all are processed.
+    const std::size_t i = lowest == 0 ? n : indexes.size() - 1 - n;
     const SelectedMailbox::Message& message = mailbox.messages()[indexes[i]];
     if (message.expunged) continue;
     if (std::binary_search(result->modified.begin(), result->modified.end(), message.uid)) {
       modified.push_back(command.uid ? message.uid : static_cast<std::uint32_t>(indexes[i] + 1));
       continue;
     }
-    while (changed != result->changed.end() && changed->uid < message.uid) ++changed;
+    const auto changed = std::lower_bound(
+        result->changed.begin(), result->changed.end(), message.uid,
+        [](const MailEntry& entry, Uid wanted) { return entry.uid < wanted; });
     bool known = command.silent;  // to the client, without being told
     if (changed != result->changed.end() && changed->uid == message.uid) {
       known = known && Explains(command.mode, command.flags, FlagsOf(mailbox, before[i]),
@@ -125,11 +129,15 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
       if (!written.ok()) co_return ImapReply::Broken();
     }
   }
-  if (modified.empty()) co_return ImapReply::Ok("Store completed");
+  ImapReply reply = ImapReply::Ok("Store completed");
+  reply.lowest_processed = lowest;
+  if (modified.empty()) co_return reply;
   // What changed them comes before the answer.
   state.stale = true;
-  co_return ImapReply::Ok("Some messages were modified",
-                          "MODIFIED " + imap::FormatSequenceSet(modified));
+  std::sort(modified.begin(), modified.end());
+  reply.text = "Some messages were modified";
+  reply.code = "MODIFIED " + imap::FormatSequenceSet(modified);
+  co_return reply;
 }
 
 }  // namespace posthorn::gateway
