@@ -119,14 +119,20 @@ class View:
             raise ViewError(f"UID {uid} at {index + 1} does not ascend: {self.uids()}")
 
     def _place(self, uid):
-        last = None
+        """The index of the message with that UID; if it was never told, of one that may have it: one
+        that is known to be gone, if there is such."""
+        candidates = []
         for index, message in enumerate(self.messages):
             if message.uid == uid:
                 return index
-            if self.numbered and message.uid is not None and message.uid > uid:
+            if message.uid is None:
+                candidates.append(index)
+            elif message.uid < uid:
+                candidates.clear()
+            elif self.numbered:
                 break
-            last = index if message.uid is None else None
-        return last
+        gone = [index for index in candidates if self.messages[index].gone]
+        return next(iter(gone + candidates), None)
 
 
 class LineReader:
