@@ -17,7 +17,8 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
       libgrpc++1.51 libprotobuf32 libabsl20220623 libhiredis0.14 libjemalloc2 libpq5 libunbound8 \
       libsodium23 libssl3 libspdlog1.10 libprometheus-cpp-core1.0 libyaml-cpp0.7 libzstd1 \
-      libicu72 libidn2-0 libgsasl18 libcurl4 libcrypt1 ca-certificates openssl \
+      libicu72 libidn2-0 libgsasl18 libcurl4 libpsl5 publicsuffix libcrypt1 ca-certificates \
+      openssl \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 posthorn \
     && useradd --uid 10001 --gid posthorn --home-dir /var/lib/posthorn --shell /usr/sbin/nologin \
