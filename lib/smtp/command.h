@@ -96,6 +96,11 @@ struct ExpnCommand {
   std::string argument;
 };
 struct VerbCommand {};
+// What waits in the queue of a local user (docs/protocols/smtp.md).
+struct XqueueCommand {
+  explicit XqueueCommand(std::string after_in) : after(std::move(after_in)) {}
+  std::string after;  // the last message id that was shown; may be empty
+};
 struct StartTlsCommand {};
 struct AuthCommand {
   AuthCommand(std::string mechanism_in, std::optional<std::string> initial_response_in)
@@ -130,14 +135,15 @@ using Command =
     std::variant<HeloCommand, EhloCommand, LhloCommand, MailCommand, RcptCommand, DataCommand,
                  RsetCommand, NoopCommand, QuitCommand, HelpCommand, VrfyCommand, ExpnCommand,
                  VerbCommand, StartTlsCommand, AuthCommand, BdatCommand, XclientCommand,
-                 UnimplementedCommand, UnknownCommand>;
+                 XqueueCommand, UnimplementedCommand, UnknownCommand>;
 
 // Reads one line without its CRLF. Errors say what the client should have sent: kSyntax,
 // kBadParameter, kParameterNotImplemented (an ESMTP parameter of an extension that is not
 // `offered`), kBadAddress, kNonAsciiAddress (without SMTPUTF8). An unknown verb is a command, not
-// an error, so that the session counts and answers it.
+// an error, so that the session counts and answers it. `default_domain`: of addresses in MAIL and
+// RCPT that have none; empty: they need one.
 absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax,
-                                     ExtensionSet offered);
+                                     ExtensionSet offered, std::string_view default_domain = {});
 
 }  // namespace posthorn::smtp
 
