@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "lib/smtp/verp.h"
 
 namespace posthorn::sendmail {
 namespace {
@@ -62,6 +63,15 @@ absl::Status Apply(char option, const std::string& value, Options& options) {
       break;
     case 'f':
     case 'r': options.sender = value == "<>" ? "" : value; break;
+    case 'X':
+      // -XV and -XVxy, as Postfix has it; any other value names a file for a log that is not kept.
+      if (value.starts_with("V") && value.size() <= 3 && value.size() != 2) {
+        options.verp_delimiters = value.size() == 1 ? smtp::kDefaultVerpDelimiters : value.substr(1);
+        if (!smtp::IsVerpDelimiters(options.verp_delimiters)) {
+          return Usage("-XV: the delimiters are two of -, = and +");
+        }
+      }
+      break;
     case 'F': options.full_name = value; break;
     case 'N': {
       const absl::StatusOr<std::string> notify = Notify(value);

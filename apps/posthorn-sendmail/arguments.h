@@ -27,6 +27,7 @@ struct Options {
   std::string notify;                   // -N, as SMTP writes it; empty: not said
   std::string ret;                      // -R: "FULL", "HDRS"
   std::string envelope_id;              // -V
+  std::string verp_delimiters;          // -XV: a reverse-path for each recipient; empty: no
   bool verbose = false;                 // -v
 };
 

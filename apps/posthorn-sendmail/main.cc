@@ -137,6 +137,7 @@ ExitCode SubmitMessage(const Options& options, const Settings& settings) {
   envelope.envelope_id = options.envelope_id;
   envelope.ret = options.ret;
   envelope.notify = options.notify;
+  envelope.verp_delimiters = options.verp_delimiters;
   envelope.body_is_8bit = prepared.is_8bit;
   ExitCode result = kOk;
   for (std::size_t begin = 0; begin < recipients.size(); begin += maildrop::kMaxRecipients) {

@@ -68,6 +68,13 @@ TEST(ArgumentsTest, DeliveryStatus) {
   EXPECT_EQ(Parse({"-Nnever", "bob"}).value().notify, "NEVER");
 }
 
+TEST(ArgumentsTest, VariableEnvelopeReturnPaths) {
+  EXPECT_EQ(Parse({"-XV", "bob"}).value().verp_delimiters, "+=");
+  EXPECT_EQ(Parse({"-XV-=", "bob"}).value().verp_delimiters, "-=");
+  EXPECT_EQ(Parse({"-X", "/var/log/x", "bob"}).value().verp_delimiters, "");
+  EXPECT_FALSE(Parse({"-XVab", "bob"}).ok());
+}
+
 TEST(ArgumentsTest, ModesByNameAndOption) {
   EXPECT_EQ(Parse({"/usr/bin/mailq"}).value().mode, Mode::kShowQueue);
   EXPECT_EQ(Parse({"-bp"}).value().mode, Mode::kShowQueue);

@@ -27,6 +27,7 @@ client::Transaction TransactionOf(const maildrop::Envelope& envelope, const std:
   transaction.body_is_8bit = envelope.body_is_8bit;
   transaction.envelope_id = envelope.envelope_id;
   transaction.ret = envelope.ret;
+  transaction.verp_delimiters = envelope.verp_delimiters;
   if (!envelope.notify.empty()) {
     client::DsnRequest request;
     request.notify = envelope.notify;

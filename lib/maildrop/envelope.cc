@@ -42,6 +42,8 @@ absl::Status Apply(std::string_view word, std::string_view value, Envelope& enve
     envelope.ret = value;
   } else if (word == "notify" && IsNotify(value)) {
     envelope.notify = value;
+  } else if (word == "verp" && value.size() == 2) {
+    envelope.verp_delimiters = value;
   } else if (word == "body" && value == "8bit") {
     envelope.body_is_8bit = true;
   } else {
@@ -67,6 +69,7 @@ absl::StatusOr<std::string> FormatEnvelope(const Envelope& envelope) {
   if (!envelope.ret.empty()) good = add("ret", envelope.ret) && good;
   if (!envelope.notify.empty()) good = add("notify", envelope.notify) && good;
   if (envelope.body_is_8bit) good = add("body", "8bit") && good;
+  if (!envelope.verp_delimiters.empty()) good = add("verp", envelope.verp_delimiters) && good;
   for (const std::string& recipient : envelope.recipients) good = add("to", recipient) && good;
   if (!good) return Bad("an address or option is too long or has a control character");
   text += '\n';

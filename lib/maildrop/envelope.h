@@ -20,6 +20,7 @@ struct Envelope {
   std::string ret;                          // "FULL", "HDRS"; empty: not said
   std::string notify;  // "NEVER", "SUCCESS,FAILURE" for every recipient; empty: not said
   bool body_is_8bit = false;
+  std::string verp_delimiters;  // XVERP; empty: not asked for
 };
 
 // Recipients of one envelope at most; who has more makes several.

@@ -32,6 +32,7 @@ TEST(EnvelopeTest, ComesBackAsItWas) {
   envelope.ret = "HDRS";
   envelope.notify = "SUCCESS,DELAY";
   envelope.body_is_8bit = true;
+  envelope.verp_delimiters = "-=";
   const absl::StatusOr<std::string> text = FormatEnvelope(envelope);
   ASSERT_TRUE(text.ok());
   const absl::StatusOr<ParsedEnvelope> parsed = ParseEnvelope(*text + "message");
@@ -43,6 +44,7 @@ TEST(EnvelopeTest, ComesBackAsItWas) {
   EXPECT_EQ(parsed->envelope.ret, "HDRS");
   EXPECT_EQ(parsed->envelope.notify, "SUCCESS,DELAY");
   EXPECT_TRUE(parsed->envelope.body_is_8bit);
+  EXPECT_EQ(parsed->envelope.verp_delimiters, "-=");
 }
 
 TEST(EnvelopeTest, RefusesWhatItDoesNotKnow) {

@@ -68,6 +68,7 @@ struct MailCommand {
   // AUTH (RFC 4954 section 5): who the message is from, says a client that is a server; empty:
   // "<>".
   std::optional<std::string> auth;
+  std::string verp_delimiters;  // XVERP; empty: not given
 };
 struct RcptCommand {
   explicit RcptCommand(Mailbox to_in) : to(std::move(to_in)) {}

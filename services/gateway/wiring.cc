@@ -218,7 +218,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_smtp.queue_extensions =
       smtp::ExtensionSet{smtp::Extension::kDsn, smtp::Extension::kRequireTls,
                          smtp::Extension::kFutureRelease, smtp::Extension::kMtPriority,
-                         smtp::Extension::kDeliverBy};
+                         smtp::Extension::kDeliverBy, smtp::Extension::kXverp};
   smtp = std::make_unique<SmtpServer>(std::move(for_smtp), SmtpLimitsFrom(limits));
   PickupDependencies for_pickup;
   for_pickup.server = smtp.get();

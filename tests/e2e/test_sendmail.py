@@ -13,8 +13,10 @@ import subprocess
 import unittest
 
 from tests.support.dns_server import DnsServer
-from tests.support.platform import ServePlatform
+from tests.support.platform import ServePlatform, test_message
 from tests.support.processes import remove_directory, temporary_directory, wait_until
+from tests.support.send_client import Send
+from tests.support.smtp_sink import SmtpSink
 
 SENDMAIL = os.path.join(os.path.abspath(os.environ.get("POSTHORN_BUILD_DIR", "build/dev")),
                         "apps/posthorn-sendmail/posthorn-sendmail")
@@ -35,10 +37,16 @@ class SendmailTest(unittest.TestCase):
     def setUpClass(cls):
         if os.getuid() != 0:
             raise RuntimeError("needs root, to be several users")
+        # "near" takes mail, but not for `gone`; nobody listens for "far".
+        cls.near = SmtpSink(replies={
+            "RCPT": lambda to: "550 5.1.1 no such user" if "gone@" in to else None}).start()
         cls.dns = DnsServer(["far.example. IN MX 10 mx.far.example.",
-                             "mx.far.example. IN A 127.0.0.77"]).start()
+                             "mx.far.example. IN A 127.0.0.77",
+                             "near.example. IN MX 10 mx.near.example.",
+                             "mx.near.example. IN A 127.0.0.1"]).start()
         cls.platform = ServePlatform(dns=cls.dns, config={
             "queue": {"retry_schedule_seconds": [600]},
+            "delivery": {"smtp_port": cls.near.port},
             "gateway": {"local_submission": {"domain": "example.test"}}}).start()
         for name in ("root", "nobody"):
             cls.platform.add_account(f"{name}@example.test", f"{name}-secret")
@@ -55,6 +63,7 @@ class SendmailTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.platform.stop()
         cls.dns.stop()
+        cls.near.stop()
         remove_directory(cls.directory)
 
     def run_as(self, user, *command, stdin="", environment=None, status=0):
@@ -251,6 +260,58 @@ class SendmailTest(unittest.TestCase):
         header = "To: " + ",\n ".join(["bob"] + [f"none-{n}@example.test" for n in range(20)])
         self.send("-t", "-i", stdin=f"{header}\nSubject: large\n\n{body}", status=NO_USER)
         self.assertEqual(text_of(self.one_with("bob@example.test", "Subject: large")), body)
+
+    # A reverse-path for each recipient
+
+    def senders(self, text, count):
+        """(reverse-path, recipients) of the messages with `text` that the other server took."""
+        def found():
+            messages = [m for m in list(self.near.messages) if text.encode() in m.data]
+            return sorted((m.sender, m.recipients) for m in messages) \
+                if len(messages) >= count else None
+        return wait_until(found, 60, f"{count} messages {text}")
+
+    def expect_verp(self, text, sender="alice"):
+        self.assertEqual([re.search("<(.*)>", s).group(1) for s, _ in self.senders(text, 2)],
+                         [f"{sender}+carol=near.example@example.test",
+                          f"{sender}+dave=near.example@example.test"])
+        for _, recipients in self.senders(text, 2):
+            self.assertEqual(len(recipients), 1)
+        message = self.one_with("bob@example.test", text)
+        self.assertEqual(message["Return-Path"], f"<{sender}+bob=example.test@example.test>")
+        # The bounce comes home by its tag, and says who it is about.
+        wait_until(lambda: self.all_with(f"{sender}@example.test", f"{sender}+gone=near.example@"),
+                   60, f"a bounce of {text}")
+
+    def test_verp_by_option(self):
+        self.send("-XV", "-f", "alice@example.test", "carol@near.example", "dave@near.example",
+                  "gone@near.example", "bob", stdin="Subject: verp by option\n\nx\n")
+        self.expect_verp("verp by option")
+
+    def test_verp_by_submission(self):
+        with self.platform.smtp("submission") as client:
+            client.login("bob@example.test", "bob-secret")
+            client.ehlo()
+            self.assertTrue(client.has_extn("xverp"))
+            client.sendmail("bob@example.test",
+                            ["carol@near.example", "dave@near.example", "gone@near.example",
+                             "bob@example.test"],
+                            test_message("verp by submission", sender="bob@example.test"),
+                            mail_options=["XVERP=+="])
+        self.expect_verp("verp by submission", sender="bob")
+        with self.platform.smtp("mx") as client:
+            client.ehlo()
+            self.assertFalse(client.has_extn("xverp"))
+
+    def test_verp_by_the_api(self):
+        key = self.platform.ctl("key", "add", "--tenant", "demo", "--description", "verp",
+                                "--json")["secret"]
+        send = Send(self.platform.ports().api, key)
+        send("root@example.test", ["carol@near.example", "dave@near.example", "gone@near.example",
+                                   "bob@example.test"],
+             test_message("verp by the api", sender="root@example.test").encode(),
+             verp_delimiters="+=")
+        self.expect_verp("verp by the api", sender="root")
 
     # What waits
 

@@ -60,6 +60,7 @@ client::Transaction TransactionOf(const maildrop::Reader& file, const LocalUser&
   transaction.body_is_8bit = envelope.body_is_8bit;
   transaction.envelope_id = envelope.envelope_id;
   transaction.ret = envelope.ret;
+  transaction.verp_delimiters = envelope.verp_delimiters;
   transaction.smtputf8 = false;
   if (!envelope.notify.empty()) {
     for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {

@@ -19,6 +19,7 @@ absl::StatusOr<EnvelopeOptions> OptionsOf(const smtp::MailCommand& command,
   options.require_tls = command.require_tls;
   options.priority = command.priority.value_or(0);
   options.body_is_binary = command.body == smtp::BodyType::kBinaryMime;
+  options.verp_delimiters = command.verp_delimiters;
   options.hold_until = command.hold_until;
   if (command.hold_for.has_value()) options.hold_until = now + absl::Seconds(*command.hold_for);
   if (options.hold_until.has_value() && *options.hold_until > now + context.limits.max_hold) {

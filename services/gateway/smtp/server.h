@@ -139,7 +139,7 @@ struct SmtpDependencies {
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
   std::string hostname;                      // in greetings, EHLO and Received
-  // Of DSN, REQUIRETLS, FUTURERELEASE, MT-PRIORITY and DELIVERBY what the queue honours; the others
+  // Of DSN, REQUIRETLS, FUTURERELEASE, MT-PRIORITY, DELIVERBY and XVERP what the queue honours; the others
   // are not offered, and their parameters are not known.
   smtp::ExtensionSet queue_extensions;
 };
