@@ -9,8 +9,9 @@ ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_COMPILER
 # The tests build without optimisation, because it takes a third of the time.
 ARG CXX_FLAGS="-O2 -g1 -DNDEBUG"
 RUN --mount=type=cache,target=/ccache \
-    cmake --preset release -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$CXX_FLAGS" && cmake --build build/release --target posthorn posthornctl \
-    && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl
+    cmake --preset release -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$CXX_FLAGS" && cmake --build build/release --target posthorn posthornctl posthorn-sendmail \
+    && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl \
+       build/release/apps/posthorn-sendmail/posthorn-sendmail
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
@@ -25,6 +26,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     && install -d -o posthorn -g posthorn /var/lib/posthorn /etc/posthorn /etc/posthorn/secret
 COPY --from=build /src/build/release/apps/posthorn/posthorn /usr/local/bin/
 COPY --from=build /src/build/release/apps/posthornctl/posthornctl /usr/local/bin/
+COPY --from=build /src/build/release/apps/posthorn-sendmail/posthorn-sendmail /usr/local/bin/
 COPY docker/compose-prepare /usr/local/lib/posthorn/
 USER 10001:10001
 VOLUME /var/lib/posthorn
