@@ -20,7 +20,7 @@ TEXT = "tooth"
 
 # (key, title, command, times in a round, before, after, aim)
 _COMMANDS = (
-    ("SELECT", "SELECT INBOX", 20, "", "", 1),
+    ("SELECT", "SELECT INBOX", 20, "UNSELECT", "", 1),
     ("FETCH of all envelopes", "FETCH 1:* (ENVELOPE)", 3, "", "", 1),
     ("FETCH of all bodies", "FETCH 1:* (BODY.PEEK[])", 3, "", "", 1),
     ("FETCH of all flags", "FETCH 1:* (FLAGS)", 5, "", "", 1),
@@ -52,7 +52,7 @@ class Beside:
         self.loadgen, self.password, self.users = loadgen, password, users
         self.messages = 10_000 // scale
         self.pop_messages = 1_000 // scale
-        self.logins = 1_600 // scale
+        self.logins = 400 // scale
         self.appends = 2_000 // scale
 
     def rows(self, row_type):

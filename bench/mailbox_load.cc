@@ -30,8 +30,7 @@ std::vector<std::string> CommandsOf(const std::string& text) {
 std::string WithRange(std::string command, int messages, int span, std::mt19937& chance) {
   const std::size_t at = command.find("%r");
   if (at == std::string::npos) return command;
-  const int first =
-      std::uniform_int_distribution<int>(1, std::max(1, messages - span + 1))(chance);
+  const int first = std::uniform_int_distribution<int>(1, std::max(1, messages - span + 1))(chance);
   return command.replace(at, 2, std::to_string(first) + ':' + std::to_string(first + span - 1));
 }
 
@@ -42,8 +41,8 @@ void ExpectOk(Connection& connection, const std::string& what) {
 
 }  // namespace
 
-// Times one command. What is in --before and --after (with ";" between commands) runs around it each
-// time and is not timed; neither are the --warm first times.
+// Times one command. What is in --before and --after (with ";" between commands) runs around it
+// each time and is not timed; neither are the --warm first times.
 int RunImap(const Options& options) {
   Connection connection(options.Number("port"));
   ImapLogin(connection, options.Text("user"), options.Text("password"));
@@ -65,8 +64,8 @@ int RunImap(const Options& options) {
     for (const std::string& undo : after) Run(connection, undo);
   }
   std::sort(seconds.begin(), seconds.end());
-  std::printf("{\"octets\": %zu, \"median_ms\": %.3f, \"p99_ms\": %.3f, \"cpu_ms\": %.1f}\n", octets,
-              1e3 * seconds[seconds.size() / 2],
+  std::printf("{\"octets\": %zu, \"median_ms\": %.3f, \"p99_ms\": %.3f, \"cpu_ms\": %.1f}\n",
+              octets, 1e3 * seconds[seconds.size() / 2],
               1e3 * seconds[std::min(seconds.size() - 1, seconds.size() * 99 / 100)],
               CpuMilliseconds());
   return 0;

@@ -62,7 +62,9 @@ class Fetcher {
     if (command_.partial) {
       // RFC 9738 section 3.1.
       const imap::PartialRange& partial = *command_.partial;
-      if (partial.last - partial.first >= state_.limits.messages) co_return state_.TooManyMessages(0);
+      if (partial.last - partial.first >= state_.limits.messages) {
+        co_return state_.TooManyMessages(0);
+      }
       indexes_ = PartOf(indexes_, partial);
     }
     const Uid lowest = state_.LimitMessages(indexes_);

@@ -40,8 +40,8 @@ Task<absl::Status> ReadWhole(ImapState& state, imap::SelectCommand command) {
   co_return absl::OkStatus();
 }
 
-// What another session knew, and what has changed since. False: there is no such session, or what it
-// knew cannot be brought up to date.
+// What another session knew, and what has changed since. False: there is no such session, or what
+// it knew cannot be brought up to date.
 Task<absl::StatusOr<bool>> ReadChanges(ImapState& state, const imap::SelectCommand& command) {
   std::unique_ptr<SelectedMailbox> mailbox = state.dependencies.snapshots->Find(
       state.tenant(), state.account(), command.mailbox, command.read_only);

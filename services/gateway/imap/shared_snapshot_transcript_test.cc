@@ -63,8 +63,7 @@ TEST_F(SharedSnapshotTest, ReadsOnlyChanges) {
   store_.OnChange(nullptr);
   first.Say("a STORE 1 +FLAGS.SILENT (\\Flagged)\r\n");
   EXPECT_EQ(second.Say("b FETCH 1 FLAGS\r\n"), "* 1 FETCH (FLAGS ())\r\nb OK Fetch completed\r\n");
-  EXPECT_EQ(second.Say("c NOOP\r\n"),
-            "* 1 FETCH (FLAGS (\\Flagged))\r\nc OK NOOP completed\r\n");
+  EXPECT_EQ(second.Say("c NOOP\r\n"), "* 1 FETCH (FLAGS (\\Flagged))\r\nc OK NOOP completed\r\n");
 }
 
 TEST_F(SharedSnapshotTest, AnotherMailboxOfTheNameIsReadWhole) {

@@ -109,9 +109,8 @@ std::vector<std::size_t> Missing(const SelectedMailbox& mailbox, const Columns& 
 }
 
 // `old` (or none), as far as its messages are in the mailbox, with `fresh`, which is sorted by UID.
-std::shared_ptr<const SortColumn> Merge(
-    const SelectedMailbox& mailbox, const SortColumn* old,
-    const std::vector<std::pair<Uid, std::string>>& fresh) {
+std::shared_ptr<const SortColumn> Merge(const SelectedMailbox& mailbox, const SortColumn* old,
+                                        const std::vector<std::pair<Uid, std::string>>& fresh) {
   auto merged = std::make_shared<SortColumn>();
   std::size_t row = 0;
   const auto add_old = [&](Uid before) {

@@ -105,9 +105,9 @@ Task<ImapReply> HandleStore(ImapState& state, imap::StoreCommand command) {
       modified.push_back(command.uid ? message.uid : static_cast<std::uint32_t>(indexes[i] + 1));
       continue;
     }
-    const auto changed = std::lower_bound(
-        result->changed.begin(), result->changed.end(), message.uid,
-        [](const MailEntry& entry, Uid wanted) { return entry.uid < wanted; });
+    const auto changed =
+        std::lower_bound(result->changed.begin(), result->changed.end(), message.uid,
+                         [](const MailEntry& entry, Uid wanted) { return entry.uid < wanted; });
     bool known = command.silent;  // to the client, without being told
     if (changed != result->changed.end() && changed->uid == message.uid) {
       known = known && Explains(command.mode, command.flags, FlagsOf(mailbox, before[i]),
