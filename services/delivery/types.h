@@ -33,6 +33,7 @@ struct EnvelopeOptions {
   std::optional<DeliverBy> deliver_by;
   bool smtputf8 = false;        // the envelope or the header needs it
   bool body_is_binary = false;  // RFC 3030
+  bool tls_optional = false;    // what the domain publishes about TLS is not followed
 };
 struct RecipientOptions {
   std::string original_recipient;  // ORCPT, decoded: "rfc822;bob@example.net"
