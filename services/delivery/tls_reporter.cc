@@ -18,8 +18,6 @@ namespace {
 constexpr std::size_t kBatch = 1000;
 constexpr std::size_t kMaxInline = 64 * 1024;
 constexpr std::size_t kMaxNote = 500;
-// RFC 8460 section 5.5: a report that can't be delivered is tried for a day.
-constexpr absl::Duration kRetryFor = absl::Hours(24);
 constexpr int kHttpsPort = 443;
 
 std::string Short(std::string text) {
@@ -259,9 +257,6 @@ Task<absl::Status> TlsReporter::Mail(tlsrpt::Report report, std::vector<std::str
   // Section 5.3: trouble with TLS keeps no report about it back; nor is it in the next one, so that
   // reports are not about reports.
   message.options.tls_optional = true;
-  DeliverBy& by = message.options.deliver_by.emplace();
-  by.by = now + kRetryFor;
-  by.return_after = true;
   if (text.size() <= kMaxInline) {
     message.inline_body = text;
   } else {

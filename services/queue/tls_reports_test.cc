@@ -135,7 +135,11 @@ TEST_F(TlsReportsTest, AFailedOneIsTriedForTwoDaysAndThenWhenAskedTo) {
 TEST_F(TlsReportsTest, TodaysCannotBeAskedForYet) {
   Add({Result("one.example", "", 1)}, 'a');
   EXPECT_EQ(*queue_->Run(reports().MakeDue(std::nullopt, "")), 0);
-  clock_.Advance(absl::Hours(24));
+  // A minute after midnight, before any report is due by itself.
+  const absl::Time midnight =
+      absl::FromCivil(absl::ToCivilDay(clock_.Now(), absl::UTCTimeZone()) + 1, absl::UTCTimeZone());
+  clock_.Advance(midnight - clock_.Now() + absl::Minutes(1));
+  EXPECT_FALSE(Lease(*queue_).has_value());
   EXPECT_EQ(*queue_->Run(reports().MakeDue(std::nullopt, "")), 1);
   EXPECT_TRUE(Lease(*queue_).has_value());
 }
