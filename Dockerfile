@@ -9,14 +9,16 @@ ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_COMPILER
 # The tests build without optimisation, because it takes a third of the time.
 ARG CXX_FLAGS="-O2 -g1 -DNDEBUG"
 RUN --mount=type=cache,target=/ccache \
-    cmake --preset release -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$CXX_FLAGS" && cmake --build build/release --target posthorn posthornctl \
-    && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl
+    cmake --preset release -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$CXX_FLAGS" && cmake --build build/release --target posthorn posthornctl posthorn-sendmail \
+    && strip build/release/apps/posthorn/posthorn build/release/apps/posthornctl/posthornctl \
+       build/release/apps/posthorn-sendmail/posthorn-sendmail
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
       libgrpc++1.51 libprotobuf32 libabsl20220623 libhiredis0.14 libjemalloc2 libpq5 libunbound8 \
       libsodium23 libssl3 libspdlog1.10 libprometheus-cpp-core1.0 libyaml-cpp0.7 libzstd1 \
-      libicu72 libidn2-0 libgsasl18 libcurl4 libcrypt1 ca-certificates openssl \
+      libicu72 libidn2-0 libgsasl18 libcurl4 libpsl5 publicsuffix libcrypt1 ca-certificates \
+      openssl \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 posthorn \
     && useradd --uid 10001 --gid posthorn --home-dir /var/lib/posthorn --shell /usr/sbin/nologin \
@@ -24,6 +26,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     && install -d -o posthorn -g posthorn /var/lib/posthorn /etc/posthorn /etc/posthorn/secret
 COPY --from=build /src/build/release/apps/posthorn/posthorn /usr/local/bin/
 COPY --from=build /src/build/release/apps/posthornctl/posthornctl /usr/local/bin/
+COPY --from=build /src/build/release/apps/posthorn-sendmail/posthorn-sendmail /usr/local/bin/
 COPY docker/compose-prepare /usr/local/lib/posthorn/
 USER 10001:10001
 VOLUME /var/lib/posthorn

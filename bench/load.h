@@ -199,6 +199,21 @@ inline std::string Message(std::size_t size, const std::string& to) {
   return text;
 }
 
+// Reads the greeting and logs in.
+inline void ImapLogin(Connection& connection, const std::string& user,
+                      const std::string& password) {
+  std::string line;
+  connection.ReadLine(line);
+  connection.Write("a LOGIN " + user + " " + password + "\r\n");
+  connection.SkipToLine("a ");
+  if (connection.last().compare(0, 4, "a OK") != 0) Die("login: " + connection.last());
+}
+
+inline void PrintRate(int messages, Clock::duration elapsed) {
+  std::printf("{\"messages\": %d, \"seconds\": %.4f, \"cpu_ms\": %.1f}\n", messages,
+              Seconds(elapsed), CpuMilliseconds());
+}
+
 // A server that takes everything and counts messages.
 class Sink {
  public:
@@ -265,6 +280,11 @@ class Sink {
 // Commands of queue_load.cc.
 int RunEnqueue(const Options& options);
 int RunFairness(const Options& options);
+// Commands of mailbox_load.cc.
+int RunImap(const Options& options);
+int RunLogin(const Options& options);
+int RunAppend(const Options& options);
+int RunPop3(const Options& options);
 
 }  // namespace posthorn::bench
 

@@ -5,7 +5,11 @@
 //   loadgen smtp  --port P --connections C --messages N --size S --recipients a@x,b@x
 //   loadgen relay --port P --sink-port Q --connections C --messages N --size S --recipients ...
 //   loadgen fetch --port P --user U --password W --what envelope|body
-//   loadgen fill  --port P --user U --password W --messages N --size S
+//   loadgen imap  --port P --user U --password W --command C --times N [--mailbox M] [--before C]
+//                 [--after C] [--warm N] [--messages N --span N]
+//   loadgen login --port P --connections C --users a@x,b@x --password W --messages N
+//   loadgen append --port P --connections C --users a@x,b@x --password W --messages N --size S
+//   loadgen pop3  --port P --user U --password W --messages N
 //   loadgen idle  --port P --connections C --users a@x,b@x --password W
 //   loadgen slow  --port P --connections C --recipients a@x,b@x
 //   loadgen enqueue  --port P --connections C --messages N --recipients-each R [--hold SECONDS]
@@ -54,15 +58,10 @@ void SendAll(const Options& options) {
   for (std::thread& thread : threads) thread.join();
 }
 
-void Print(int messages, Clock::duration elapsed) {
-  std::printf("{\"messages\": %d, \"seconds\": %.4f, \"cpu_ms\": %.1f}\n", messages,
-              Seconds(elapsed), CpuMilliseconds());
-}
-
 int RunSmtp(const Options& options) {
   const auto start = Clock::now();
   SendAll(options);
-  Print(options.Number("messages"), Clock::now() - start);
+  PrintRate(options.Number("messages"), Clock::now() - start);
   return 0;
 }
 
@@ -76,22 +75,14 @@ int RunRelay(const Options& options) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (sink.received() < messages) Die("only " + std::to_string(sink.received()) + " arrived");
-  Print(messages, Clock::now() - start);
+  PrintRate(messages, Clock::now() - start);
   std::fflush(stdout);
   _exit(0);  // the sink's threads go on
 }
 
-void Login(Connection& connection, const std::string& user, const std::string& password) {
-  std::string line;
-  connection.ReadLine(line);
-  connection.Write("a LOGIN " + user + " " + password + "\r\n");
-  connection.SkipToLine("a ");
-  if (connection.last().compare(0, 4, "a OK") != 0) Die("login: " + connection.last());
-}
-
 int RunFetch(const Options& options) {
   Connection connection(options.Number("port"));
-  Login(connection, options.Text("user"), options.Text("password"));
+  ImapLogin(connection, options.Text("user"), options.Text("password"));
   connection.Write("b SELECT INBOX\r\n");
   connection.SkipToLine("b ");
   const std::string items =
@@ -103,24 +94,6 @@ int RunFetch(const Options& options) {
   if (connection.last().compare(0, 4, "c OK") != 0) Die("fetch: " + connection.last());
   std::printf("{\"octets\": %zu, \"seconds\": %.4f, \"cpu_ms\": %.1f}\n", octets,
               Seconds(elapsed), CpuMilliseconds());
-  return 0;
-}
-
-int RunFill(const Options& options) {
-  Connection connection(options.Number("port"));
-  const std::string user = options.Text("user");
-  Login(connection, user, options.Text("password"));
-  const int messages = options.Number("messages");
-  const auto start = Clock::now();
-  for (int i = 0; i < messages; ++i) {
-    const std::string body = Message(static_cast<std::size_t>(options.Number("size")), user);
-    connection.Write("f APPEND INBOX {" + std::to_string(body.size()) + "}\r\n");
-    connection.SkipToLine("+");
-    connection.Write(body + "\r\n");
-    connection.SkipToLine("f ");
-    if (connection.last().compare(0, 4, "f OK") != 0) Die("append: " + connection.last());
-  }
-  Print(messages, Clock::now() - start);
   return 0;
 }
 
@@ -167,7 +140,7 @@ int RunIdle(const Options& options) {
   for (int i = 0; i < options.Number("connections"); ++i) {
     connections.push_back(std::make_unique<Connection>(options.Number("port")));
     Connection& connection = *connections.back();
-    Login(connection, users[static_cast<std::size_t>(i) % users.size()],
+    ImapLogin(connection, users[static_cast<std::size_t>(i) % users.size()],
           options.Text("password"));
     connection.Write("b SELECT INBOX\r\n");
     connection.SkipToLine("b ");
@@ -184,7 +157,7 @@ int RunIdle(const Options& options) {
 int RunLatency(const Options& options) {
   Connection reader(options.Number("imap-port"));
   const std::string user = options.Text("user");
-  Login(reader, user, options.Text("password"));
+  ImapLogin(reader, user, options.Text("password"));
   reader.Write("b SELECT INBOX\r\n");
   reader.SkipToLine("b ");
   const bool idle = options.Text("mode") == "idle";
@@ -229,13 +202,16 @@ int RunLatency(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace posthorn::bench;  // NOLINT: the whole program
-  if (argc < 2) Die("usage: loadgen smtp|relay|fetch|fill|idle|slow|latency|enqueue|fairness ...");
+  if (argc < 2) Die("usage: loadgen MODE --option value ...");
   const Options options(argc, argv);
   const std::string mode = argv[1];
   if (mode == "smtp") return RunSmtp(options);
   if (mode == "relay") return RunRelay(options);
   if (mode == "fetch") return RunFetch(options);
-  if (mode == "fill") return RunFill(options);
+  if (mode == "imap") return RunImap(options);
+  if (mode == "login") return RunLogin(options);
+  if (mode == "append") return RunAppend(options);
+  if (mode == "pop3") return RunPop3(options);
   if (mode == "idle") return RunIdle(options);
   if (mode == "slow") return RunSlow(options);
   if (mode == "enqueue") return RunEnqueue(options);

@@ -31,6 +31,19 @@ def tree(*roots):
     return found & set(parents)
 
 
+def named(roots, name):
+    """The pids of the trees whose program has this name."""
+    found = []
+    for pid in tree(*roots):
+        try:
+            with open(f"/proc/{pid}/comm") as file:
+                if file.read().strip() == name:
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
 def cpu_milliseconds(*roots):
     """User and system time of the trees, with that of children that have ended."""
     tick = 1000 / os.sysconf("SC_CLK_TCK")
@@ -39,10 +52,25 @@ def cpu_milliseconds(*roots):
                for pid in tree(*roots) if pid in parents)
 
 
-def memory_kib(*roots):
-    """Proportional set size of the trees: shared pages are counted once."""
+def rest(*roots):
+    """Waits, for a minute at most, until the trees have done what they put off: three seconds with less
+    than a twentieth of one core."""
+    quiet = 0
+    before = cpu_milliseconds(*roots)
+    for _ in range(120):
+        time.sleep(0.5)
+        now = cpu_milliseconds(*roots)
+        quiet = quiet + 1 if now - before < 25 else 0
+        if quiet == 6:
+            return
+        before = now
+
+
+def memory_kib(*roots, alone=False):
+    """Proportional set size of the trees: shared pages are counted once. `alone`: of these processes
+    only, without what is below them."""
     total = 0
-    for pid in tree(*roots):
+    for pid in roots if alone else tree(*roots):
         try:
             with open(f"/proc/{pid}/smaps_rollup") as file:
                 for line in file:
@@ -53,13 +81,13 @@ def memory_kib(*roots):
     return total
 
 
-def settled_memory_kib(*roots):
+def settled_memory_kib(*roots, alone=False):
     """memory_kib once it has stopped falling: allocators give back only after a while what earlier
     work has left."""
-    memory = memory_kib(*roots)
+    memory = memory_kib(*roots, alone=alone)
     for _ in range(20):
         time.sleep(3)
-        before, memory = memory, memory_kib(*roots)
+        before, memory = memory, memory_kib(*roots, alone=alone)
         if memory > before * 0.995:
             break
     return memory

@@ -17,7 +17,8 @@
 namespace posthorn::app {
 namespace {
 
-// The sockets serve left open: those of the mail listeners in their order, then the API's.
+// The sockets serve left open: those of the mail listeners in their order, that of users of this
+// machine where the configuration has one, then the API's.
 absl::StatusOr<gateway::BoundSockets> AdoptSockets(const std::vector<int>& descriptors,
                                                    const config::v1::Gateway& config) {
   const std::size_t smtp = config.smtp_listeners_size();
@@ -29,6 +30,10 @@ absl::StatusOr<gateway::BoundSockets> AdoptSockets(const std::vector<int>& descr
     if (i + 1 == descriptors.size()) {
       sockets.api.emplace(*std::move(socket));
       break;
+    }
+    if (i + 2 == descriptors.size() && !config.local_submission().domain().empty()) {
+      sockets.local.emplace(*std::move(socket));
+      continue;
     }
     std::vector<net::BoundSocket>& list = i < smtp          ? sockets.smtp
                                           : i < smtp + imap ? sockets.imap

@@ -55,6 +55,7 @@ absl::StatusOr<InheritedSockets> BindSockets(const Config& config) {
   for (auto* list : {&sockets->smtp, &sockets->imap, &sockets->pop3}) {
     for (net::BoundSocket& socket : *list) inherited.gateway.push_back(socket.Release());
   }
+  if (sockets->local.has_value()) inherited.gateway.push_back(sockets->local->Release());
   inherited.gateway.push_back(sockets->api->Release());
   inherited.http = http->Release();
   // For the services alone; the supervisor clears this for them.

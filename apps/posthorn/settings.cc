@@ -54,6 +54,8 @@ absl::StatusOr<config::v1::Config> LoadSettings(const Invocation& invocation) {
   MakeAbsolute(config->mutable_rpc()->mutable_ca_file());
   MakeAbsolute(config->mutable_gateway()->mutable_admin_token_file());
   MakeAbsolute(config->mutable_gateway()->mutable_staging_dir());
+  MakeAbsolute(
+      config->mutable_gateway()->mutable_local_submission()->mutable_socket_path());
   return config;
 }
 
@@ -74,6 +76,10 @@ void FillInPaths(config::v1::Config& config) {
   }
   if (gateway.staging_dir().empty()) {
     gateway.set_staging_dir(absl::StrCat(config.data_dir(), "/staging"));
+  }
+  config::v1::LocalSubmission& local = *gateway.mutable_local_submission();
+  if (local.socket_path().empty()) {
+    local.set_socket_path(absl::StrCat(config.data_dir(), "/sendmail.sock"));
   }
 }
 

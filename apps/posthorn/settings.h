@@ -17,8 +17,8 @@ absl::StatusOr<config::v1::Config> LoadSettings(const Invocation& invocation);
 // An open descriptor without a name that holds `config`, for Invocation::config_fd.
 absl::StatusOr<int> PassSettings(const config::v1::Config& config);
 
-// Fills in the paths that follow from data_dir and are left empty: gateway.admin_token_file and
-// gateway.staging_dir.
+// Fills in the paths that follow from data_dir and are left empty: gateway.admin_token_file,
+// gateway.staging_dir and gateway.local_submission.socket_path.
 void FillInPaths(config::v1::Config& config);
 
 // Logging as configured, and settings of the process that every command needs.

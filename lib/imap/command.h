@@ -225,6 +225,8 @@ struct SearchKey {
     kSince,
     kOlder,  // number: seconds (RFC 5032)
     kYounger,
+    kUidAfter,  // number: a UID (RFC 9738)
+    kUidBefore,
     kModSeq,       // modseq (RFC 7162)
     kSavedBefore,  // days (RFC 8514)
     kSavedOn,

@@ -17,5 +17,13 @@ TEST(CaseFoldTest, ComparesNames) {
   }
 }
 
+TEST(FoldCompatibleTest, FoldsCaseAndForms) {
+  EXPECT_EQ(FoldCompatible("ABC xyz"), "abc xyz");
+  EXPECT_EQ(FoldCompatible("Stra\xc3\x9f" "e"), "strasse");
+  EXPECT_EQ(FoldCompatible("M\xc3\x9cLLER"), FoldCompatible("mu\xcc\x88ller"));
+  EXPECT_EQ(FoldCompatible("\xef\xbc\xa1"), "a");
+  EXPECT_EQ(FoldCompatible("\xff"), "\xef\xbf\xbd");
+}
+
 }  // namespace
 }  // namespace posthorn::mime

@@ -3,7 +3,8 @@
 #include <string.h>
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
-#include <unicode/stringpiece.h>
+#include <unicode/uchar.h>
+#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -23,15 +24,14 @@ namespace {
 constexpr std::size_t kPiece = 8192;
 // Of one header field in a search.
 constexpr std::size_t kMaxField = 128 * 1024;
-// Code points to go back for a place where a text can be cut; real sequences are far shorter.
-constexpr int kMaxBackward = 64;
 
-const icu::Normalizer2* Folder() {
-  static const icu::Normalizer2* const folder = [] {
+// Gives the full decompositions, canonical and compatible.
+const icu::Normalizer2* Decomposer() {
+  static const icu::Normalizer2* const decomposer = [] {
     UErrorCode error = U_ZERO_ERROR;
-    return icu::Normalizer2::getNFKCCasefoldInstance(error);
+    return icu::Normalizer2::getNFKDInstance(error);
   }();
-  return folder;
+  return decomposer;
 }
 
 bool IsAscii(std::string_view text) {
@@ -39,38 +39,41 @@ bool IsAscii(std::string_view text) {
                       [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
-// `utf8` is well-formed.
+// `utf8` is well-formed. Each code point by itself: its titlecase, decomposed (RFC 5051 section 2).
 std::string FoldWellFormed(std::string_view utf8) {
   std::string out;
-  if (IsAscii(utf8) || Folder() == nullptr) {
+  if (IsAscii(utf8)) {
     out.resize(utf8.size());
-    std::transform(utf8.begin(), utf8.end(), out.begin(), AsciiLower);
+    std::transform(utf8.begin(), utf8.end(), out.begin(), AsciiUpper);
     return out;
   }
-  out.reserve(utf8.size());
-  icu::StringByteSink<std::string> sink(&out);
-  UErrorCode error = U_ZERO_ERROR;
-  Folder()->normalizeUTF8(0, icu::StringPiece(utf8.data(), static_cast<int32_t>(utf8.size())),
-                          sink, nullptr, error);
+  out.reserve(utf8.size() + utf8.size() / 4);
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(utf8.data());
+  const auto size = static_cast<std::int32_t>(utf8.size());
+  icu::UnicodeString decomposed;
+  for (std::int32_t at = 0; at < size;) {
+    if (bytes[at] < 0x80) {
+      out += AsciiUpper(utf8[static_cast<std::size_t>(at++)]);
+      continue;
+    }
+    UChar32 c = 0;
+    U8_NEXT_OR_FFFD(bytes, at, size, c);
+    c = u_totitle(c);
+    if (Decomposer() != nullptr && Decomposer()->getDecomposition(c, decomposed)) {
+      icu::StringByteSink<std::string> sink(&out);
+      decomposed.toUTF8(sink);
+      continue;
+    }
+    std::uint8_t encoded[U8_MAX_LENGTH];
+    std::int32_t length = 0;
+    U8_APPEND_UNSAFE(encoded, length, c);
+    out.append(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
+  }
   return out;
 }
 
 bool Contains(std::string_view text, std::string_view needle) {
   return memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
-}
-
-// The last place where well-formed `utf8` can be cut so that both sides fold as the whole does.
-std::size_t CutBefore(std::string_view utf8) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(utf8.data());
-  auto position = static_cast<int32_t>(utf8.size());
-  for (int i = 0; i < kMaxBackward && position > 0; ++i) {
-    UChar32 c = 0;
-    U8_PREV(bytes, 0, position, c);
-    if (c >= 0 && position > 0 && (Folder() == nullptr || Folder()->hasBoundaryBefore(c))) {
-      return static_cast<std::size_t>(position);
-    }
-  }
-  return utf8.size();
 }
 
 // Name, colon and decoded value of one field, or a line without a colon.
@@ -198,7 +201,7 @@ class MessageSearchImpl {
       std::string decoded;
       transfer_->Decode(piece, &decoded);
       charset_->Decode(decoded, false, &text_);
-      if (text_.size() >= kPiece) LookAtText(false);
+      if (text_.size() >= kPiece) LookAtText();
     }
   }
 
@@ -210,7 +213,7 @@ class MessageSearchImpl {
       std::string decoded;
       transfer_->Finish(&decoded);
       charset_->Decode(decoded, true, &text_);
-      LookAtText(true);
+      LookAtText();
     }
     transfer_.reset();
     charset_.reset();
@@ -248,16 +251,15 @@ class MessageSearchImpl {
     }
   }
 
-  void LookAtText(bool last) {
-    const std::size_t cut = last ? text_.size() : CutBefore(text_);
+  void LookAtText() {
+    const std::string folded = FoldWellFormed(text_);
+    text_.clear();
     if (sink_) {
-      sink_(FoldWellFormed(std::string_view(text_).substr(0, cut)), !continues_);
+      sink_(folded, !continues_);
       continues_ = true;
-      text_.erase(0, cut);
       return;
     }
-    tail_ += FoldWellFormed(std::string_view(text_).substr(0, cut));
-    text_.erase(0, cut);
+    tail_ += folded;
     Look(tail_, false);
     // A needle may begin in what was seen.
     if (tail_.size() >= longest_) tail_.erase(0, tail_.size() - (longest_ > 0 ? longest_ - 1 : 0));

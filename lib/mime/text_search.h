@@ -12,8 +12,10 @@
 
 namespace posthorn::mime {
 
-// The form in which texts are compared: case folded and compatibility-normalised (NFKC_Casefold),
-// so that "Straße" finds "STRASSE". Broken UTF-8 becomes U+FFFD.
+// The form in which texts are compared and sorted, that of i;unicode-casemap (RFC 5051): each code
+// point by its titlecase, decomposed. So "müller" finds "MÜLLER", and "muller" does not find it, but
+// "mu" does. Equal texts have equal octets, and the order is that of the octets. Broken UTF-8 becomes
+// U+FFFD.
 std::string FoldForSearch(std::string_view utf8);
 
 // Does the decoded value (RFC 2047 words, unfolded) of a header field contain `folded_needle`?

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -125,6 +126,44 @@ absl::StatusOr<BoundSocket> BoundSocket::Bind(const std::string& address, int po
     const int error = errno;
     ::close(fd);
     return ListenError(address, port, error);
+  }
+  return BoundSocket(fd, AddressOf(fd, false));
+}
+
+absl::StatusOr<BoundSocket> BoundSocket::BindUnix(const std::string& path) {
+  const auto error = [&path](const char* reason) {
+    return MakeFailure(Failure::kUnavailable,
+                       absl::StrCat("cannot listen on ", path, ": ", reason));
+  };
+  sockaddr_un address{};
+  if (path.size() >= sizeof(address.sun_path)) {
+    return error("too long for a unix socket, which has 107 octets");
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto* const target = reinterpret_cast<const sockaddr*>(&address);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return error(std::strerror(errno));
+  // A socket file outlives who listened on it.
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const bool taken = probe >= 0 && (::connect(probe, target, sizeof(address)) == 0 ||
+                                    errno == EAGAIN || errno == EPROTOTYPE || errno == EACCES);
+  const bool stale = !taken && errno == ECONNREFUSED;
+  if (probe >= 0) ::close(probe);
+  if (taken) {
+    ::close(fd);
+    return error("somebody else listens on it");
+  }
+  if (stale) ::unlink(path.c_str());
+  // Not by chmod afterwards: whoever owns the directory could have put another file there by then.
+  const mode_t mask = ::umask(0111);
+  const int bound = ::bind(fd, target, sizeof(address));
+  const int bind_error = errno;
+  ::umask(mask);
+  if (bound != 0 || ::listen(fd, kBacklog) != 0) {
+    const int reason = bound != 0 ? bind_error : errno;
+    ::close(fd);
+    return error(std::strerror(reason));
   }
   return BoundSocket(fd, AddressOf(fd, false));
 }

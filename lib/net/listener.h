@@ -11,11 +11,15 @@
 
 namespace posthorn::net {
 
-// A bound TCP socket that nobody accepts on yet: bound before privileges are dropped.
+// A bound socket that nobody accepts on yet: bound before privileges are dropped.
 // `address` is an IP address; port 0 picks one. The error names address and port.
 class BoundSocket {
  public:
   static absl::StatusOr<BoundSocket> Bind(const std::string& address, int port);
+  // A unix socket that every user of this machine may connect to, in place of one that nobody
+  // listens on any more. kUnavailable: somebody does, or the path is too long (107 octets). Changes
+  // the umask for a moment: before there are other threads.
+  static absl::StatusOr<BoundSocket> BindUnix(const std::string& path);
   // Takes over a listening socket that a parent process bound and left open over exec.
   static absl::StatusOr<BoundSocket> Adopt(int fd);
   BoundSocket(BoundSocket&&) noexcept;

@@ -9,7 +9,8 @@
 
 namespace posthorn::net {
 
-// Two connected ends in memory, for unit tests on one executor. Either end may set its peer
+// Two connected ends in memory on one executor: for what speaks to a server of the same process, and
+// for unit tests. What was written and not read yet has no bound of its own. Either end may set its peer
 // address; StartTls marks TLS as active without any cryptography,
 // and the binding "tls-exporter" of each connection is "memory".
 struct MemoryPipe {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/base/failure.h"
+#include "lib/net/peer_user.h"
 #include "lib/net/proxy_protocol.h"
 #include "lib/net/socket.h"
 #include "lib/net/tls_internal.h"
@@ -244,6 +245,8 @@ class SocketStream final : public Stream {
     co_return absl::OkStatus();
   }
 
+  friend std::optional<uid_t> net::PeerUser(const Stream& stream);
+
   const std::shared_ptr<Socket> socket_;
   PeerAddress peer_;
   PeerAddress local_;
@@ -253,6 +256,21 @@ class SocketStream final : public Stream {
 };
 
 }  // namespace
+
+std::optional<uid_t> PeerUser(const Stream& stream) {
+  const auto* const socket = dynamic_cast<const SocketStream*>(&stream);
+  if (socket == nullptr) return std::nullopt;
+  const int fd = socket->socket_->fd();
+  int domain = 0;
+  socklen_t size = sizeof(domain);
+  ucred peer{};
+  socklen_t peer_size = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0) {
+    return std::nullopt;
+  }
+  return peer.uid;
+}
 
 std::unique_ptr<Stream> MakeSocketStream(std::shared_ptr<Socket> socket) {
   return std::make_unique<SocketStream>(std::move(socket));

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,6 +25,7 @@
 #include "lib/net/event_loop.h"
 #include "lib/net/listener.h"
 #include "lib/net/net_test_support.h"
+#include "lib/net/peer_user.h"
 
 namespace posthorn::net {
 namespace {
@@ -154,6 +157,44 @@ TEST_F(SocketStreamTest, ConnectsFromTheSourceThatIsAsked) {
   // Another machine's says nothing about the destination.
   const auto foreign = RunOn(loop(), Connect("127.0.0.1", port, "192.0.2.77", kLong));
   EXPECT_TRUE(absl::IsFailedPrecondition(foreign.status())) << foreign.status();
+}
+
+TEST_F(SocketStreamTest, AUnixSocketKnowsItsUsersAndIsForAll) {
+  char pattern[] = "/tmp/socket-test-XXXXXX";
+  const std::string directory = mkdtemp(pattern);
+  const std::string path = directory + "/socket";
+  const mode_t mask = umask(0077);
+  absl::StatusOr<BoundSocket> bound = BoundSocket::BindUnix(path);
+  umask(mask);
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0666u);
+  EXPECT_THAT(std::string(BoundSocket::BindUnix(path).status().message()),
+              HasSubstr("somebody else listens on it"));
+  {
+    std::promise<std::optional<uid_t>> user;
+    // Who looked whether somebody listens has connected too.
+    std::atomic<int> connections{0};
+    Listener listener(*std::move(bound), loops_, [&](std::unique_ptr<Stream> stream) {
+      if (++connections == 1) user.set_value(PeerUser(*stream));
+      return Echo(std::move(stream));
+    });
+    absl::StatusOr<std::unique_ptr<Stream>> client = RunOn(loop(), ConnectUnix(path, kLong));
+    ASSERT_TRUE(client.ok()) << client.status();
+    EXPECT_EQ(user.get_future().get(), std::optional<uid_t>(geteuid()));
+    Destroy(loop(), *std::move(client));
+  }
+  // Who has listened stops, the file stays.
+  absl::StatusOr<BoundSocket> next = BoundSocket::BindUnix(path);
+  for (int i = 0; i < 1000 && !next.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    next = BoundSocket::BindUnix(path);
+  }
+  EXPECT_TRUE(next.ok()) << next.status();
+  EXPECT_FALSE(BoundSocket::BindUnix(directory + "/" + std::string(100, 'x')).ok());
+  unlink(path.c_str());
+  rmdir(directory.c_str());
 }
 
 TEST_F(SocketStreamTest, AStoppedListenerRefuses) {

@@ -214,7 +214,7 @@ absl::Status SkipSourceRoute(std::string_view& input) {
 }
 
 absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax syntax, Gaps gaps,
-                                       bool bare_postmaster) {
+                                       bool bare_postmaster, std::string_view default_domain) {
   const std::size_t before = input.size();
   if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   absl::StatusOr<std::string> local_part = ConsumeLocalPart(input, syntax);
@@ -224,6 +224,9 @@ absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax synta
   }
   if (const absl::Status s = SkipGap(input, gaps); !s.ok()) return s;
   if (input.empty() || input.front() != '@') {
+    if (!default_domain.empty() && IsUtf8(*local_part)) {
+      return Mailbox(*std::move(local_part), std::string(default_domain));
+    }
     if (bare_postmaster && absl::EqualsIgnoreCase(*local_part, "postmaster")) {
       return Mailbox(*std::move(local_part), "");
     }
@@ -241,7 +244,8 @@ absl::StatusOr<Mailbox> ConsumeMailbox(std::string_view& input, PathSyntax synta
   return Mailbox(*std::move(local_part), *std::move(domain));
 }
 
-absl::StatusOr<Mailbox> ConsumePath(std::string_view& input, PathSyntax syntax, bool reverse) {
+absl::StatusOr<Mailbox> ConsumePath(std::string_view& input, PathSyntax syntax, bool reverse,
+                                    std::string_view default_domain) {
   const bool brackets = !input.empty() && input.front() == '<';
   if (!brackets && syntax == PathSyntax::kStrict) return Bad("Address needs angle brackets");
   if (brackets) input.remove_prefix(1);
@@ -253,7 +257,8 @@ absl::StatusOr<Mailbox> ConsumePath(std::string_view& input, PathSyntax syntax, 
   if (const absl::Status s = SkipSourceRoute(input); !s.ok()) return s;
   const bool lenient = syntax == PathSyntax::kLenient;
   absl::StatusOr<Mailbox> mailbox =
-      ConsumeMailbox(input, syntax, Gaps{lenient, lenient && brackets}, !reverse);
+      ConsumeMailbox(input, syntax, Gaps{lenient, lenient && brackets}, !reverse,
+                     default_domain);
   if (!mailbox.ok()) return mailbox;
   if (brackets) {
     if (input.empty() || input.front() != '>') return Bad("Malformed address");
@@ -287,17 +292,19 @@ std::string Mailbox::ToString() const {
 
 bool Mailbox::IsInternational() const { return !IsAscii(local_part) || !IsAscii(domain); }
 
-absl::StatusOr<Mailbox> ConsumeReversePath(std::string_view& input, PathSyntax syntax) {
-  return ConsumePath(input, syntax, true);
+absl::StatusOr<Mailbox> ConsumeReversePath(std::string_view& input, PathSyntax syntax,
+                                           std::string_view default_domain) {
+  return ConsumePath(input, syntax, true, default_domain);
 }
 
-absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax syntax) {
-  return ConsumePath(input, syntax, false);
+absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax syntax,
+                                           std::string_view default_domain) {
+  return ConsumePath(input, syntax, false, default_domain);
 }
 
 absl::StatusOr<Mailbox> ParseMailbox(std::string_view text) {
   absl::StatusOr<Mailbox> mailbox =
-      ConsumeMailbox(text, PathSyntax::kLenient, Gaps{false, false}, false);
+      ConsumeMailbox(text, PathSyntax::kLenient, Gaps{false, false}, false, {});
   if (mailbox.ok() && !text.empty()) return Bad("Malformed address");
   return mailbox;
 }

@@ -43,10 +43,13 @@ enum class PathSyntax {
 // Reads a path from the front of `input` and removes it. Source routes are read and ignored
 // (RFC 5321 appendix C). Errors: kBadAddress.
 //
-// Reverse-path: "<>" is the null path. A domain is required otherwise.
-absl::StatusOr<Mailbox> ConsumeReversePath(std::string_view& input, PathSyntax syntax);
+// Reverse-path: "<>" is the null path. A domain is required otherwise, unless there is a
+// `default_domain` for names without one.
+absl::StatusOr<Mailbox> ConsumeReversePath(std::string_view& input, PathSyntax syntax,
+                                           std::string_view default_domain = {});
 // Forward-path: "postmaster" may stand without a domain (RFC 5321 section 4.5.1); null is refused.
-absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax syntax);
+absl::StatusOr<Mailbox> ConsumeForwardPath(std::string_view& input, PathSyntax syntax,
+                                           std::string_view default_domain = {});
 
 // A whole addr-spec, as an API gives it. Errors: kBadAddress.
 absl::StatusOr<Mailbox> ParseMailbox(std::string_view text);

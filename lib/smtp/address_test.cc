@@ -128,6 +128,26 @@ TEST(AddressTest, ReversePathNeedsADomain) {
   EXPECT_FALSE(ConsumeReversePath(input, PathSyntax::kLenient).ok());
 }
 
+TEST(AddressTest, ADomainMayBeGivenToNamesWithoutOne) {
+  for (const char* text : {"<bob>", "bob", "<bob@d.example>"}) {
+    std::string_view input = text;
+    EXPECT_EQ(ConsumeForwardPath(input, PathSyntax::kLenient, "d.example").value(),
+              Mailbox("bob", "d.example"))
+        << text;
+    EXPECT_EQ(input, "");
+  }
+  std::string_view input = "<\"x y\"> SIZE=1";
+  EXPECT_EQ(ConsumeReversePath(input, PathSyntax::kLenient, "d.example").value(),
+            Mailbox("x y", "d.example"));
+  EXPECT_EQ(input, " SIZE=1");
+  input = "<>";
+  EXPECT_TRUE(ConsumeReversePath(input, PathSyntax::kLenient, "d.example").value().IsNull());
+  for (const char* text : {"<bob x>", "<bob", "<@a>", "<a b@c.example>"}) {
+    input = text;
+    EXPECT_FALSE(ConsumeForwardPath(input, PathSyntax::kLenient, "d.example").ok()) << text;
+  }
+}
+
 TEST(AddressTest, ParsesWholeMailboxes) {
   EXPECT_EQ(ParseMailbox("a@b.example").value(), Mailbox("a", "b.example"));
   for (const char* bad : {"", "<a@b.example>", "a@b.example ", "a", "a@b.example,c@d.example"}) {

@@ -28,6 +28,7 @@ struct Arguments {
   std::string_view text;  // without leading and trailing spaces
   PathSyntax syntax;
   ExtensionSet offered;
+  std::string_view default_domain;
 };
 
 using Parser = absl::StatusOr<Command> (*)(const Arguments&);
@@ -78,7 +79,8 @@ absl::StatusOr<Command> ParseHello(const Arguments& arguments) {
 absl::StatusOr<Command> ParseMail(const Arguments& arguments) {
   std::string_view text = arguments.text;
   if (!ConsumeKeyword(text, "FROM", arguments.syntax)) return Usage("Syntax: MAIL FROM:<address>");
-  absl::StatusOr<Mailbox> from = ConsumeReversePath(text, arguments.syntax);
+  absl::StatusOr<Mailbox> from =
+      ConsumeReversePath(text, arguments.syntax, arguments.default_domain);
   if (!from.ok()) return from.status();
   const absl::StatusOr<std::vector<Parameter>> parameters = ParseParameters(text);
   if (!parameters.ok()) return parameters.status();
@@ -93,7 +95,8 @@ absl::StatusOr<Command> ParseMail(const Arguments& arguments) {
 absl::StatusOr<Command> ParseRcpt(const Arguments& arguments) {
   std::string_view text = arguments.text;
   if (!ConsumeKeyword(text, "TO", arguments.syntax)) return Usage("Syntax: RCPT TO:<address>");
-  absl::StatusOr<Mailbox> to = ConsumeForwardPath(text, arguments.syntax);
+  absl::StatusOr<Mailbox> to =
+      ConsumeForwardPath(text, arguments.syntax, arguments.default_domain);
   if (!to.ok()) return to.status();
   const absl::StatusOr<std::vector<Parameter>> parameters = ParseParameters(text);
   if (!parameters.ok()) return parameters.status();
@@ -172,6 +175,10 @@ absl::StatusOr<Command> ParseBdat(const Arguments& arguments) {
   return Command(BdatCommand(octets, last));
 }
 
+absl::StatusOr<Command> ParseXqueue(const Arguments& arguments) {
+  return Command(XqueueCommand(std::string(arguments.text)));
+}
+
 absl::StatusOr<Command> ParseXclientCommand(const Arguments& arguments) {
   absl::StatusOr<XclientCommand> xclient = ParseXclient(arguments.text);
   if (!xclient.ok()) return xclient.status();
@@ -196,6 +203,7 @@ constexpr Verb kVerbs[] = {
     {"EXPN", ParseExpn},
     {"VERB", ParseAnyArguments<VerbCommand>},
     {"XCLIENT", ParseXclientCommand},
+    {"XQUEUE", ParseXqueue},
     {"ETRN", ParseAnyArguments<UnimplementedCommand>},
     {"TURN", ParseAnyArguments<UnimplementedCommand>},
     {"SEND", ParseAnyArguments<UnimplementedCommand>},
@@ -206,7 +214,7 @@ constexpr Verb kVerbs[] = {
 }  // namespace
 
 absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax,
-                                     ExtensionSet offered) {
+                                     ExtensionSet offered, std::string_view default_domain) {
   const bool control = std::any_of(line.begin(), line.end(),
                                    [](char c) { return (c >= 0 && c < 32 && c != '\t') || c == 127; });
   if (control) return Usage("Control character in command");
@@ -218,7 +226,7 @@ absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax,
                                absl::string_view(verb.name.data(), verb.name.size()))) {
       std::string_view rest = line.substr(name.size());
       SkipSpaces(rest);
-      return verb.parse(Arguments{rest, syntax, offered});
+      return verb.parse(Arguments{rest, syntax, offered, default_domain});
     }
   }
   return Command(UnknownCommand());

@@ -68,6 +68,7 @@ struct MailCommand {
   // AUTH (RFC 4954 section 5): who the message is from, says a client that is a server; empty:
   // "<>".
   std::optional<std::string> auth;
+  std::string verp_delimiters;  // XVERP; empty: not given
 };
 struct RcptCommand {
   explicit RcptCommand(Mailbox to_in) : to(std::move(to_in)) {}
@@ -96,6 +97,11 @@ struct ExpnCommand {
   std::string argument;
 };
 struct VerbCommand {};
+// What waits in the queue of a local user (docs/protocols/smtp.md).
+struct XqueueCommand {
+  explicit XqueueCommand(std::string after_in) : after(std::move(after_in)) {}
+  std::string after;  // the last message id that was shown; may be empty
+};
 struct StartTlsCommand {};
 struct AuthCommand {
   AuthCommand(std::string mechanism_in, std::optional<std::string> initial_response_in)
@@ -130,14 +136,15 @@ using Command =
     std::variant<HeloCommand, EhloCommand, LhloCommand, MailCommand, RcptCommand, DataCommand,
                  RsetCommand, NoopCommand, QuitCommand, HelpCommand, VrfyCommand, ExpnCommand,
                  VerbCommand, StartTlsCommand, AuthCommand, BdatCommand, XclientCommand,
-                 UnimplementedCommand, UnknownCommand>;
+                 XqueueCommand, UnimplementedCommand, UnknownCommand>;
 
 // Reads one line without its CRLF. Errors say what the client should have sent: kSyntax,
 // kBadParameter, kParameterNotImplemented (an ESMTP parameter of an extension that is not
 // `offered`), kBadAddress, kNonAsciiAddress (without SMTPUTF8). An unknown verb is a command, not
-// an error, so that the session counts and answers it.
+// an error, so that the session counts and answers it. `default_domain`: of addresses in MAIL and
+// RCPT that have none; empty: they need one.
 absl::StatusOr<Command> ParseCommand(std::string_view line, PathSyntax syntax,
-                                     ExtensionSet offered);
+                                     ExtensionSet offered, std::string_view default_domain = {});
 
 }  // namespace posthorn::smtp
 

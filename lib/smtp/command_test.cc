@@ -41,6 +41,7 @@ struct Describe {
   std::string operator()(const AuthCommand& c) const {
     return "AUTH " + c.mechanism + (c.initial_response ? " [" + *c.initial_response + "]" : "");
   }
+  std::string operator()(const XqueueCommand& c) const { return "XQUEUE " + c.after; }
   std::string operator()(const UnimplementedCommand&) const { return "UNIMPLEMENTED"; }
   std::string operator()(const UnknownCommand&) const { return "UNKNOWN"; }
 };

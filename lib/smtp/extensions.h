@@ -24,6 +24,7 @@ enum class Extension : unsigned {
   kDeliverBy,            // RFC 2852
   kLimits,               // RFC 9422
   kXclient,              // Postfix XCLIENT_README
+  kXverp,                // Postfix VERP_README
   kHelp,                 // RFC 5321 section 4.1.1.8
 };
 

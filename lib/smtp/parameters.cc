@@ -11,6 +11,7 @@
 //   RFC 4865   "HOLDFOR=" %x31-39 *8DIGIT   "HOLDUNTIL=" date-time (RFC 3339 section 5.6)
 //   RFC 6710   "MT-PRIORITY=" ( ["-"] %x31-39 / "0" )
 //   RFC 2852   "BY=" [ "+" / "-" ] 1*9DIGIT ";" ( "R" / "N" ) [ "T" ]
+//   Postfix VERP_README  "XVERP" [ "=" 2( "-" / "=" / "+" ) ]
 //   RFC 4954   "AUTH=" ( xtext of a mailbox / "<>" )
 // RCPT:
 //   RFC 3461   "NOTIFY=" ( "NEVER" / 1#( "SUCCESS" / "FAILURE" / "DELAY" ) )
@@ -26,6 +27,7 @@
 #include "absl/strings/str_split.h"
 #include "lib/base/failure.h"
 #include "lib/smtp/international.h"
+#include "lib/smtp/verp.h"
 #include "lib/smtp/xtext.h"
 
 namespace posthorn::smtp {
@@ -59,6 +61,12 @@ bool IsValue(std::string_view text) {
   return !text.empty() && IsUtf8(text) && std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) >= 33 && c != 127 && c != '=';
   });
+}
+
+// The one value that may have "=" in it.
+bool IsXverpValue(std::string_view keyword, std::string_view value) {
+  return absl::EqualsIgnoreCase(absl::string_view(keyword.data(), keyword.size()), "XVERP") &&
+         IsVerpDelimiters(value);
 }
 
 absl::Status ApplySize(const std::string& value, MailCommand& mail) {
@@ -184,6 +192,12 @@ absl::Status ApplyBody(const std::string& value, ExtensionSet offered, MailComma
   return absl::OkStatus();
 }
 
+// Without a value the usual delimiters.
+absl::Status ApplyXverp(const Parameter& parameter, MailCommand& mail) {
+  mail.verp_delimiters = parameter.has_value ? parameter.value : kDefaultVerpDelimiters;
+  return IsVerpDelimiters(mail.verp_delimiters) ? absl::OkStatus() : Bad("Invalid XVERP");
+}
+
 struct MailRow {
   std::string_view keyword;
   Extension extension;
@@ -208,6 +222,9 @@ absl::Status ApplyMailParameter(const Parameter& parameter, ExtensionSet offered
       std::find_if(std::begin(kMailRows), std::end(kMailRows),
                    [&](const MailRow& r) { return r.keyword == parameter.keyword; });
   if (row == std::end(kMailRows) || !offered.Has(row->extension)) {
+    if (parameter.keyword == "XVERP" && offered.Has(Extension::kXverp)) {
+      return ApplyXverp(parameter, mail);
+    }
     if (parameter.keyword == "SIZE") return ApplySize(parameter.value, mail);
     if (parameter.keyword == "BODY") return ApplyBody(parameter.value, offered, mail);
     if (parameter.keyword == "AUTH") return ApplyAuth(parameter.value, mail);
@@ -272,7 +289,10 @@ absl::StatusOr<std::vector<Parameter>> ParseParameters(std::string_view text) {
     const std::string_view keyword = word.substr(0, equals);
     const bool has_value = equals != std::string_view::npos;
     const std::string_view value = has_value ? word.substr(equals + 1) : std::string_view();
-    if (!IsKeyword(keyword) || (has_value && !IsValue(value))) return Bad("Malformed parameter");
+    if (!IsKeyword(keyword) ||
+        (has_value && !IsValue(value) && !IsXverpValue(keyword, value))) {
+      return Bad("Malformed parameter");
+    }
     std::string upper = absl::AsciiStrToUpper(absl::string_view(keyword.data(), keyword.size()));
     for (const Parameter& other : parameters) {
       if (other.keyword == upper) return Bad("Parameter given twice");
@@ -287,6 +307,9 @@ absl::Status ApplyMailParameters(const std::vector<Parameter>& parameters, Exten
   for (const Parameter& parameter : parameters) {
     const absl::Status status = ApplyMailParameter(parameter, offered, mail);
     if (!status.ok()) return status;
+  }
+  if (!mail.verp_delimiters.empty() && mail.from.IsNull()) {
+    return Bad("XVERP needs a sender that is not null");
   }
   // RFC 4865 section 3: one hold-param.
   if (mail.hold_for.has_value() && mail.hold_until.has_value()) {

@@ -11,7 +11,7 @@ namespace {
 constexpr ExtensionSet kAll{Extension::kSmtpUtf8,      Extension::kBinaryMime,
                             Extension::kDsn,           Extension::kRequireTls,
                             Extension::kFutureRelease, Extension::kMtPriority,
-                            Extension::kDeliverBy};
+                            Extension::kDeliverBy,     Extension::kXverp};
 
 std::string Refusal(const absl::Status& status) {
   const FailureRow& row = RowOf(FailureOf(status));
@@ -35,6 +35,7 @@ std::string Describe(const MailCommand& mail) {
     absl::StrAppend(&out, " by=", mail.deliver_by->seconds, mail.deliver_by->notify ? "N" : "R",
                     mail.deliver_by->trace ? "T" : "");
   }
+  if (!mail.verp_delimiters.empty()) absl::StrAppend(&out, " verp=", mail.verp_delimiters);
   if (mail.auth) absl::StrAppend(&out, " auth=[", *mail.auth, "]");
   return out.empty() ? out : out.substr(1);
 }
@@ -117,6 +118,13 @@ TEST(ParametersTest, OfMail) {
       {"MT-PRIORITY=10", bad},
       {"MT-PRIORITY=-", bad},
       {"MT-PRIORITY", bad},
+      {"XVERP", "verp=+="},
+      {"xverp=-=", "verp=-="},
+      {"XVERP===", "verp==="},
+      {"XVERP=+", bad},
+      {"XVERP=ab", bad},
+      {"XVERP=+=+", bad},
+      {"SIZE=+=", bad},
       {"BY=120;R", "by=120R"},
       {"BY=120;rt", "by=120RT"},
       {"BY=+120;NT", "by=120NT"},

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/failure.h"
+#include "lib/smtp/verp.h"
 #include "lib/telemetry/log.h"
 #include "services/delivery/delivery_metrics.h"
 
@@ -86,6 +87,45 @@ void PutOff(const absl::Status& why, std::vector<RecipientResult>& results) {
 }  // namespace
 
 Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
+  const bool each = !job.options.verp_delimiters.empty() && !job.reverse_path.empty();
+  Task<JobReport> attempt = each ? TryEach(job, lease) : Try(job, lease);
+  JobReport report = co_await std::move(attempt);
+  report.waits = job.waits;
+  LeaveOutWaiting(job, report);
+  co_return report;
+}
+
+Task<JobReport> DeliveryJobRunner::TryEach(const Job& job, const LeaseView& lease) {
+  JobReport report;
+  report.key = job.key;
+  for (const JobRecipient& recipient : job.recipients) {
+    if (lease.Lost()) break;  // those missing stay as they were
+    Job one = job;
+    one.recipients.assign(1, recipient);
+    // The address that the sender knows is the one that a bounce has to tell.
+    const std::string& known = recipient.original_address.empty() ? recipient.address
+                                                                  : recipient.original_address;
+    one.reverse_path = smtp::VerpSender(job.reverse_path, known, job.options.verp_delimiters);
+    // Where it is forwarded it has its sender.
+    one.options.verp_delimiters.clear();
+    JobReport part = co_await Try(one, lease);
+    report.recipient_ids.insert(report.recipient_ids.end(), part.recipient_ids.begin(),
+                                part.recipient_ids.end());
+    for (RecipientResult& result : part.results) report.results.push_back(std::move(result));
+    for (OutboundMessage& message : part.notifications) {
+      report.notifications.push_back(std::move(message));
+    }
+    report.delay_warning_sent = report.delay_warning_sent || part.delay_warning_sent;
+    report.deliver_by_notified = report.deliver_by_notified || part.deliver_by_notified;
+    if (part.retry_before.has_value()) {
+      report.retry_before =
+          std::min(*part.retry_before, report.retry_before.value_or(absl::InfiniteFuture()));
+    }
+  }
+  co_return report;
+}
+
+Task<JobReport> DeliveryJobRunner::Try(const Job& job, const LeaseView& lease) {
   JobReport report;
   report.key = job.key;
   bool local = job.key.destination == kLocalDestination;
@@ -150,8 +190,6 @@ Task<JobReport> DeliveryJobRunner::Run(const Job& job, const LeaseView& lease) {
     report.recipient_ids.push_back(recipient.recipient_id);
   }
   Record(job, report.results, local);
-  report.waits = job.waits;
-  LeaveOutWaiting(job, report);
   co_return report;
 }
 

@@ -28,6 +28,11 @@ class DeliveryJobRunner final : public JobRunner {
   Task<JobReport> Run(const Job& job, const LeaseView& lease) override;
 
  private:
+  // One attempt at all recipients together.
+  Task<JobReport> Try(const Job& job, const LeaseView& lease);
+  // With a reverse-path for each recipient (VERP): one after the other, each as a job of its own.
+  Task<JobReport> TryEach(const Job& job, const LeaseView& lease);
+
   RemoteDelivery& remote_;
   LocalDelivery& local_;
   Bounces& bounces_;

@@ -136,6 +136,43 @@ TEST_F(JobRunnerTest, AForwardLeavesOnceThoughItsNotificationHadToWait) {
   EXPECT_EQ(report.notifications[1].recipients[0].address, "away@example.net");
 }
 
+TEST_F(JobRunnerTest, EachRecipientHasItsReversePathWhereTheMessageAsks) {
+  job_.options.verp_delimiters = "+=";
+  JobRecipient second;
+  second.recipient_id = 8;
+  second.address = "b@example.test";
+  second.original_address = "list-b@example.net";
+  second.account = AccountId(11);
+  job_.recipients.push_back(second);
+  JobReport report = Run();
+  ASSERT_EQ(report.results.size(), 2u);
+  EXPECT_THAT(report.recipient_ids, testing::ElementsAre(7, 8));
+  EXPECT_EQ(report.results[0].outcome, Outcome::kDelivered);
+  EXPECT_EQ(report.results[1].outcome, Outcome::kDelivered);
+  ASSERT_EQ(mailbox_.deliveries.size(), 2u);
+  EXPECT_EQ(mailbox_.deliveries[0].reverse_path, "from+a=example.test@example.org");
+  EXPECT_THAT(mailbox_.deliveries[0].recipients[0].prefix,
+              HasSubstr("Return-Path: <from+a=example.test@example.org>\r\n"));
+  EXPECT_EQ(mailbox_.deliveries[1].reverse_path, "from+list-b=example.net@example.org");
+
+  mailbox_.failures[{TenantId(1), AccountId(10)}] = MakeFailure(Failure::kStorageDown);
+  mailbox_.failures[{TenantId(1), AccountId(11)}] = MakeFailure(Failure::kAccountDisabled);
+  report = Run();
+  EXPECT_EQ(report.results[0].outcome, Outcome::kDeferred);
+  EXPECT_EQ(report.results[1].outcome, Outcome::kBounced);
+  ASSERT_EQ(report.notifications.size(), 1u);
+  EXPECT_EQ(report.notifications[0].recipients[0].address, "from+list-b=example.net@example.org");
+  EXPECT_EQ(report.notifications[0].reverse_path, "");
+
+  // A bounce has no sender to make another of.
+  mailbox_.failures.clear();
+  mailbox_.deliveries.clear();
+  job_.reverse_path.clear();
+  Run();
+  ASSERT_EQ(mailbox_.deliveries.size(), 1u);
+  EXPECT_EQ(mailbox_.deliveries[0].reverse_path, "");
+}
+
 TEST_F(JobRunnerTest, ReturnsWhatAnOperatorWantsReturned) {
   job_.bounce_reason = "sent by a stolen account";
   const JobReport report = Run();

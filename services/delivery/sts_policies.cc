@@ -11,6 +11,8 @@ namespace posthorn::delivery {
 namespace {
 
 constexpr absl::Duration kRetry = absl::Minutes(5);
+// What is in force is fetched again so often, so that it does not run out (section 3.3).
+constexpr absl::Duration kRefresh = absl::Hours(24);
 constexpr std::size_t kMaxKnown = 10000;
 
 std::shared_ptr<const StsFinding> FindingOf(std::string text) {
@@ -33,6 +35,10 @@ bool StsPolicies::IsFresh(const Known& known) const {
          clock_.Now() - known.fetched_at < known.finding->policy->max_age;
 }
 
+bool StsPolicies::IsCurrent(const Known& known, const std::string& id) const {
+  return IsFresh(known) && known.id == id && clock_.Now() - known.fetched_at < kRefresh;
+}
+
 Task<StsFinding> StsPolicies::For(std::string domain) {
   const dns::Answer<std::string> records =
       co_await resolver_.QueryTxt(absl::StrCat("_mta-sts.", domain));
@@ -40,7 +46,7 @@ Task<StsFinding> StsPolicies::For(std::string domain) {
   auto it = known_.find(domain);
   Known known;
   if (it != known_.end()) known = it->second;
-  const bool here = IsFresh(known) && (!id.has_value() || known.id == *id);
+  const bool here = id.has_value() ? IsCurrent(known, *id) : IsFresh(known);
   if (here) co_return *known.finding;
   const bool waits = clock_.Now() < known.retry_at;
   // Another worker may have it, or this one had it before it started anew.
@@ -51,7 +57,7 @@ Task<StsFinding> StsPolicies::For(std::string domain) {
       known = std::move(stored);
       known.retry_at = retry_at;
     }
-    if (id.has_value() && !(IsFresh(known) && known.id == *id)) {
+    if (id.has_value() && !IsCurrent(known, *id)) {
       known = co_await Fetch(domain, *id, std::move(known));
     }
     if (known_.size() >= kMaxKnown) known_.clear();

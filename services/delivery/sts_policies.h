@@ -47,8 +47,8 @@ struct StsFinding {
 };
 
 // Which MTA-STS policy a domain has now: what is kept counts until its max_age is over, and is
-// fetched anew when the id in DNS is another (section 5.1). After a failure nothing is fetched for
-// five minutes. Belongs to one executor; what it is given outlives it.
+// fetched anew when the id in DNS is another (section 5.1) and after a day (section 3.3). After a
+// failure nothing is fetched for five minutes. Belongs to one executor; what it is given outlives it.
 class StsPolicies {
  public:
   StsPolicies(dns::Resolver& resolver, StsStore& store, StsFetcher& fetcher, const Clock& clock)
@@ -64,6 +64,7 @@ class StsPolicies {
     absl::Time retry_at = absl::InfinitePast();  // no fetch before
   };
   bool IsFresh(const Known& known) const;
+  bool IsCurrent(const Known& known, const std::string& id) const;
   Task<Known> Recall(std::string domain);
   Task<Known> Fetch(std::string domain, std::string id, Known known);
 

@@ -133,6 +133,29 @@ TEST_F(StsPoliciesTest, WhatIsKnownCountsUntilItIsTooOld) {
   EXPECT_EQ(found.problem, "sts-policy-fetch-error");
 }
 
+// RFC 8461 section 3.3: while mail flows a policy does not run out, although its id stays.
+TEST_F(StsPoliciesTest, APolicyIsFetchedAgainAfterADay) {
+  fetcher_.text = "version: STSv1\nmode: enforce\nmx: a.test\nmax_age: 172800\n";
+  EXPECT_TRUE(Enforces());
+  clock_.Advance(absl::Hours(23));
+  EXPECT_TRUE(Enforces());
+  EXPECT_EQ(fetcher_.fetches, 1);
+  clock_.Advance(absl::Hours(2));
+  const absl::StatusOr<std::string> text = fetcher_.text;
+  fetcher_.text = MakeFailure(Failure::kUnavailable, "no");
+  EXPECT_TRUE(Enforces());
+  EXPECT_TRUE(Enforces());
+  EXPECT_EQ(fetcher_.fetches, 2);
+  clock_.Advance(absl::Minutes(6));
+  fetcher_.text = text;
+  EXPECT_TRUE(Enforces());
+  EXPECT_EQ(fetcher_.fetches, 3);
+  clock_.Advance(absl::Hours(23) + absl::Minutes(30));  // past the end of the first one
+  Restart();
+  EXPECT_TRUE(Enforces());
+  EXPECT_EQ(fetcher_.fetches, 3);
+}
+
 TEST_F(StsPoliciesTest, AFailureIsNotTriedAgainAtOnce) {
   fetcher_.text = WithTlsResult(MakeFailure(Failure::kUnavailable, "no"), "sts-webpki-invalid");
   EXPECT_EQ(Ask().problem, "sts-webpki-invalid");

@@ -1,5 +1,7 @@
 #include "services/delivery/traffic_rules.h"
 
+#include <libpsl.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -8,14 +10,17 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 
 namespace posthorn::delivery {
 namespace {
 
-// Second labels that registries of countries sell names below.
-constexpr absl::string_view kGeneric[] = {"ac", "co", "com", "edu", "gob", "gov", "gv", "mil",
-                                          "ne", "net", "nom", "or", "org", "go", "plc", "ltd"};
+// Whether names are registered below it by anybody, as Mozilla's list has it. Names that only one
+// company gives to its customers (the list's private part) are that company's: it takes the mail.
+bool IsPublicSuffix(const std::string& name) {
+  static const psl_ctx_t* const list = psl_latest(nullptr);  // never freed; read by any thread
+  if (list == nullptr) return !absl::StrContains(name, '.');
+  return psl_is_public_suffix2(list, name.c_str(), PSL_TYPE_ICANN) != 0;
+}
 
 bool IsAddress(absl::string_view name) {
   return absl::StrContains(name, ':') ||
@@ -28,16 +33,13 @@ std::string Registered(const Host& host) {
   while (!name.empty() && name.back() == '.') name.pop_back();
   if (absl::StartsWith(name, "/")) return host.name;  // a unix socket
   if (IsAddress(name)) return host.port == 25 ? name : absl::StrCat(name, ":", host.port);
-  const std::vector<std::string> labels = absl::StrSplit(name, '.');
-  std::size_t kept = 2;
-  if (labels.size() > 2 && labels.back().size() == 2) {
-    const std::string& second = labels[labels.size() - 2];
-    const bool generic = std::find(std::begin(kGeneric), std::end(kGeneric), second) !=
-                         std::end(kGeneric);
-    if (generic) kept = 3;
+  std::string registered = name;
+  for (std::string above = name; !above.empty() && !IsPublicSuffix(above);) {
+    registered = above;
+    const std::size_t dot = above.find('.');
+    above = dot == std::string::npos ? "" : above.substr(dot + 1);
   }
-  if (labels.size() <= kept) return name;
-  return absl::StrJoin(labels.end() - static_cast<std::ptrdiff_t>(kept), labels.end(), ".");
+  return registered;
 }
 
 ReplyRule Built(const char* code, const char* status, const char* text, ReplyRule::Action action,

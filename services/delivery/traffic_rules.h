@@ -21,9 +21,10 @@ bool IsPattern(std::string_view text);
 // The servers that are tried first, of those in `hosts`.
 std::vector<const Host*> BestOf(const std::vector<Host>& hosts);
 
-// What takes the mail of a domain, as the names of its best servers tell: their last two labels, or
-// three where the last two are such as "co.uk". All domains at one provider have the same site,
-// whether they share its MX records or each has a name of its own there. Several: "a.net+b.net".
+// What takes the mail of a domain, as the names of its best servers tell: the domain that each is
+// registered under, one label below a suffix of the Public Suffix List. All domains at one provider
+// have the same site, whether they share its MX records or each has a name of its own there. Several:
+// "a.net+b.net".
 // A server without a name is its address, with a port other than 25.
 std::string SiteOf(const std::vector<Host>& hosts);
 

@@ -27,11 +27,20 @@ TEST(SiteTest, ManyDomainsAtOneProviderShareASite) {
   EXPECT_EQ(SiteOf(Servers({{"mx.b.example", 10}, {"mx.a.test", 10}})), "a.test+b.example");
 }
 
-TEST(SiteTest, WhereNamesAreSoldBelowTwoLabelsThreeCount) {
+TEST(SiteTest, NamesAreRegisteredBelowPublicSuffixes) {
   EXPECT_EQ(SiteOf(Servers({{"mx.one.co.uk", 0}})), "one.co.uk");
   EXPECT_EQ(SiteOf(Servers({{"mx.two.co.uk", 0}})), "two.co.uk");
   EXPECT_EQ(SiteOf(Servers({{"mx.three.de", 0}})), "three.de");
   EXPECT_EQ(SiteOf(Servers({{"co.uk", 0}})), "co.uk");
+  EXPECT_EQ(SiteOf(Servers({{"mx.one.kawasaki.jp", 0}})), "mx.one.kawasaki.jp");
+  EXPECT_EQ(SiteOf(Servers({{"mx.city.kawasaki.jp", 0}})), "city.kawasaki.jp");
+  EXPECT_EQ(SiteOf(Servers({{"mx.one.xn--55qx5d.cn", 0}})), "one.xn--55qx5d.cn");
+  EXPECT_EQ(SiteOf(Servers({{"mx.one.unlisted", 0}})), "one.unlisted");
+}
+
+TEST(SiteTest, NamesThatACompanyGivesItsCustomersAreItsOwn) {
+  EXPECT_EQ(SiteOf(Servers({{"inbound.eu-west-1.compute.amazonaws.com", 0}})), "amazonaws.com");
+  EXPECT_EQ(SiteOf(Servers({{"mx.customer.github.io", 0}})), "github.io");
 }
 
 TEST(SiteTest, ABackupElsewhereDoesNotMakeAnotherSite) {

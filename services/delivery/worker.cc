@@ -13,6 +13,10 @@ namespace {
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kLastBackoff = absl::Seconds(5);
 constexpr std::size_t kReportsPerCall = 200;
+// Calls at once: while PostgreSQL commits one, another is on its way.
+constexpr int kReportCalls = 2;
+// Jobs held, run or not, for each that may run: bounds what an outage of the queue leaves unreported.
+constexpr int kHeldForEachPlace = 4;
 
 }  // namespace
 
@@ -42,11 +46,16 @@ void Worker::WakeLeaser() {
   if (waiting != nullptr) waiting->Set(true);
 }
 
+int Worker::FreePlaces() const {
+  const int held = static_cast<int>(held_.size());
+  return std::min(options_.concurrency - running_, kHeldForEachPlace * options_.concurrency - held);
+}
+
 Task<void> Worker::LeaseLoop() {
   absl::Duration backoff = kFirstBackoff;
   while (!draining_) {
     // Leases come in batches: a call for each job that ends would cost more than the job.
-    const int free = options_.concurrency - in_flight_;
+    const int free = FreePlaces();
     if (free < std::max(1, options_.concurrency / 4)) {
       OneShot<bool> place_free;
       leaser_waits_ = &place_free;
@@ -73,7 +82,7 @@ Task<void> Worker::LeaseLoop() {
       if (held_.contains(id)) continue;
       auto held = std::make_shared<Held>(std::move(job), asked, lease_, clock_);
       held_[id] = held;
-      ++in_flight_;
+      ++running_;
       ++tasks_;
       Metrics().jobs.Increment();
       Spawn(executor_, RunJob(std::move(held)));
@@ -85,16 +94,18 @@ Task<void> Worker::LeaseLoop() {
 
 Task<void> Worker::RunJob(std::shared_ptr<Held> held) {
   JobReport report = co_await runner_.Run(held->job, *held);
+  --running_;
   finished_.push_back(std::move(report));
-  if (!reporting_) {
-    reporting_ = true;
+  if (report_loops_ < kReportCalls) {
+    ++report_loops_;
     ++tasks_;
     Spawn(executor_, ReportLoop());
   }
+  WakeLeaser();
   --tasks_;
 }
 
-// While one call is under way the next batch gathers.
+// While calls are under way the next batch gathers.
 Task<void> Worker::ReportLoop() {
   while (!finished_.empty()) {
     std::vector<JobReport> batch;
@@ -107,7 +118,7 @@ Task<void> Worker::ReportLoop() {
     }
     co_await Report(std::move(batch));
   }
-  reporting_ = false;
+  --report_loops_;
   --tasks_;
 }
 
@@ -146,7 +157,6 @@ Task<void> Worker::Report(std::vector<JobReport> batch) {
 void Worker::Finished(const std::vector<JobReport>& batch) {
   for (const JobReport& report : batch) {
     held_.erase(report.key.job);
-    --in_flight_;
     Metrics().jobs.Decrement();
   }
   WakeLeaser();

@@ -21,9 +21,9 @@ struct WorkerOptions {
   absl::Duration max_wait = absl::Seconds(2);  // of a lease call, for the first job
 };
 
-// Leases jobs, runs them, keeps their leases alive and reports what became of them. A job counts as
-// under way until its report is committed, and its lease is renewed until then, so that what was
-// delivered gets recorded through an outage of the queue. Belongs to one executor, which with
+// Leases jobs, runs them, keeps their leases alive and reports what became of them. The lease of a job
+// is renewed until its report is committed, so that what was delivered gets recorded through an outage
+// of the queue; its place is free as soon as it has run, as long as not too many wait to be reported. Belongs to one executor, which with
 // `queue`, `runner` and `clock` outlives it; destroyed only when idle() or with the executor
 // stopped.
 class Worker {
@@ -65,6 +65,7 @@ class Worker {
   Task<void> RunJob(std::shared_ptr<Held> held);
   Task<void> Report(std::vector<JobReport> batch);
   void Finished(const std::vector<JobReport>& batch);
+  int FreePlaces() const;
   void WakeLeaser();
   void ScheduleHeartbeat();
   void Confirm(const std::vector<LeaseKey>& keys, absl::Time asked,
@@ -77,10 +78,10 @@ class Worker {
   const Clock& clock_;
 
   absl::flat_hash_map<JobId, std::shared_ptr<Held>> held_;
-  int in_flight_ = 0;  // jobs, until they are reported
+  int running_ = 0;    // jobs; held_ has those too that wait to be reported
   int tasks_ = 0;      // coroutines that refer to this
   std::vector<JobReport> finished_;
-  bool reporting_ = false;
+  int report_loops_ = 0;
   bool heartbeat_scheduled_ = false;
   bool draining_ = false;
   // Short until the queue has told its own, so that the first jobs are not held too long.

@@ -163,6 +163,21 @@ TEST_F(WorkerTest, RepeatsAReportAndKeepsTheLeaseUntilItIsTaken) {
   Finish();
 }
 
+// What has run needs no place any more; but what an outage leaves unreported is bounded.
+TEST_F(WorkerTest, PlacesAreFreeBeforeTheReportIsStored) {
+  options_.concurrency = 2;
+  FakeRunner runner(false);
+  for (int i = 0; i < 10; ++i) queue_.batches.push_back(Batch(1 + 2 * i, 2));
+  for (int i = 0; i < 8; ++i) queue_.report_failures.push_back(MakeFailure(Failure::kUnavailable));
+  Start(runner);
+  EXPECT_EQ(Reported(), 0u);
+  EXPECT_EQ(runner.started, 8);
+  Pass(absl::Seconds(30));
+  EXPECT_EQ(runner.started, 20);
+  EXPECT_EQ(Reported(), 20u);
+  Finish();
+}
+
 TEST_F(WorkerTest, OneRefusedReportDoesNotHoldUpTheOthers) {
   FakeRunner runner(false);
   queue_.batches.push_back(Batch(1, 3));

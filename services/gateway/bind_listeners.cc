@@ -41,6 +41,16 @@ absl::StatusOr<BoundSockets> BindListeners(const config::v1::Config& config) {
   if (status.ok()) status = BindAll(gateway.imap_listeners(), "imap_listeners", sockets.imap);
   if (status.ok()) status = BindAll(gateway.pop3_listeners(), "pop3_listeners", sockets.pop3);
   if (!status.ok()) return status;
+  if (const config::v1::LocalSubmission& local = gateway.local_submission();
+      !local.domain().empty()) {
+    absl::StatusOr<net::BoundSocket> socket = net::BoundSocket::BindUnix(local.socket_path());
+    if (!socket.ok()) {
+      return MakeFailure(FailureOf(socket.status()),
+                         absl::StrCat("gateway.local_submission.socket_path: ",
+                                      socket.status().message()));
+    }
+    sockets.local.emplace(*std::move(socket));
+  }
   absl::StatusOr<net::BoundSocket> api =
       net::BoundSocket::Bind(gateway.api_address(), gateway.api_port());
   if (!api.ok()) return NameTheKey("gateway.api_", api.status());

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/address.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -217,6 +218,23 @@ absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(const Config&
     result.push_back(std::move(options));
   }
   return result;
+}
+
+absl::StatusOr<SmtpListenerOptions> LocalListenerFrom(const config::v1::LocalSubmission& settings) {
+  if (!smtp::IsDomainOrLiteral(settings.domain()) || settings.domain().front() == '[') {
+    return MakeFailure(Failure::kInvalidArgument,
+                       absl::StrCat("gateway.local_submission.domain: \"", settings.domain(),
+                                    "\" is no domain"));
+  }
+  SmtpListenerOptions options;
+  options.role = SmtpRole::kLocal;
+  options.tls = SmtpTls::kOff;
+  // Programs write what they like into From, and read no refusals.
+  options.from_policy = FromPolicy::kRewrite;
+  options.bare_newlines = smtp::BareNewlines::kNormalize;
+  options.local_domain = settings.domain();
+  options.trusted_users.assign(settings.trusted_users().begin(), settings.trusted_users().end());
+  return options;
 }
 
 absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(const Config& config) {

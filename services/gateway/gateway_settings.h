@@ -39,6 +39,8 @@ absl::StatusOr<std::vector<net::IpNetwork>> ProxyNetworksFrom(const config::v1::
 // from the first octet without a certificate.
 absl::StatusOr<std::vector<SmtpListenerOptions>> SmtpListenersFrom(
     const config::v1::Config& config);
+// For users of this machine. Errors name the key: a malformed domain.
+absl::StatusOr<SmtpListenerOptions> LocalListenerFrom(const config::v1::LocalSubmission& settings);
 absl::StatusOr<std::vector<ImapListenerOptions>> ImapListenersFrom(
     const config::v1::Config& config);
 absl::StatusOr<std::vector<Pop3ListenerOptions>> Pop3ListenersFrom(

@@ -28,6 +28,7 @@
 #include "services/gateway/clients/directory_client.h"
 #include "services/gateway/clients/mailbox_client.h"
 #include "services/gateway/clients/queue_client.h"
+#include "services/gateway/clients/queue_view_client.h"
 #include "services/gateway/gateway_settings.h"
 #include "services/gateway/hint_subscriber.h"
 #include "services/gateway/imap/server.h"
@@ -39,6 +40,7 @@
 #include "services/gateway/session/session_registry.h"
 #include "services/gateway/session/token_issuers.h"
 #include "services/gateway/smtp/server.h"
+#include "services/gateway/wiring_local.h"
 
 namespace posthorn::gateway {
 namespace {
@@ -115,6 +117,7 @@ struct GatewayServer::Impl {
   std::unique_ptr<Directory> directory;
   std::unique_ptr<LocalDelivery> delivery;
   std::unique_ptr<Spool> spool;
+  std::unique_ptr<QueueView> queue_view;
   std::unique_ptr<MailStore> store;
   std::unique_ptr<CommitAcceptor> acceptor;
   std::unique_ptr<ChangeHub> hub;
@@ -134,6 +137,7 @@ struct GatewayServer::Impl {
   ProxyNetworks imap_proxies;
   ProxyNetworks pop3_proxies;
   std::unique_ptr<SmtpServer> smtp;
+  std::unique_ptr<LocalSubmission> local;  // null: no users of this machine
   std::unique_ptr<ImapServer> imap;
   std::unique_ptr<Pop3Server> pop3;
   std::unique_ptr<SendHandler> send;
@@ -185,6 +189,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   directory = MakeDirectoryClient(dependencies.mailbox, rpc, clock);
   delivery = MakeDeliveryClient(dependencies.mailbox, rpc);
   spool = MakeQueueClient(dependencies.queue, rpc);
+  queue_view = MakeQueueViewClient(dependencies.queue, rpc);
   store = MakeMailboxClient(dependencies.mailbox, rpc);
   acceptor = std::make_unique<CommitAcceptor>(*delivery, *spool, config.hostname());
 
@@ -204,6 +209,7 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_smtp.directory = directory.get();
   for_smtp.authenticator = authenticator.get();
   for_smtp.acceptor = acceptor.get();
+  for_smtp.queue = queue_view.get();
   for_smtp.staging = staging.get();
   for_smtp.clock = &clock;
   for_smtp.tls = tls.get();
@@ -212,8 +218,18 @@ absl::Status GatewayServer::Impl::Build(const Config& config, GatewayDependencie
   for_smtp.queue_extensions =
       smtp::ExtensionSet{smtp::Extension::kDsn, smtp::Extension::kRequireTls,
                          smtp::Extension::kFutureRelease, smtp::Extension::kMtPriority,
-                         smtp::Extension::kDeliverBy};
+                         smtp::Extension::kDeliverBy, smtp::Extension::kXverp};
   smtp = std::make_unique<SmtpServer>(std::move(for_smtp), SmtpLimitsFrom(limits));
+  PickupDependencies for_pickup;
+  for_pickup.server = smtp.get();
+  for_pickup.directory = directory.get();
+  for_pickup.acceptor = acceptor.get();
+  for_pickup.staging = staging.get();
+  for_pickup.clock = &clock;
+  absl::StatusOr<std::unique_ptr<LocalSubmission>> submission =
+      LocalSubmission::Make(config, loops->at(0), for_pickup);
+  if (!submission.ok()) return submission.status();
+  local = *std::move(submission);
 
   ImapDependencies for_imap;
   for_imap.store = store.get();
@@ -310,6 +326,15 @@ void GatewayServer::Impl::Listen(const Config& config, BoundSockets sockets) {
     ListenOn(std::move(sockets.smtp[i]), *smtp, smtp_options[i], smtp_proxies[i],
              address("smtp_listeners", i, gateway.smtp_listeners(static_cast<int>(i)).role()));
   }
+  if (sockets.local.has_value()) {
+    addresses.push_back({"gateway.local_submission.socket_path", "local",
+                         gateway.local_submission().socket_path(), 0});
+    listeners.push_back(std::make_unique<net::Listener>(
+        *std::move(sockets.local), *loops, [this](std::unique_ptr<net::Stream> stream) {
+          return local->Serve(sessions, *smtp, std::move(stream));
+        }));
+    local->Start();
+  }
   for (std::size_t i = 0; i < sockets.imap.size(); ++i) {
     ListenOn(std::move(sockets.imap[i]), *imap, imap_options[i], imap_proxies[i],
              address("imap_listeners", i, gateway.imap_listeners(static_cast<int>(i)).role()));
@@ -325,6 +350,7 @@ void GatewayServer::Impl::ShutDown(absl::Duration limit) {
   const absl::Time end = absl::Now() + limit;
   for (const std::unique_ptr<net::Listener>& listener : listeners) listener->Stop();
   if (smtp != nullptr) smtp->Drain();
+  if (local != nullptr) local->Stop(std::max(end - absl::Now(), absl::ZeroDuration()));
   if (imap != nullptr) imap->Drain();
   if (pop3 != nullptr) pop3->Drain();
   if (api != nullptr) api->Shutdown(std::max(end - absl::Now(), absl::ZeroDuration()));
@@ -349,6 +375,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
   if (sockets.smtp.size() != static_cast<std::size_t>(gateway.smtp_listeners_size()) ||
       sockets.imap.size() != static_cast<std::size_t>(gateway.imap_listeners_size()) ||
       sockets.pop3.size() != static_cast<std::size_t>(gateway.pop3_listeners_size()) ||
+      sockets.local.has_value() == gateway.local_submission().domain().empty() ||
       !sockets.api.has_value()) {
     return absl::InternalError("gateway: sockets do not match the configured listeners");
   }

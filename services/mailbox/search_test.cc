@@ -59,7 +59,9 @@ using Uids = std::vector<Uid>;
 
 TEST_F(SearchTest, HeadersAreDecodedAndComparedWithoutCase) {
   EXPECT_EQ(Find(Header("subject", "gr\xc3\x9c\xc3\x9f" "e")), (Uids{1}));
-  EXPECT_EQ(Find(Header("Subject", "GR\xc3\xbcSSE")), (Uids{1}));
+  EXPECT_EQ(Find(Header("Subject", "GRu\xcc\x88\xc3\x9f" "E")), (Uids{1}));
+  // By i;unicode-casemap (RFC 5051): a sharp s is no two of them.
+  EXPECT_EQ(Find(Header("Subject", "GR\xc3\xbcSSE")), (Uids{}));
   EXPECT_EQ(Find(Header("From", "EVE@")), (Uids{1}));
   EXPECT_EQ(Find(Header("From", "")), (Uids{1}));
   EXPECT_EQ(Find(Header("Subject", "")), (Uids{1, 2, 3}));

@@ -15,7 +15,7 @@
 namespace posthorn::mailbox {
 
 // Raised when what is a word changes: segments of another version say nothing.
-inline constexpr int kTextVersion = 1;
+inline constexpr int kTextVersion = 2;
 
 // As stored, compressed.
 struct PackedSegment {

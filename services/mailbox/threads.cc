@@ -12,8 +12,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "lib/base/failure.h"
 #include "lib/mime/base_subject.h"
+#include "lib/mime/case_fold.h"
 #include "lib/mime/envelope.h"
-#include "lib/mime/text_search.h"
 #include "lib/postgres/body_store.h"
 
 namespace posthorn::mailbox {
@@ -81,7 +81,7 @@ std::vector<std::string> KeysOf(std::string_view serialised) {
   AddIds(envelope->message_id, ids);
   if (ids.size() > kMaxIds) ids.erase(ids.begin(), ids.end() - kMaxIds);
   const std::string subject =
-      mime::FoldForSearch(mime::BaseSubjectOf(envelope->subject.value_or("")).text);
+      mime::FoldCompatible(mime::BaseSubjectOf(envelope->subject.value_or("")).text);
   for (const std::string_view id : ids) {
     std::string text(id);
     text.push_back('\0');

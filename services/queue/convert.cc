@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/failure.h"
+#include "lib/smtp/verp.h"
 
 namespace posthorn::queue {
 namespace {
@@ -65,6 +66,9 @@ absl::Status TakeOptions(const v1::EnvelopeOptions& from, Message& message) {
   }
   if (from.has_deliver_by() && (!from.deliver_by().has_by() || from.deliver_by().mode() == 0)) {
     return Malformed("deliver_by needs a time and a mode");
+  }
+  if (!from.verp_delimiters().empty() && !smtp::IsVerpDelimiters(from.verp_delimiters())) {
+    return Malformed("verp_delimiters are two of -, = and +");
   }
   message.priority = from.priority();
   if (from.has_hold_until()) message.hold_until = FromProto(from.hold_until());

@@ -13,6 +13,9 @@ namespace {
 // for the worker from its call.
 constexpr absl::Duration kHandOverLimit = absl::Seconds(1);
 
+// How long places stay claimable after an answer: a busy worker asks again within a few milliseconds.
+constexpr absl::Duration kCreditLife = absl::Milliseconds(50);
+
 // After a failure of the spool the jobs taken go back this far ahead.
 constexpr absl::Duration kRetryTake = absl::Seconds(1);
 
@@ -99,6 +102,37 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::Lease(std::string worke
                                                                absl::Duration wait,
                                                                std::function<bool()> is_gone) {
   max = std::clamp(max, 1, options_.max_jobs);
+  EndCredit(worker);
+  absl::StatusOr<std::vector<LeasedJob>> jobs = co_await Wait(worker, max, wait, is_gone);
+  if (wait > absl::ZeroDuration() && jobs.ok() && !jobs->empty() && !draining_ && !is_gone()) {
+    KeepCredit(std::move(worker), max - static_cast<int>(jobs->size()));
+  }
+  co_return jobs;
+}
+
+void Dispatcher::KeepCredit(std::string worker, int places) {
+  EndCredit(worker);  // of a call beside this one
+  if (places <= 0) return;
+  auto credit = std::make_shared<Credit>(Credit{places});
+  credits_[worker] = credit;
+  places_.fetch_add(places, std::memory_order_relaxed);
+  std::weak_ptr<Credit> weak = credit;
+  background_.executor().PostAfter(kCreditLife, [this, weak, worker = std::move(worker)] {
+    const std::shared_ptr<Credit> kept = weak.lock();
+    if (kept) EndCredit(worker);
+  });
+}
+
+void Dispatcher::EndCredit(const std::string& worker) {
+  const auto credit = credits_.find(worker);
+  if (credit == credits_.end()) return;
+  places_.fetch_sub(credit->second->places, std::memory_order_relaxed);
+  credits_.erase(credit);
+}
+
+Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::Wait(
+    const std::string& worker, int max, absl::Duration wait,
+    const std::function<bool()>& is_gone) {
   auto call = std::make_shared<Call>();
   if (wait > absl::ZeroDuration()) {
     background_.executor().PostAfter(wait, [weak = std::weak_ptr<Call>(call)] {

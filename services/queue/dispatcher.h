@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/clock.h"
@@ -36,7 +37,8 @@ class Dispatcher {
              Options options, std::function<void()> on_lost);
 
   // Up to `max` jobs, grouped by destination, waiting up to `wait` for the first. Empty: none came.
-  // `is_gone` says that the worker's call has ended, so that nothing is leased to nobody.
+  // `is_gone` says that the worker's call has ended, so that nothing is leased to nobody. Places that
+  // an answer leaves free can be claimed until the worker's next call, for a moment.
   Task<absl::StatusOr<std::vector<LeasedJob>>> Lease(std::string worker, int max,
                                                      absl::Duration wait,
                                                      std::function<bool()> is_gone);
@@ -44,7 +46,7 @@ class Dispatcher {
   // There is something due in `shard`.
   void MarkDue(int shard);
 
-  // Takes `jobs` places of waiting workers; false if there are not so many, or if more jobs are due
+  // Takes `jobs` places of workers that wait or are about to ask again; false if there are not so many, or if more jobs are due
   // than workers take: then the schedule decides, which is fair. Thread-safe.
   bool Claim(int jobs);
   // Jobs that Spool::Enqueue leased for claimed places, for the workers that wait.
@@ -61,11 +63,21 @@ class Dispatcher {
     std::shared_ptr<Background::Alarm> alarm;
   };
 
+  // Places that a worker's last answer left free.
+  struct Credit {
+    int places = 0;
+  };
+
   struct Handed {
     LeasedJob job;
     absl::Time at;
   };
 
+  Task<absl::StatusOr<std::vector<LeasedJob>>> Wait(const std::string& worker, int max,
+                                                    absl::Duration wait,
+                                                    const std::function<bool()>& is_gone);
+  void KeepCredit(std::string worker, int places);
+  void EndCredit(const std::string& worker);
   // Of what was handed over; what has waited too long goes back to the schedule.
   std::vector<LeasedJob> TakeHanded(int max);
   Task<void> ExpireHanded();
@@ -82,9 +94,10 @@ class Dispatcher {
   const Options options_;
   const std::function<void()> on_lost_;
 
-  // Places of waiting workers that are not claimed; may be below zero for a moment.
+  // Places of waiting workers, and credits, that are not claimed; may be below zero for a moment.
   std::atomic<int> places_{0};
   std::atomic<bool> backlog_{false};  // more is due than the last call could take
+  absl::flat_hash_map<std::string, std::shared_ptr<Credit>> credits_;  // by worker
   std::deque<Handed> handed_;
   bool handed_last_ = false;  // the last call was served from handed_
   bool expiring_ = false;

@@ -59,6 +59,23 @@ TEST_F(HandOverTest, WaitingWorkerNeedsNoSchedule) {
   EXPECT_EQ(queue_->List().size(), ids.size() - 1);
 }
 
+// A busy worker is between two calls most of the time.
+TEST_F(HandOverTest, PlacesThatAnAnswerLeavesFreeCanBeClaimed) {
+  redis_server_.Kill();
+  std::atomic<bool> gone{false};
+  bool handed = false;
+  for (int i = 0; i < 100 && !handed; ++i) {  // it has to come within a moment after the answer
+    std::future<std::vector<LeasedJob>> waiting = Wait(gone);
+    while (!Ready(waiting)) queue_->Enqueue(To({"first@example.net"}));
+    waiting.get();
+    queue_->Enqueue(To({"second@example.net"}));
+    for (const LeasedJob& job : queue_->Lease()) {
+      handed = handed || job.recipients[0].address == "second@example.net";
+    }
+  }
+  EXPECT_TRUE(handed);
+}
+
 TEST_F(HandOverTest, OptionsComeAlongAndAPriorityIsKeptForTheNextAttempt) {
   std::atomic<bool> gone{false};
   std::future<std::vector<LeasedJob>> waiting = Wait(gone);

@@ -44,6 +44,11 @@ class ImageTest(unittest.TestCase):
         result = self.run_in_image("-u", entrypoint="/usr/bin/id")
         self.assertEqual(result.stdout.strip(), "10001")
 
+    def test_posthorn_sendmail_runs(self):
+        result = self.run_in_image("-bp", entrypoint="/usr/local/bin/posthorn-sendmail")
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertIn("Mail queue is empty", result.stdout)
+
     def test_posthornctl_runs(self):
         result = self.run_in_image("--help", entrypoint="/usr/local/bin/posthornctl")
         self.assertEqual(result.returncode, 0, result.stdout)

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
+
+import yaml
 
 from tests.support.platform import POSTHORN
 from tests.support.processes import find_program, remove_directory, temporary_directory
@@ -83,6 +86,29 @@ class ComposeTest(unittest.TestCase):
         self.assertEqual(rendered.returncode, 0, rendered.stderr)
         for service in ("postgres", "redis", "prepare", "gateway", "mailbox", "queue", "delivery"):
             self.assertIn(f"\n  {service}:", rendered.stdout)
+
+
+    def test_the_profile_webmail_adds_roundcube(self):
+        rendered = subprocess.run(
+            [find_program("docker-compose"), "-f", os.path.join(ROOT, "docker-compose.yml"),
+             "--profile", "webmail", "config"], check=True, stdout=subprocess.PIPE, text=True,
+            timeout=60)
+        services = yaml.safe_load(rendered.stdout)["services"]
+        webmail = services["webmail"]
+        self.assertEqual(webmail["profiles"], ["webmail"])
+        # It reads and sends where the gateway listens.
+        with open(os.path.join(ROOT, "config/compose.yaml")) as file:
+            gateway = yaml.safe_load(file)["gateway"]
+        listeners = {f"ssl://gateway:{listener['port']}": listener["role"]
+                     for section in ("smtp_listeners", "imap_listeners")
+                     for listener in gateway[section]}
+        self.assertEqual(listeners[webmail["environment"]["WEBMAIL_IMAP"]], "imaps")
+        self.assertEqual(listeners[webmail["environment"]["WEBMAIL_SMTP"]], "submissions")
+        dockerfile = os.path.join(ROOT, webmail["build"]["dockerfile"])
+        with open(dockerfile) as file:
+            copied = re.search(r"(?m)^COPY (.*) \S+$", file.read())[1].split()
+        for path in copied:
+            self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
 
     def test_its_configuration_is_valid(self):
         result = subprocess.run([POSTHORN, "config", "check", "--config",

@@ -2,6 +2,7 @@
 reason, and nothing else does."""
 
 import unittest
+from base64 import b64encode
 
 from tests.support import corpus, structure_corpus
 from tests.support.dovecot import Dovecot
@@ -31,7 +32,21 @@ SEARCHES = [
     "(SEEN FLAGGED)", "NOT (SUBJECT inner BODY x)", "OR OR SEEN FLAGGED DELETED",
     "SUBJECT spaces", 'CHARSET UTF-8 SUBJECT "Jörg"', 'CHARSET UTF-8 SUBJECT "grüße"',
     'CHARSET UTF-8 FROM "jörg"', 'CHARSET UTF-8 BODY "x"',
+    *(f'CHARSET UTF-8 {key} "{text}"' for key in ("SUBJECT", "TEXT") for text in (
+        "STRASSE", "straße", "MÜLLEREI", "mu\u0308llerei", "mulle", "mu", "ﬁnal", "final", "ａｂｃ", "ABC",
+        "ΣΊΣΥΦΟΣ", "σίσυφος", "Ǆurđa", "ǆurđa", "각", "가", "ЁЖИК", "ёжик", "ежик", "Åland", "åland")),
 ]
+
+# What a comparator takes for the same, and what it does not (RFC 5051).
+SUBJECTS = ["Straße", "STRASSE", "Müllerei", "Mu\u0308llerei", "mullerei", "ﬁnale", "FINALE", "ＡＢＣ", "abc",
+            "Σίσυφος", "Ǆurđa", "각본", "Ёжик", "ежик", "\u212bland", "Zebra", "ärger", "arger"]
+
+
+def odd_letters():
+    return [(f"subject {text}", (f"From: a@example.org\r\nSubject: =?utf-8?b?{b64encode(text.encode()).decode()}?=\r\n"
+                                 "Message-ID: <l%d@example.org>\r\nDate: Mon, 02 Nov 2026 10:00:00 +0000\r\n"
+                                 "Content-Type: text/plain; charset=utf-8\r\n\r\n" % number).encode() +
+             text.encode() + b"\r\n") for number, text in enumerate(SUBJECTS)]
 
 SORTS = ["ARRIVAL", "REVERSE ARRIVAL", "SIZE", "REVERSE SIZE", "SUBJECT", "FROM", "TO", "CC", "DATE",
          "REVERSE SUBJECT DATE", "SIZE REVERSE ARRIVAL"]
@@ -87,6 +102,9 @@ SEARCH_EXPLAINED = {
     "SEARCH SENTBEFORE 4-Nov-2026": "what has no Date was not sent before any",
     "SORT (SUBJECT) UTF-8 ALL": "of repeated fields the one counts that ENVELOPE shows",
     "SORT (REVERSE SUBJECT DATE) UTF-8 ALL": "as above",
+    # RFC 5051 section 2: a letter is decomposed until nothing is left to be.
+    **{f'SEARCH CHARSET UTF-8 {key} "{text}"': "the sign for Angstrom is decomposed once there"
+       for key in ("SUBJECT", "TEXT") for text in ("Åland", "åland")},
 }
 
 
@@ -112,7 +130,7 @@ namespace inbox {
         cls.addClassCleanup(cls.platform.stop)
         cls.platform.start()
         cls.messages = [(name, raw) for name, raw in every_message()
-                        if 0 < len(raw) < 100_000 and corpus.fits_smtp(raw)]
+                        if 0 < len(raw) < 100_000 and corpus.fits_smtp(raw)] + odd_letters()
         cls.wires, cls.ports = {}, {}
         for name, port in (("dovecot", cls.dovecot.imap_port),
                            ("posthorn", cls.platform.ports().listeners["imap"])):

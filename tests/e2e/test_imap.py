@@ -95,6 +95,23 @@ class ImapTest(unittest.TestCase):
         c.literal = "весть".encode("koi8-r")
         self.assertEqual(c.search("KOI8-R", "SUBJECT"), ("OK", [b"1 2"]))
 
+    def test_compares_by_unicode_casemap(self):
+        d = self.dialogue("bob")
+        self.ok(d, "CREATE letters")
+        self.append(d, "letters", message("=?utf-8?q?Stra=C3=9Fe?=", "<s1@x>"),
+                    message("=?utf-8?q?M=C3=BCller?=", "<s2@x>"), message("MUELLER", "<s3@x>"))
+        c = self.platform.imap("bob@example.test")
+        self.addCleanup(c.logout)
+        announced = c.capability()[1][0].split()
+        self.assertIn(b"I18NLEVEL=1", announced)
+        self.assertIn(b"MESSAGELIMIT=1000000", announced)
+        c.select("letters")
+        for text, answer in (("stra\u00dfe", b"1"), ("strasse", b""), ("M\u00dcL", b"2"),
+                             ("mu", b"2 3"), ("muller", b"")):
+            c.literal = text.encode()
+            self.assertEqual(c.search("UTF-8", "SUBJECT"), ("OK", [answer]), text)
+        self.assertEqual(c.uid("SEARCH", "UIDAFTER", "1", "UIDBEFORE", "3"), ("OK", [b"2"]))
+
     def test_saved_and_partial_results(self):
         d = self.dialogue()
         self.ok(d, "CREATE found")

@@ -12,15 +12,18 @@ from tests.support.processes import (Process, find_program, free_port, remove_di
 
 
 class Dovecot:
-    def __init__(self, password, settings="", tls=False):
-        """`tls`: STARTTLS too, and IMAPS; `certificate` is then for the name localhost."""
+    def __init__(self, password, settings="", tls=False, pop3=False, hashes=None):
+        """`tls`: STARTTLS too, and IMAPS; `certificate` is then for the name localhost. `hashes`: the
+        users there are, with their hashed passwords; none: everybody, with `password`."""
         self.settings = settings
+        self.hashes = hashes
         self.tls = tls
         self.directory = temporary_directory("dovecot")
         self.password = password
         self.imap_port = free_port()
         self.lmtp_port = free_port()
         self.imaps_port = free_port() if tls else 0
+        self.pop3_port = free_port() if pop3 else 0
         self.mail = os.path.join(self.directory, "mail")
         self.process = None
 
@@ -33,6 +36,18 @@ class Dovecot:
         if self.tls:
             self.certificate, key = make_certificate(self.directory, "localhost")
             ssl = f"ssl = yes\nssl_cert = <{self.certificate}\nssl_key = <{key}"
+        passwords = f"driver = static\n  args = password={self.password}"
+        if self.hashes:
+            users = os.path.join(self.directory, "users")
+            with open(users, "w") as file:
+                file.writelines(f"{user}:{hash}\n" for user, hash in self.hashes.items())
+            os.chmod(users, 0o644)
+            passwords = f"driver = passwd-file\n  args = {users}"
+        pop3 = ""
+        if self.pop3_port:
+            pop3 = ("service pop3-login {\n  inet_listener pop3 {\n"
+                    f"    port = {self.pop3_port}\n  }}\n"
+                    "  inet_listener pop3s {\n    port = 0\n  }\n}")
         with open(path, "w") as file:
             file.write(f"""
 base_dir = {self.directory}/run
@@ -40,7 +55,7 @@ state_dir = {self.directory}/state
 log_path = {self.directory}/dovecot-main.log
 {ssl}
 disable_plaintext_auth = no
-protocols = imap lmtp
+protocols = imap lmtp{" pop3" if pop3 else ""}
 listen = 127.0.0.1
 first_valid_uid = 1
 mail_uid = {owner.pw_uid}
@@ -52,14 +67,14 @@ default_client_limit = 4000
 default_process_limit = 2000
 mail_max_userip_connections = 4000
 passdb {{
-  driver = static
-  args = password={self.password}
+  {passwords}
 }}
 userdb {{
   driver = static
   args = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
 }}
 {self.settings}
+{pop3}
 service imap-login {{
   inet_listener imap {{
     port = {self.imap_port}

@@ -32,9 +32,15 @@ class Answer:
 class Wire:
     def __init__(self, port, timeout=60):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
-        self.file = self.socket.makefile("rb")
+        self.file = self.open_file()
         self.greeting = self._line()
         self.tag = 0
+
+    def open_file(self):
+        return self.socket.makefile("rb")
+
+    def untagged(self, values):
+        """Called with each untagged answer as it comes."""
 
     def close(self):
         self.file.close()
@@ -52,22 +58,27 @@ class Wire:
         tag = f"t{self.tag}"
         parts = [command] if isinstance(command, str) else command
         self.socket.sendall(tag.encode() + b" ")
+        untagged = []
+
+        def answered():
+            """The next line that is not untagged."""
+            while (line := self._line()).startswith(b"* "):
+                untagged.append(parse(line[2:]))
+                self.untagged(untagged[-1])
+            return line
         for part in parts:
             if isinstance(part, str):
                 self.socket.sendall(part.encode())
                 continue
             self.socket.sendall(b"{%d}\r\n" % len(part))
-            line = self._line()
+            line = answered()
             if not line.startswith(b"+"):
                 raise RuntimeError(f"no literal wanted after {parts[0]!r}: {line!r}")
             self.socket.sendall(part)
         self.socket.sendall(b"\r\n")
-        untagged = []
         while True:
-            line = self._line()
-            if line.startswith(b"* "):
-                untagged.append(_parse(line[2:]))
-            elif line.startswith(tag.encode() + b" "):
+            line = answered()
+            if line.startswith(tag.encode() + b" "):
                 status, _, text = line[len(tag) + 1:].decode("utf-8", "replace").partition(" ")
                 return Answer(status, text.rstrip("\r\n"), untagged)
 
@@ -91,7 +102,8 @@ class Wire:
             whole += self.file.read(int(literal[1]))
 
 
-def _parse(data):
+def parse(data):
+    """The values of one untagged answer, without its "* "."""
     # Texts meant for people are not made of atoms.
     status = re.match(rb"(OK|NO|BAD|BYE|PREAUTH) (.*)\r\n$", data, re.S)
     if status:

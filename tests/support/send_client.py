@@ -41,7 +41,8 @@ class Send:
         self._stub = send_pb2_grpc.SendServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
         self._metadata = [("authorization", f"Bearer {key}")] if key else []
 
-    def __call__(self, sender, to, raw, idempotency_key=""):
+    def __call__(self, sender, to, raw, idempotency_key="", verp_delimiters=""):
         request = send_pb2.SendRequest(**{"from": sender, "to": to, "raw_message": raw,
-                                          "idempotency_key": idempotency_key})
+                                          "idempotency_key": idempotency_key,
+                                          "verp_delimiters": verp_delimiters})
         return self._stub.Send(request, metadata=self._metadata, timeout=30)

@@ -5,7 +5,8 @@
 //                      "PARTIAL" SP partial-range   (RFC 4731, RFC 5182, RFC 9394)
 // search-key = the words of RFC 3501 section 6.4.4 / ("OLDER" / "YOUNGER") SP nz-number (RFC 5032)
 //              / ("SAVEDBEFORE" / "SAVEDON" / "SAVEDSINCE") SP date / "SAVEDATESUPPORTED" (RFC
-//              8514) / ("EMAILID" / "THREADID") SP objectid (RFC 8474) / "MODSEQ" [SP entry-name SP
+//              8514) / ("EMAILID" / "THREADID") SP objectid (RFC 8474) / ("UIDAFTER" / "UIDBEFORE") SP
+//              uniqueid (RFC 9738) / "MODSEQ" [SP entry-name SP
 //              entry-type-req] SP mod-sequence-valzer (RFC 7162) / sequence-set / "(" search-key
 //              *(SP search-key)
 //              ")" / "NOT" SP search-key / "OR" SP search-key SP search-key
@@ -76,6 +77,8 @@ constexpr Word kWords[] = {
     {"SMALLER", Kind::kSmaller, Argument::kNumber},
     {"OLDER", Kind::kOlder, Argument::kPositive},
     {"YOUNGER", Kind::kYounger, Argument::kPositive},
+    {"UIDAFTER", Kind::kUidAfter, Argument::kPositive},
+    {"UIDBEFORE", Kind::kUidBefore, Argument::kPositive},
 };
 
 class Parser {

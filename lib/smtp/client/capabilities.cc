@@ -25,6 +25,7 @@ Capabilities ParseCapabilities(const Reply& ehlo) {
     if (absl::EqualsIgnoreCase(keyword, "BINARYMIME")) result.binary = true;
     if (absl::EqualsIgnoreCase(keyword, "REQUIRETLS")) result.require_tls = true;
     if (absl::EqualsIgnoreCase(keyword, "MT-PRIORITY")) result.priority = true;
+    if (absl::EqualsIgnoreCase(keyword, "XVERP")) result.verp = true;
     // "AUTH=" is what servers wrote before RFC 2554.
     if (absl::EqualsIgnoreCase(keyword, "AUTH") && end != absl::string_view::npos) {
       const std::vector<std::string> names =

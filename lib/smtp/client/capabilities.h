@@ -23,6 +23,7 @@ struct Capabilities {
   bool require_tls = false;  // RFC 8689
   bool priority = false;    // MT-PRIORITY, RFC 6710
   bool deliver_by = false;  // RFC 2852
+  bool verp = false;        // XVERP (Postfix VERP_README)
   int min_deliver_by = 0;   // seconds; 0: no limit told
   std::vector<std::string> auth;  // SASL mechanisms, RFC 4954
 };

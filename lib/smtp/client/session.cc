@@ -260,6 +260,9 @@ void Session::Write(const Command& command) {
         absl::StrAppend(&output_, " BY=", by.seconds, by.return_after ? ";R" : ";N",
                         by.trace ? "T" : "");
       }
+      if (capabilities_.verp && !transaction_.verp_delimiters.empty()) {
+        absl::StrAppend(&output_, " XVERP=", transaction_.verp_delimiters);
+      }
       output_.append("\r\n");
       return;
     }

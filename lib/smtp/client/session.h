@@ -44,6 +44,7 @@ struct Transaction {
   bool require_tls = false;     // REQUIRETLS, told under TLS
   // With `return_after` too; without it, left out.
   std::optional<DeliverByRequest> deliver_by;
+  std::string verp_delimiters;  // XVERP, as Postfix has it; empty: not said
 };
 
 enum class Stage { kGreeting, kHello, kStartTls, kAuth, kMail, kRcpt, kData, kFinalDot };

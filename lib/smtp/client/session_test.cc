@@ -96,17 +96,18 @@ Transaction WithEverything() {
   mail.deliver_by.emplace();
   mail.deliver_by->seconds = 120;
   mail.deliver_by->trace = true;
+  mail.verp_delimiters = "+=";
   return mail;
 }
 
 TEST(ClientSessionTest, AsksForWhatTheServerOffers) {
   Player p;
-  OpenWith(p, "250-DSN\n250-MT-PRIORITY MIXER\n250-DELIVERBY 60\n250-SMTPUTF8\n250-8BITMIME\n");
+  OpenWith(p, "250-DSN\n250-MT-PRIORITY MIXER\n250-DELIVERBY 60\n250-SMTPUTF8\n250-8BITMIME\n250-XVERP\n");
   Transaction mail = WithEverything();
   mail.smtputf8 = true;
   mail.body_is_8bit = true;
   p.session.Begin(std::move(mail));
-  p.Play(R"(C: MAIL FROM:<from@example.org> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 MT-PRIORITY=-3 BY=120;NT
+  p.Play(R"(C: MAIL FROM:<from@example.org> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 MT-PRIORITY=-3 BY=120;NT XVERP=+=
             C: RCPT TO:<a@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bx@example.net
             C: RCPT TO:<b@example.net>
             C: DATA)");

@@ -35,6 +35,9 @@ Task<absl::Status> SubmissionPolicy::CheckAddress(const Submitter& submitter,
        absl::EqualsIgnoreCase(address, reverse_path))) {
     co_return absl::OkStatus();
   }
+  if (submitter.kind == Submitter::Kind::kLocalUser) {
+    co_return MakeFailure(Failure::kSenderNotAllowed);
+  }
   if (submitter.kind != Submitter::Kind::kTrustedNetwork) {
     co_return co_await directory_.AuthorizeSender(submitter.tenant, submitter.account,
                                                   std::move(address));

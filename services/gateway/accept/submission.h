@@ -28,6 +28,7 @@ struct Submitter {
     kAccount,         // may write as each of its own addresses
     kKey,             // an application's: as each address in the tenant's domains
     kTrustedNetwork,  // as anybody who is not another tenant's
+    kLocalUser,       // of this machine: as `address`
   };
   Submitter() = default;
   Submitter(Kind kind_in, TenantId tenant_in, AccountId account_in, std::string address_in)

@@ -8,6 +8,7 @@
 #include "lib/base/failure.h"
 #include "lib/smtp/address.h"
 #include "lib/smtp/header_scan.h"
+#include "lib/smtp/verp.h"
 #include "lib/telemetry/log.h"
 #include "lib/telemetry/metrics.h"
 
@@ -76,6 +77,11 @@ absl::Status CheckInput(const SendInput& input, const SendLimits& limits) {
   }
   if (input.idempotency_key.size() > kMaxIdempotencyKey) {
     return MakeFailure(Failure::kInvalidArgument, "idempotency_key is longer than 128 octets");
+  }
+  if (!input.verp_delimiters.empty() &&
+      (input.from.empty() || !smtp::IsVerpDelimiters(input.verp_delimiters))) {
+    return MakeFailure(Failure::kInvalidArgument,
+                       "verp_delimiters are two of -, = and +, and need a from");
   }
   if (input.message.empty()) return MakeFailure(Failure::kInvalidArgument, "empty message");
   if (input.message.size() > limits.message_octets) return MakeFailure(Failure::kMessageTooLarge);
@@ -174,6 +180,7 @@ Task<absl::StatusOr<SendOutcome>> SendHandler::Send(SendInput input) {
   request.message_id_header = headers.message_id();
   request.delivered_to = headers.delivered_to();
   request.idempotency_key = std::move(input.idempotency_key);
+  request.options.verp_delimiters = std::move(input.verp_delimiters);
   const std::size_t recipients = request.recipients.size();
   Submitter submitter(Submitter::Kind::kKey, key->tenant, AccountId(), "");
   status = co_await submission_.Apply(std::move(submitter), limits_.from_policy,

@@ -34,6 +34,7 @@ struct SendInput {
   std::vector<std::string> to;
   std::string_view message;  // outlives the call
   std::string idempotency_key;
+  std::string verp_delimiters;  // empty: one reverse-path for all
   std::string client_ip;
   bool tls = false;
 };

@@ -100,6 +100,20 @@ TEST_F(SendHandlerTest, HandsEnvelopeAndMessageToTheAcceptor) {
   EXPECT_EQ(request.recipients[2].tenant, TenantId(2));
 }
 
+TEST_F(SendHandlerTest, CarriesVariableEnvelopeReturnPaths) {
+  SendInput input = Input();
+  input.verp_delimiters = "+=";
+  ASSERT_TRUE(Send(input).ok());
+  EXPECT_EQ(acceptor_.messages.at(0).request.options.verp_delimiters, "+=");
+  EXPECT_TRUE(acceptor_.messages.at(0).request.options.NeedsQueue());
+  acceptor_.messages.clear();
+  input.verp_delimiters = "ab";
+  ExpectRefused(input, Failure::kInvalidArgument);
+  input.verp_delimiters = "+=";
+  input.from.clear();
+  ExpectRefused(input, Failure::kInvalidArgument);
+}
+
 TEST_F(SendHandlerTest, NeedsAKey) {
   SendInput input = Input();
   input.api_key.clear();

@@ -37,6 +37,7 @@ Task<absl::Status> SendService::DoSend(grpc::CallbackServerContext* context,
   input.to.assign(request->to().begin(), request->to().end());
   input.message = request->raw_message();
   input.idempotency_key = request->idempotency_key();
+  input.verp_delimiters = request->verp_delimiters();
   input.client_ip = ClientIp(context->peer());
   input.tls = tls_;
   const absl::StatusOr<SendOutcome> outcome = co_await handler_.Send(std::move(input));

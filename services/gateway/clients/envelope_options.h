@@ -25,7 +25,8 @@ struct EnvelopeOptions {
   // True if only the queue can do what is asked: the message goes there from the start, also where
   // all recipients are mailboxes of this platform.
   bool NeedsQueue() const {
-    return require_tls || hold_until.has_value() || deliver_by.has_value();
+    return require_tls || hold_until.has_value() || deliver_by.has_value() ||
+           !verp_delimiters.empty();
   }
   std::string envelope_id;  // printable ASCII, at most 100 octets
   smtp::DsnReturn ret = smtp::DsnReturn::kUnspecified;
@@ -35,6 +36,7 @@ struct EnvelopeOptions {
   std::optional<DeliverBy> deliver_by;
   bool smtputf8 = false;        // the envelope or the header needs it
   bool body_is_binary = false;  // BODY=BINARYMIME
+  std::string verp_delimiters;  // each recipient has a reverse-path of its own; empty: not so
 };
 
 // What the sender asked for with parameters of RCPT; RecipientOptions in queue.proto.

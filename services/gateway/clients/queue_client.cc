@@ -32,6 +32,7 @@ void Convert(EnvelopeOptions in, pb::EnvelopeOptions& out) {
   }
   out.set_smtputf8(in.smtputf8);
   out.set_body_is_binary(in.body_is_binary);
+  out.set_verp_delimiters(std::move(in.verp_delimiters));
 }
 
 void Convert(RecipientOptions in, pb::RecipientOptions& out) {

@@ -94,7 +94,9 @@ Task<absl::Status> ImapAppend::EndMessage() {
 Task<absl::Status> ImapAppend::Next(imap::AppendCommand message) {
   absl::Status ended = co_await EndMessage();
   if (!ended.ok()) co_return ended;
-  if (messages_.size() == kMaxMessages || keyword_octets_ > kMaxKeywordOctets) {
+  const std::size_t most = std::min<std::size_t>(kMaxMessages, state_.limits.messages);
+  if (messages_.size() == most) limit_code_ = absl::StrCat("MESSAGELIMIT ", most);
+  if (messages_.size() == most || keyword_octets_ > kMaxKeywordOctets) {
     co_return MakeFailure(Failure::kLimitExceeded, "Too many messages in one APPEND");
   }
   Begin(std::move(message));

@@ -39,8 +39,8 @@ TEST_F(CommandTest, IdNamespaceAndCapability) {
             "STATUS=SIZE UNAUTHENTICATE MULTIAPPEND WITHIN ESEARCH SEARCHRES PARTIAL SORT "
             "SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT CONDSTORE QRESYNC "
             "SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
-            "UTF8=ACCEPT BINARY REPLACE UIDONLY INPROGRESS APPENDLIMIT=52428800 "
-            "COMPRESS=DEFLATE\r\nc OK Capability completed\r\n");
+            "UTF8=ACCEPT BINARY REPLACE UIDONLY INPROGRESS APPENDLIMIT=52428800 I18NLEVEL=1 "
+            "MESSAGELIMIT=1000000 COMPRESS=DEFLATE\r\nc OK Capability completed\r\n");
 }
 
 TEST_F(CommandTest, EnableLeavesWhatItDoesNotKnowAlone) {
@@ -253,7 +253,7 @@ TEST_F(CommandTest, AppendOfSeveralMessagesIsAllOrNothing) {
   std::string many = "g APPEND INBOX";
   for (int i = 0; i < 1001; ++i) many += " {1+}\r\nx";
   EXPECT_THAT(client.Say(many + "\r\nh NOOP\r\n"),
-              AllOf(StartsWith("g NO [LIMIT] "), HasSubstr("h OK NOOP")));
+              AllOf(StartsWith("g NO [MESSAGELIMIT 1000] "), HasSubstr("h OK NOOP")));
   EXPECT_EQ(client.Say("i STATUS INBOX (MESSAGES)\r\n"),
             "* STATUS INBOX (MESSAGES 6)\r\ni OK Status completed\r\n");
 }

@@ -17,7 +17,11 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
   if (!command.uid && !mailbox.ContainsSequences(command.set)) {
     co_return ImapReply::Bad("No such message");
   }
-  std::vector<UidRange> uids = mailbox.UidRanges(mailbox.Select(command.set, command.uid));
+  std::vector<std::size_t> indexes = mailbox.Select(command.set, command.uid);
+  const Uid lowest = state.LimitMessages(indexes);
+  // COPY is all or none (RFC 9738 section 3.1), MOVE may be of a part.
+  if (lowest != 0 && !command.move) co_return state.TooManyMessages(lowest);
+  std::vector<UidRange> uids = mailbox.UidRanges(indexes);
   if (uids.empty()) co_return ImapReply::Ok("No messages found");
   Task<absl::StatusOr<CopyResult>> copy =
       state.store().CopyMessages(state.tenant(), state.account(), mailbox.id(), std::move(uids),
@@ -42,6 +46,7 @@ Task<ImapReply> HandleCopy(ImapState& state, imap::CopyCommand command) {
   mailbox.ReportExpunges(state.tells_uids(), state.out);
   ImapReply reply = ImapReply::Ok(done);
   reply.tells_modseq = !result->source_uids.empty();
+  reply.lowest_processed = lowest;
   co_return reply;
 }
 

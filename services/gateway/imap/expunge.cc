@@ -1,4 +1,5 @@
 // EXPUNGE (RFC 3501 section 6.4.3) and UID EXPUNGE (RFC 4315 section 2.1).
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/failure.h"
@@ -11,8 +12,19 @@ Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command) {
     co_return ImapReply::Failed(MakeFailure(Failure::kReadOnly));
   }
   std::vector<UidRange> uids;
+  Uid lowest = 0;
   if (command.uids) {
-    uids = state.selected->UidRanges(state.selected->Select(*command.uids, true));
+    std::vector<std::size_t> indexes = state.selected->Select(*command.uids, true);
+    // RFC 9738 section 3.1: those that go are counted, and EXPUNGE itself has no limit.
+    if (indexes.size() > state.limits.messages) {
+      const auto stays = [&](std::size_t index) {
+        const SelectedMailbox::Message& message = state.selected->messages()[index];
+        return message.expunged || (message.system & imap::kDeleted) == 0;
+      };
+      indexes.erase(std::remove_if(indexes.begin(), indexes.end(), stays), indexes.end());
+      lowest = state.LimitMessages(indexes);
+    }
+    uids = state.selected->UidRanges(indexes);
     // No range would mean all of them.
     if (uids.empty()) co_return ImapReply::Ok("Expunge completed");
   }
@@ -23,6 +35,7 @@ Task<ImapReply> HandleExpunge(ImapState& state, imap::ExpungeCommand command) {
   state.selected->ReportExpunges(state.tells_uids(), state.out);
   ImapReply reply = ImapReply::Ok("Expunge completed");
   reply.tells_modseq = !result->expunged.empty();
+  reply.lowest_processed = lowest;
   co_return reply;
 }
 

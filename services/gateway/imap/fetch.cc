@@ -23,6 +23,9 @@ using Kind = imap::FetchItem::Kind;
 // One call of the store: a slow client must not outlast its deadline.
 constexpr std::size_t kMessagesPerCall = 5000;
 constexpr std::uint64_t kOctetsPerCall = 8 * 1024 * 1024;
+// The same where answers are kept until the call is done.
+constexpr std::size_t kMessagesDownwards = 500;
+constexpr std::uint64_t kOctetsDownwards = 1024 * 1024;
 constexpr std::uint64_t kOctetsPerRead = 4 * 1024 * 1024;
 // Larger bodies come by ReadMessage.
 constexpr std::uint64_t kInlineOctets = 64 * 1024;
@@ -56,9 +59,20 @@ class Fetcher {
                                     }),
                      indexes_.end());
     }
-    if (command_.partial) indexes_ = PartOf(indexes_, *command_.partial);
+    if (command_.partial) {
+      // RFC 9738 section 3.1.
+      const imap::PartialRange& partial = *command_.partial;
+      if (partial.last - partial.first >= state_.limits.messages) {
+        co_return state_.TooManyMessages(0);
+      }
+      indexes_ = PartOf(indexes_, partial);
+    }
+    const Uid lowest = state_.LimitMessages(indexes_);
     const absl::Status seen = co_await SetSeen();
     if (!seen.ok()) co_return ImapReply::Failed(seen);
+    // RFC 9738 section 3.1: from the highest UID down where not all are processed.
+    downwards_ = lowest != 0;
+    if (downwards_) std::reverse(indexes_.begin(), indexes_.end());
     absl::Status done;
     if (!NeedsStore(parts_)) {
       done = co_await WithoutStore();
@@ -67,14 +81,15 @@ class Fetcher {
     }
     if (broken_) co_return ImapReply::Broken();
     if (!done.ok()) co_return ImapReply::Failed(done);
+    ImapReply reply = ImapReply::Ok("Fetch completed");
     if (unknown_encoding_) {
-      co_return ImapReply::No("Unknown content transfer encoding", "UNKNOWN-CTE");
+      reply = ImapReply::No("Unknown content transfer encoding", "UNKNOWN-CTE");
+    } else if (missing_) {
+      // RFC 5530: the client may want to issue a NOOP.
+      reply = ImapReply::Ok("Some messages were already expunged", "EXPUNGEISSUED");
     }
-    // RFC 5530: the client may want to issue a NOOP.
-    if (missing_) {
-      co_return ImapReply::Ok("Some messages were already expunged", "EXPUNGEISSUED");
-    }
-    co_return ImapReply::Ok("Fetch completed");
+    reply.lowest_processed = lowest;
+    co_return reply;
   }
 
  private:
@@ -143,7 +158,9 @@ class Fetcher {
   // The messages of the next call. A large one comes alone: sending it may take longer than a call.
   bool TakeChunk(std::size_t& next, std::vector<std::size_t>& chunk) {
     std::uint64_t octets = 0;
-    for (; next < indexes_.size() && chunk.size() < kMessagesPerCall; ++next) {
+    const std::size_t most = downwards_ ? kMessagesDownwards : kMessagesPerCall;
+    const std::uint64_t most_octets = downwards_ ? kOctetsDownwards : kOctetsPerCall;
+    for (; next < indexes_.size() && chunk.size() < most; ++next) {
       const SelectedMailbox::Message& message = MessageAt(indexes_[next]);
       if (message.expunged) {
         missing_ = true;
@@ -156,7 +173,7 @@ class Fetcher {
           return true;
         }
         octets += message.size;
-        if (octets > kOctetsPerCall && !chunk.empty()) return false;
+        if (octets > most_octets && !chunk.empty()) return false;
       }
       chunk.push_back(indexes_[next]);
     }
@@ -165,6 +182,8 @@ class Fetcher {
 
   Task<absl::Status> FetchChunk(std::vector<std::size_t> chunk, bool large) {
     SelectedMailbox& mailbox = *state_.selected;
+    if (downwards_) std::reverse(chunk.begin(), chunk.end());
+    std::vector<std::pair<std::size_t, MessageData>> kept;
     std::unique_ptr<Reader<std::vector<MessageData>>> reader = state_.store().Fetch(
         state_.tenant(), state_.account(), mailbox.id(), mailbox.UidRanges(chunk), parts_);
     std::size_t position = 0;
@@ -173,18 +192,27 @@ class Fetcher {
       if (!batch.ok()) co_return batch.status();
       if (!batch->has_value()) break;
       if (large) reader.reset();
-      for (const MessageData& data : **batch) {
+      for (MessageData& data : **batch) {
         while (position < chunk.size() && MessageAt(chunk[position]).uid < data.uid) {
           missing_ = true;
           ++position;
         }
         if (position == chunk.size() || MessageAt(chunk[position]).uid != data.uid) continue;
+        if (downwards_) {
+          kept.emplace_back(chunk[position++], std::move(data));
+          continue;
+        }
         absl::Status sent = co_await Send(chunk[position++], data);
         if (!sent.ok()) co_return sent;
       }
       if (large) break;
     }
     if (position < chunk.size()) missing_ = true;
+    reader.reset();
+    for (auto message = kept.rbegin(); message != kept.rend(); ++message) {
+      absl::Status sent = co_await Send(message->first, message->second);
+      if (!sent.ok()) co_return sent;
+    }
     co_return absl::OkStatus();
   }
 
@@ -500,6 +528,7 @@ class Fetcher {
   bool missing_ = false;
   bool unknown_encoding_ = false;
   bool broken_ = false;
+  bool downwards_ = false;  // `indexes_` descend
 };
 
 bool Asks(const imap::FetchCommand& command, Kind kind) {

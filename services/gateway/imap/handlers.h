@@ -59,6 +59,8 @@ class ImapAppend {
   Task<absl::Status> Write(std::string bytes);
   Task<absl::Status> Next(imap::AppendCommand message);
   Task<ImapReply> Finish(absl::Status received);
+  // After an error of Next: the response code if there are too many messages (RFC 9738).
+  const std::string& limit_code() const { return limit_code_; }
 
  private:
   void Begin(imap::AppendCommand message);
@@ -77,6 +79,7 @@ class ImapAppend {
   std::string buffer_;
   std::unique_ptr<BodyWriter> writer_;  // where a body is too large to be kept here
   absl::Status failure_;
+  std::string limit_code_;
 };
 
 }  // namespace posthorn::gateway

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "lib/base/ids.h"
 #include "lib/imap/format/format.h"
 
 namespace posthorn::gateway {
@@ -40,6 +41,9 @@ struct ImapReply {
   bool broken = false;
   // To a client that resynchronises, HIGHESTMODSEQ comes with it, once all news are told.
   bool tells_modseq = false;
+  // RFC 9738: the lowest UID that was processed, where a command named more messages than one may;
+  // 0: it did not.
+  Uid lowest_processed = 0;
 
  private:
   ImapReply(imap::Condition condition_in, std::string code_in, std::string text_in)

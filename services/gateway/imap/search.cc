@@ -128,23 +128,27 @@ Task<ImapReply> HandleSearch(ImapState& state, imap::SearchCommand command) {
   }
   const bool modseq = AsksForModSeq(command.key);
   if (modseq) state.condstore = true;
-  absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
+  Uid lowest = 0;
+  absl::StatusOr<std::vector<std::size_t>> found =
+      co_await SearchMessages(state, command.key, lowest);
   if (!found.ok()) {
     // RFC 5182 section 2.1: nothing is found then.
     if (command.returns && command.returns->save) state.selected->Save({});
     co_return ImapReply::Failed(found.status());
   }
+  ImapReply reply = ImapReply::Ok("Search completed");
+  reply.lowest_processed = lowest;
   absl::Status written;
   if (command.returns) {
     SaveFound(*state.selected, *command.returns, *found);
-    if (!command.returns->IsAnswered()) co_return ImapReply::Ok("Search completed");
+    if (!command.returns->IsAnswered()) co_return reply;
     written = co_await AppendExtendedFound(state, *command.returns, *std::move(found), command.uid,
                                            modseq);
   } else {
     written = co_await AppendFound(state, "SEARCH", *std::move(found), command.uid, modseq);
   }
   if (!written.ok()) co_return ImapReply::Broken();
-  co_return ImapReply::Ok("Search completed");
+  co_return reply;
 }
 
 }  // namespace posthorn::gateway

@@ -107,6 +107,10 @@ bool Matches(const Compiled& compiled, const SelectedMailbox& mailbox, std::size
       return imap::Contains(compiled.ranges, static_cast<std::uint32_t>(index + 1));
     case Kind::kUid:
       return imap::Contains(compiled.ranges, message.uid);
+    case Kind::kUidAfter:
+      return message.uid > key.number;
+    case Kind::kUidBefore:
+      return message.uid < key.number;
     case Kind::kFlag:
       if (key.number == imap::kRecent) return message.recent;
       return (message.system & key.number) != 0;
@@ -143,6 +147,22 @@ std::vector<std::size_t> Filter(const Compiled& compiled, const SelectedMailbox&
     if (Matches(compiled, mailbox, index)) kept.push_back(index);
   }
   return kept;
+}
+
+// Whether the sets among the conjuncts of a key name the message.
+bool IsNamed(const Compiled& compiled, const SelectedMailbox& mailbox, std::size_t index) {
+  switch (compiled.key->kind) {
+    case Kind::kAnd:
+      return std::all_of(compiled.children.begin(), compiled.children.end(),
+                         [&](const Compiled& child) { return IsNamed(child, mailbox, index); });
+    case Kind::kSequence:
+    case Kind::kUid:
+    case Kind::kUidAfter:
+    case Kind::kUidBefore:
+      return Matches(compiled, mailbox, index);
+    default:
+      return true;
+  }
 }
 
 StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailbox,
@@ -247,7 +267,8 @@ bool AsksForModSeq(const SearchKey& key) {
 }
 
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
-                                                              const SearchKey& key) {
+                                                              const SearchKey& key,
+                                                              Uid& lowest_searched) {
   const SelectedMailbox& mailbox = *state.selected;
   const std::int64_t now = absl::ToUnixSeconds(state.dependencies.clock->Now());
   FactsByIndex facts;
@@ -255,6 +276,12 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
     if (!mailbox.messages()[i].expunged) found.push_back(i);
+  }
+  lowest_searched = 0;
+  if (found.size() > state.limits.messages) {
+    const auto is_other = [&](std::size_t index) { return !IsNamed(all, mailbox, index); };
+    found.erase(std::remove_if(found.begin(), found.end(), is_other), found.end());
+    lowest_searched = state.LimitMessages(found);
   }
   // The parser's top key is a kAnd: its local conjuncts first, those that need no call before all.
   StoreSearchKey rest(StoreKind::kAllOf);

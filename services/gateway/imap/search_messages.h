@@ -13,9 +13,12 @@
 namespace posthorn::gateway {
 
 // Indexes of the messages of the selected mailbox that match `key`, the kAnd of a command,
-// ascending. Both outlive the task.
+// ascending. Looked at are no more messages than one command may process, the last of those that
+// the key's sets name (RFC 9738); `lowest_searched` becomes the lowest UID of them if there are more,
+// else 0. References outlive the task.
 Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
-                                                              const imap::SearchKey& key);
+                                                              const imap::SearchKey& key,
+                                                              Uid& lowest_searched);
 
 // Whether MODSEQ is among the keys: then the answers tell the highest of what they name.
 bool AsksForModSeq(const imap::SearchKey& key);

@@ -14,13 +14,12 @@ void AppendOk(std::string code, std::string_view text, std::string& out) {
   imap::AppendStatusResponse({}, imap::Condition::kOk, code, text, out);
 }
 
-// Reads the snapshot; the result's `uid_next` is the mailbox's.
-Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
+// All of the mailbox.
+Task<absl::Status> ReadWhole(ImapState& state, imap::SelectCommand command) {
   std::unique_ptr<Reader<MailboxBatch>> reader =
       state.store().OpenMailbox(state.tenant(), state.account(), std::move(command.mailbox),
                                 !command.read_only && !state.rev2);
   std::unique_ptr<SelectedMailbox> mailbox;
-  Uid uid_next = 0;
   Uid recent_from = 0;
   for (;;) {
     absl::StatusOr<std::optional<MailboxBatch>> batch = co_await reader->Next();
@@ -28,16 +27,53 @@ Task<absl::StatusOr<Uid>> Load(ImapState& state, imap::SelectCommand command) {
     if (!batch->has_value()) break;
     if ((*batch)->info) {
       mailbox = std::make_unique<SelectedMailbox>(*(*batch)->info, command.read_only);
-      uid_next = (*batch)->info->uid_next;
       if (!state.rev2) recent_from = (*batch)->recent_from_uid;
     }
     if (!mailbox) break;
-    mailbox->Append((*batch)->entries, recent_from);
+    mailbox->Append((*batch)->entries);
   }
   if (!mailbox) co_return MakeFailure(Failure::kUnavailable);
   mailbox->FinishSnapshot();
+  state.dependencies.snapshots->Put(state.tenant(), state.account(), *mailbox);
+  mailbox->MarkRecent(recent_from);
   state.selected = std::move(mailbox);
-  co_return uid_next;
+  co_return absl::OkStatus();
+}
+
+// What another session knew, and what has changed since. False: there is no such session, or what
+// it knew cannot be brought up to date.
+Task<absl::StatusOr<bool>> ReadChanges(ImapState& state, const imap::SelectCommand& command) {
+  std::unique_ptr<SelectedMailbox> mailbox = state.dependencies.snapshots->Find(
+      state.tenant(), state.account(), command.mailbox, command.read_only);
+  if (!mailbox) co_return false;
+  absl::StatusOr<MailboxChanges> changes =
+      co_await state.store().GetChanges(state.tenant(), state.account(), mailbox->id(),
+                                        mailbox->modseq(), !command.read_only && !state.rev2);
+  if (!changes.ok()) {
+    const Failure failure = FailureOf(changes.status());
+    const bool other = failure == Failure::kNoSuchMailbox || failure == Failure::kNotFound ||
+                       failure == Failure::kConflict;
+    if (!other) co_return changes.status();
+  }
+  // Another one may have got the name since.
+  if (!changes.ok() || changes->info.name != command.mailbox ||
+      changes->info.uid_validity != mailbox->uid_validity()) {
+    state.dependencies.snapshots->Drop(state.tenant(), state.account(), command.mailbox);
+    co_return false;
+  }
+  mailbox->CatchUp(*changes);
+  state.dependencies.snapshots->Put(state.tenant(), state.account(), *mailbox);
+  if (!state.rev2) mailbox->MarkRecent(changes->recent_from_uid);
+  state.selected = std::move(mailbox);
+  co_return true;
+}
+
+Task<absl::Status> Load(ImapState& state, imap::SelectCommand command) {
+  absl::StatusOr<bool> known = co_await ReadChanges(state, command);
+  if (!known.ok()) co_return known.status();
+  if (*known) co_return absl::OkStatus();
+  absl::Status read = co_await ReadWhole(state, std::move(command));
+  co_return read;
 }
 
 // RFC 7162 section 3.2.5: what has happened since the client was here. An error ends the session: a
@@ -79,10 +115,10 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
     state.stale = true;
     if (state.idle_wait) state.stream->Interrupt();
   });
-  absl::StatusOr<Uid> uid_next = co_await Load(state, std::move(command));
-  if (!uid_next.ok()) {
+  const absl::Status loaded = co_await Load(state, std::move(command));
+  if (!loaded.ok()) {
     state.Deselect();
-    co_return ImapReply::Failed(uid_next.status());
+    co_return ImapReply::Failed(loaded);
   }
   const SelectedMailbox& mailbox = *state.selected;
   state.watch.Seen(mailbox.modseq());
@@ -99,7 +135,7 @@ Task<ImapReply> HandleSelect(ImapState& state, imap::SelectCommand command) {
     imap::AppendList("LIST", entry, true, state.out);
   }
   AppendOk("UIDVALIDITY " + std::to_string(mailbox.uid_validity()), "UIDs valid", state.out);
-  AppendOk("UIDNEXT " + std::to_string(*uid_next), "Predicted next UID", state.out);
+  AppendOk("UIDNEXT " + std::to_string(mailbox.uid_next()), "Predicted next UID", state.out);
   AppendOk("MAILBOXID (" + ObjectId(kMailboxLetter, mailbox.id().value()) + ')', "Mailbox id",
            state.out);
   AppendOk("HIGHESTMODSEQ " + std::to_string(mailbox.modseq()), "Highest", state.out);

@@ -8,6 +8,12 @@
 #include "lib/imap/format/format.h"
 
 namespace posthorn::gateway {
+namespace {
+
+constexpr std::uint32_t kSystemFlags =
+    imap::kAnswered | imap::kFlagged | imap::kDeleted | imap::kSeen | imap::kDraft;
+
+}  // namespace
 
 SelectedMailbox::SelectedMailbox(const MailboxInfo& info, bool read_only)
     : id_(info.id),
@@ -16,29 +22,29 @@ SelectedMailbox::SelectedMailbox(const MailboxInfo& info, bool read_only)
       uid_validity_(info.uid_validity),
       modseq_(info.highest_modseq),
       uid_next_(info.uid_next),
-      keyword_sets_(1) {
-  messages_.reserve(info.messages);
-}
+      keyword_sets_(1) {}
 
-std::uint32_t SelectedMailbox::recent_count() const {
-  return static_cast<std::uint32_t>(std::count_if(
-      messages_.begin(), messages_.end(), [](const Message& message) { return message.recent; }));
-}
-
-std::optional<std::size_t> SelectedMailbox::FirstUnseen() const {
-  const auto it = std::find_if(messages_.begin(), messages_.end(), [](const Message& message) {
-    return (message.system & imap::kSeen) == 0;
-  });
-  if (it == messages_.end()) return std::nullopt;
-  return static_cast<std::size_t>(it - messages_.begin());
+std::unique_ptr<SelectedMailbox> SelectedMailbox::Share(bool read_only) {
+  MailboxInfo info;
+  info.id = id_;
+  info.name = name_;
+  info.uid_validity = uid_validity_;
+  info.highest_modseq = modseq_;
+  info.uid_next = uid_next_;
+  auto other = std::make_unique<SelectedMailbox>(info, read_only);
+  other->messages_ = messages_.Share();
+  other->keywords_ = keywords_;
+  other->keyword_sets_ = keyword_sets_;
+  other->recent_ = recent_;
+  other->ForgetRecent();
+  if (unreported_expunges_ > 0) other->messages_.RemoveExpunged();
+  return other;
 }
 
 std::optional<std::size_t> SelectedMailbox::Find(Uid uid) const {
-  const auto it =
-      std::lower_bound(messages_.begin(), messages_.end(), uid,
-                       [](const Message& message, Uid wanted) { return message.uid < wanted; });
-  if (it == messages_.end() || it->uid != uid) return std::nullopt;
-  return static_cast<std::size_t>(it - messages_.begin());
+  const std::size_t index = messages_.LowerBound(uid);
+  if (index == messages_.size() || messages_[index].uid != uid) return std::nullopt;
+  return index;
 }
 
 void SelectedMailbox::AppendFlagsOf(const Message& message, std::string& out) const {
@@ -57,6 +63,7 @@ std::uint32_t SelectedMailbox::Intern(const std::vector<std::string>& keywords, 
   if (keywords.empty()) return 0;
   const auto it = std::find(keyword_sets_.begin(), keyword_sets_.end(), keywords);
   if (it != keyword_sets_.end()) return static_cast<std::uint32_t>(it - keyword_sets_.begin());
+  if (keyword_sets_.size() > Message::kMaxKeywordSets) return 0;
   for (const std::string& keyword : keywords) {
     const bool known = std::any_of(
         keywords_.begin(), keywords_.end(),
@@ -73,41 +80,62 @@ SelectedMailbox::Message SelectedMailbox::ToMessage(const MailEntry& entry, bool
                                                     bool& new_keywords) {
   Message message;
   message.modseq = entry.modseq;
-  message.received_seconds = absl::ToUnixSeconds(entry.received_at);
+  constexpr std::int64_t kLastSecond = (std::int64_t{1} << 33) - 1;
+  message.received_seconds =
+      std::clamp(absl::ToUnixSeconds(entry.received_at), -kLastSecond, kLastSecond);
   message.uid = entry.uid;
   message.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(entry.size, UINT32_MAX));
-  message.keyword_set = Intern(entry.flags.keywords, new_keywords);
-  message.system = static_cast<std::uint8_t>(entry.flags.system);
-  message.recent = recent;
+  message.keyword_set = Intern(entry.flags.keywords, new_keywords) & Message::kMaxKeywordSets;
+  message.system = entry.flags.system & kSystemFlags;
+  message.recent = recent ? 1 : 0;
   return message;
 }
 
-void SelectedMailbox::Append(const std::vector<MailEntry>& entries, Uid recent_from_uid) {
+void SelectedMailbox::Append(const std::vector<MailEntry>& entries) {
   bool new_keywords = false;
   for (const MailEntry& entry : entries) {
-    if (entry.uid <= largest_uid()) continue;
-    const bool recent = recent_from_uid != 0 && entry.uid >= recent_from_uid;
-    messages_.push_back(ToMessage(entry, recent, new_keywords));
+    if (entry.uid > largest_uid()) messages_.Append(ToMessage(entry, false, new_keywords));
   }
 }
 
-void SelectedMailbox::FinishSnapshot() { messages_.shrink_to_fit(); }
+void SelectedMailbox::MarkRecent(Uid from) {
+  if (from == 0) return;
+  for (std::size_t i = messages_.LowerBound(from); i < messages_.size(); ++i) {
+    if (messages_[i].recent) continue;
+    messages_.Mutable(i).recent = 1;
+    ++recent_;
+  }
+}
+
+void SelectedMailbox::CatchUp(const MailboxChanges& changes) {
+  MailboxChanges known = changes;
+  known.recent_from_uid = 0;
+  Apply(known);
+  if (unreported_expunges_ == 0) return;
+  messages_.RemoveExpunged();
+  unreported_expunges_ = 0;
+}
 
 SelectedMailbox::Difference SelectedMailbox::Apply(const MailboxChanges& changes) {
   Difference difference;
   for (const MailEntry& entry : changes.changed) {
     if (const std::optional<std::size_t> index = Find(entry.uid)) {
-      Message& message = messages_[*index];
-      const std::uint32_t set = Intern(entry.flags.keywords, difference.new_keywords);
-      const auto system = static_cast<std::uint8_t>(entry.flags.system);
+      const std::uint32_t set =
+          Intern(entry.flags.keywords, difference.new_keywords) & Message::kMaxKeywordSets;
+      const std::uint32_t system = entry.flags.system & kSystemFlags;
+      const Message& known = messages_[*index];
+      const bool same = known.system == system && known.keyword_set == set;
+      if (same && known.modseq == entry.modseq) continue;
+      Message& message = messages_.Mutable(*index);
       message.modseq = entry.modseq;
-      if (message.system == system && message.keyword_set == set) continue;
+      if (same) continue;
       message.system = system;
       message.keyword_set = set;
       if (!message.expunged) difference.flags_changed.push_back(*index);
     } else if (entry.uid > largest_uid()) {
       const bool recent = changes.recent_from_uid != 0 && entry.uid >= changes.recent_from_uid;
-      messages_.push_back(ToMessage(entry, recent, difference.new_keywords));
+      messages_.Append(ToMessage(entry, recent, difference.new_keywords));
+      recent_ += recent ? 1 : 0;
       difference.new_messages = true;
     }
   }
@@ -122,9 +150,10 @@ bool SelectedMailbox::ApplyFlags(const std::vector<MailEntry>& entries) {
   for (const MailEntry& entry : entries) {
     const std::optional<std::size_t> index = Find(entry.uid);
     if (!index) continue;
-    Message& message = messages_[*index];
-    message.keyword_set = Intern(entry.flags.keywords, new_keywords);
-    message.system = static_cast<std::uint8_t>(entry.flags.system);
+    const std::uint32_t set = Intern(entry.flags.keywords, new_keywords);
+    Message& message = messages_.Mutable(*index);
+    message.keyword_set = set & Message::kMaxKeywordSets;
+    message.system = entry.flags.system & kSystemFlags;
     message.modseq = entry.modseq;
   }
   return new_keywords;
@@ -134,35 +163,39 @@ void SelectedMailbox::MarkExpunged(const std::vector<Uid>& uids) {
   for (const Uid uid : uids) {
     const std::optional<std::size_t> index = Find(uid);
     if (!index || messages_[*index].expunged) continue;
-    messages_[*index].expunged = true;
+    messages_.Mutable(*index).expunged = 1;
     ++unreported_expunges_;
   }
 }
 
 void SelectedMailbox::ForgetRecent() {
-  for (Message& message : messages_) message.recent = false;
+  for (std::size_t i = 0; i < messages_.size() && recent_ > 0; ++i) {
+    if (!messages_[i].recent) continue;
+    messages_.Mutable(i).recent = 0;
+    --recent_;
+  }
 }
 
 void SelectedMailbox::ReportExpunges(bool vanished, std::string& out) {
   if (unreported_expunges_ == 0) return;
-  if (vanished) {
-    std::vector<std::uint32_t> uids;
-    for (const Message& message : messages_) {
-      if (message.expunged) uids.push_back(message.uid);
-    }
-    imap::AppendVanished(false, imap::ToRanges(uids), out);
-  }
+  std::vector<std::uint32_t> uids;
   // Each response shifts the numbers after it: what is kept so far, plus one, is the number.
-  std::size_t kept = 0;
+  std::uint32_t kept = 0;
   for (std::size_t i = 0; i < messages_.size(); ++i) {
-    if (messages_[i].expunged && vanished) continue;
-    if (messages_[i].expunged) {
-      imap::AppendCount(static_cast<std::uint32_t>(kept + 1), "EXPUNGE", out);
+    const Message& message = messages_[i];
+    if (!message.expunged) {
+      ++kept;
+      continue;
+    }
+    if (message.recent) --recent_;
+    if (vanished) {
+      uids.push_back(message.uid);
     } else {
-      messages_[kept++] = messages_[i];
+      imap::AppendCount(kept + 1, "EXPUNGE", out);
     }
   }
-  messages_.resize(kept);
+  if (vanished) imap::AppendVanished(false, imap::ToRanges(uids), out);
+  messages_.RemoveExpunged();
   unreported_expunges_ = 0;
 }
 
@@ -174,14 +207,13 @@ std::vector<imap::SequenceRange> SelectedMailbox::Missing(
   all.ranges.push_back(imap::SequenceRange{1, uid_next_ - 1});
   for (imap::SequenceRange range : (known ? *known : all).Resolve(uid_next_ - 1)) {
     range.last = std::min(range.last, uid_next_ - 1);
-    auto it =
-        std::lower_bound(messages_.begin(), messages_.end(), range.first,
-                         [](const Message& message, Uid wanted) { return message.uid < wanted; });
+    std::size_t i = messages_.LowerBound(range.first);
     for (Uid next = range.first; next <= range.last;) {
-      const Uid end = it == messages_.end() ? range.last + 1 : std::min(it->uid, range.last + 1);
+      const Uid end =
+          i == messages_.size() ? range.last + 1 : std::min(messages_[i].uid, range.last + 1);
       if (end > next) missing.push_back(imap::SequenceRange{next, end - 1});
       next = end + 1;
-      if (it != messages_.end()) ++it;
+      if (i < messages_.size()) ++i;
     }
   }
   return missing;
@@ -207,11 +239,9 @@ std::vector<std::size_t> SelectedMailbox::Select(const imap::SequenceSet& set, b
       }
       continue;
     }
-    auto it =
-        std::lower_bound(messages_.begin(), messages_.end(), range.first,
-                         [](const Message& message, Uid wanted) { return message.uid < wanted; });
-    for (; it != messages_.end() && it->uid <= range.last; ++it) {
-      indexes.push_back(static_cast<std::size_t>(it - messages_.begin()));
+    for (std::size_t i = messages_.LowerBound(range.first);
+         i < messages_.size() && messages_[i].uid <= range.last; ++i) {
+      indexes.push_back(i);
     }
   }
   return indexes;

@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_IMAP_SELECTED_MAILBOX_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,26 +10,22 @@
 #include "lib/base/ids.h"
 #include "lib/imap/sequence_set.h"
 #include "services/gateway/clients/mail_store.h"
+#include "services/gateway/imap/message_list.h"
 
 namespace posthorn::gateway {
 
 // What a session knows of its selected mailbox: the messages by sequence number, as the client was
 // told. An expunged message keeps its number until ReportExpunges. Compact, because thousands of
-// idle sessions hold one.
+// idle sessions hold one, and shared as far as the sessions of a mailbox know the same.
 class SelectedMailbox {
  public:
-  struct Message {
-    ModSeq modseq = 0;
-    std::int64_t received_seconds = 0;  // since the epoch
-    Uid uid = 0;
-    std::uint32_t size = 0;
-    std::uint32_t keyword_set = 0;  // index; 0: none
-    std::uint8_t system = 0;        // flag bits of imap::kSeen and so on
-    bool recent = false;
-    bool expunged = false;  // gone, but the client has not been told
-  };
+  using Message = MailboxMessage;
 
   SelectedMailbox(const MailboxInfo& info, bool read_only);
+
+  // The same mailbox for another session, which has been told of nothing yet: without \Recent and
+  // without the messages that are expunged. Both copy only what they change from now on.
+  std::unique_ptr<SelectedMailbox> Share(bool read_only);
 
   MailboxId id() const { return id_; }
   const std::string& name() const { return name_; }
@@ -37,12 +34,12 @@ class SelectedMailbox {
   ModSeq modseq() const { return modseq_; }  // changes up to here are in
   Uid uid_next() const { return uid_next_; }
 
-  const std::vector<Message>& messages() const { return messages_; }
+  const MessageList& messages() const { return messages_; }
   std::uint32_t count() const { return static_cast<std::uint32_t>(messages_.size()); }
-  std::uint32_t recent_count() const;
+  std::uint32_t recent_count() const { return recent_; }
   Uid largest_uid() const { return messages_.empty() ? 0 : messages_.back().uid; }
   // Index of the first unseen message.
-  std::optional<std::size_t> FirstUnseen() const;
+  std::optional<std::size_t> FirstUnseen() const { return messages_.FirstUnseen(); }
   std::optional<std::size_t> Find(Uid uid) const;
 
   // Keywords met so far, in order of appearance; never shrinks.
@@ -55,8 +52,10 @@ class SelectedMailbox {
   bool HasKeyword(const Message& message, const std::string& keyword) const;
 
   // Adds a batch of the snapshot; in UID order.
-  void Append(const std::vector<MailEntry>& entries, Uid recent_from_uid);
-  void FinishSnapshot();
+  void Append(const std::vector<MailEntry>& entries);
+  void FinishSnapshot() { messages_.ShrinkToFit(); }
+  // Messages from this UID on are \Recent in this session; 0: none is.
+  void MarkRecent(Uid from);
 
   // What Apply found, for the client. Indexes into messages() after it.
   struct Difference {
@@ -66,6 +65,8 @@ class SelectedMailbox {
   };
   // Takes changes in. Expunged messages are only marked.
   Difference Apply(const MailboxChanges& changes);
+  // Takes changes in before the client knows of anything.
+  void CatchUp(const MailboxChanges& changes);
   // The flags of `entries` (answers to own StoreFlags); true if there are keywords not met before.
   bool ApplyFlags(const std::vector<MailEntry>& entries);
   void MarkExpunged(const std::vector<Uid>& uids);
@@ -101,7 +102,8 @@ class SelectedMailbox {
   const std::uint32_t uid_validity_;
   ModSeq modseq_;
   Uid uid_next_;
-  std::vector<Message> messages_;
+  MessageList messages_;
+  std::uint32_t recent_ = 0;
   std::size_t unreported_expunges_ = 0;
   std::vector<imap::SequenceRange> saved_uids_;  // ascending
   std::vector<std::string> keywords_;

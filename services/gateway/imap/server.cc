@@ -22,7 +22,13 @@ metrics::Gauge& SessionsGauge() {
 }  // namespace
 
 ImapServer::ImapServer(ImapDependencies dependencies, ImapLimits limits)
-    : dependencies_(dependencies), limits_(limits), sessions_(&SessionsGauge()) {}
+    : dependencies_([&] {
+        dependencies.snapshots = &snapshots_;
+        dependencies.sort_keys = &sort_keys_;
+        return dependencies;
+      }()),
+      limits_(limits),
+      sessions_(&SessionsGauge()) {}
 
 Task<void> ImapServer::Serve(std::unique_ptr<net::Stream> stream,
                              const ImapListenerOptions& options) {

@@ -13,6 +13,8 @@
 #include "lib/net/stream.h"
 #include "services/gateway/change_hub.h"
 #include "services/gateway/clients/mail_store.h"
+#include "services/gateway/imap/snapshot_cache.h"
+#include "services/gateway/imap/sort_keys.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
@@ -25,6 +27,9 @@ struct ImapLimits {
   std::size_t literal_octets = 1024 * 1024;
   std::uint64_t message_octets = 52428800;
   std::size_t mailbox_name_octets = 1000;
+  // RFC 9738: of one command. A whole mailbox for all but the largest: clients that do not know of
+  // the limit take a part of it for all.
+  std::uint32_t messages = 1'000'000;
   int errors = 20;  // commands that were refused with BAD, and failed logins
   absl::Duration idle_timeout = absl::Seconds(1860);
   absl::Duration login_timeout = absl::Minutes(3);  // between commands, before a login
@@ -46,6 +51,8 @@ struct ImapDependencies {
   const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
+  SnapshotCache* snapshots = nullptr;        // the server's own, as the next
+  SortKeyCache* sort_keys = nullptr;
 };
 
 // Speaks IMAP4rev1 (RFC 3501 and the extensions in docs/protocols/imap.md) on streams that somebody
@@ -63,6 +70,8 @@ class ImapServer {
   int active_sessions() const;
 
  private:
+  SnapshotCache snapshots_;
+  SortKeyCache sort_keys_;
   const ImapDependencies dependencies_;
   const ImapLimits limits_;
   std::atomic<bool> draining_{false};

@@ -315,6 +315,16 @@ Task<void> ImapSession::Answer(std::string tag, const char* name, bool sync, boo
   }
   if (tells_modseq) reply.code = "HIGHESTMODSEQ " + std::to_string(state_.selected->modseq());
   if (reply.failure.ok()) {
+    if (reply.lowest_processed != 0) {
+      std::string code = state_.MessageLimitCode(reply.lowest_processed);
+      if (reply.code.empty()) {
+        reply.code = std::move(code);
+      } else {
+        // RFC 9738 section 3.1: where there is another response code.
+        imap::AppendStatusResponse({}, Condition::kNo, code, "Not all messages were processed",
+                                   state_.out);
+      }
+    }
     imap::AppendStatusResponse(tag, reply.condition, reply.code, reply.text, state_.out);
     if (reply.condition == Condition::kBad) CountError();
     co_return;
@@ -362,7 +372,7 @@ Task<void> ImapSession::RunAppend(std::string tag, imap::AppendCommand command) 
         // Nothing of the command is stored: what the client still sends of it is of no use.
         receiver_.RejectAppend();
         CountCommand(index, Condition::kNo);
-        ImapReply reply = ImapReply::Failed(std::move(begun));
+        ImapReply reply = ImapReply::Failed(std::move(begun), append->limit_code());
         co_await Answer(std::move(tag), "APPEND", true, true, std::move(reply));
         co_return;
       }

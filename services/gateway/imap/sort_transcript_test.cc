@@ -33,7 +33,7 @@ TEST_F(SortTest, ByEveryKey) {
       {"(FROM)", "4 2 3 1"},         {"(REVERSE FROM)", "1 3 2 4"},
       {"(TO)", "3 4 1 2"},           {"(CC)", "2 3 4 1"},
       {"(SUBJECT)", "2 4 1 3"},      {"(SUBJECT REVERSE DATE)", "2 4 1 3"},
-      {"(SUBJECT DATE)", "2 4 3 1"}, {"(DISPLAYFROM)", "4 3 2 1"},
+      {"(SUBJECT DATE)", "2 4 3 1"}, {"(DISPLAYFROM)", "4 1 3 2"},
       {"(DISPLAYTO)", "3 4 1 2"},
   };
   for (const auto& [order, answer] : rows) {
@@ -47,6 +47,72 @@ TEST_F(SortTest, ByEveryKey) {
   EXPECT_EQ(client.Say("d SORT (SUBJECT) x-none ALL\r\n"),
             "d NO [BADCHARSET (US-ASCII UTF-8)] Unknown charset\r\n");
   EXPECT_THAT(client.Say("e SORT (NONSENSE) UTF-8 ALL\r\n"), StartsWith("e BAD "));
+}
+
+// RFC 5255 section 4: by i;unicode-casemap (RFC 5051), so marks come after all letters.
+TEST_F(SortTest, ComparesByUnicodeCasemap) {
+  for (const char* subject : {"m\xc3\xbc" "b", "MUZ", "M\xc3\x9c" "A", "stra\xc3\x9f" "e", "STRASSE"}) {
+    Deliver(std::string("Subject: ") + subject + "\r\n\r\nb\r\n");
+  }
+  Client client = Select();
+  EXPECT_EQ(FirstLine(client.Say("a SORT (SUBJECT) UTF-8 ALL\r\n")), "* SORT 2 3 1 5 4");
+  Deliver("Subject: Re: stra\xc3\x9f" "e\r\n\r\nb\r\n");
+  Deliver("Subject: Re: mu\xcc\x88" "a\r\n\r\nb\r\n");
+  client.Say("b NOOP\r\n");
+  EXPECT_EQ(FirstLine(client.Say("c THREAD ORDEREDSUBJECT UTF-8 ALL\r\n")),
+            "* THREAD (1)(2)(3 7)(4 6)(5)");
+}
+
+TEST_F(SortTest, ReadsAnEnvelopeOnce) {
+  Fill();
+  Client client = Select();
+  const std::string first = FirstLine(client.Say("a SORT (SUBJECT DATE) UTF-8 ALL\r\n"));
+  const int calls = store_.calls();
+  EXPECT_EQ(FirstLine(client.Say("b SORT (SUBJECT DATE) UTF-8 ALL\r\n")), first);
+  EXPECT_EQ(FirstLine(client.Say("c SORT (REVERSE DATE) UTF-8 ALL\r\n")), "* SORT 1 2 3 4");
+  EXPECT_EQ(store_.calls(), calls);
+  // Another session of the gateway finds the same; only what is new is read.
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  Client other = Select();
+  EXPECT_EQ(FirstLine(other.Say("d SORT (SUBJECT DATE) UTF-8 ALL\r\n")), "* SORT 5 2 4 3 1");
+  // What is gone is not told of, here and there.
+  other.Say("e STORE 4 +FLAGS.SILENT (\\Deleted)\r\n");
+  other.Say("f EXPUNGE\r\n");
+  EXPECT_EQ(FirstLine(other.Say("g SORT (SUBJECT DATE) UTF-8 ALL\r\n")), "* SORT 4 2 3 1");
+}
+
+TEST(SortKeyCacheTest, DropsWhatIsLongestUnused) {
+  SortKeyCache cache(1000);
+  const auto put = [&](std::int64_t mailbox, std::size_t octets) {
+    auto column = std::make_shared<SortColumn>();
+    column->Add(1, std::string(octets, 'x'));
+    cache.Put({TenantId(1), MailboxId(mailbox), 7}, imap::SortKey::Kind::kFrom, column);
+  };
+  const auto has = [&](std::int64_t mailbox, imap::SortKey::Kind kind, std::uint32_t validity) {
+    return cache.Find({TenantId(1), MailboxId(mailbox), validity}, kind) != nullptr;
+  };
+  put(1, 400);
+  put(2, 400);
+  put(3, 600);  // more than half
+  EXPECT_TRUE(has(1, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_FALSE(has(1, imap::SortKey::Kind::kTo, 7));
+  EXPECT_FALSE(has(1, imap::SortKey::Kind::kFrom, 8));
+  EXPECT_FALSE(has(3, imap::SortKey::Kind::kFrom, 7));
+  put(4, 400);
+  EXPECT_FALSE(has(2, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_TRUE(has(1, imap::SortKey::Kind::kFrom, 7));
+  EXPECT_TRUE(has(4, imap::SortKey::Kind::kFrom, 7));
+}
+
+TEST(SortColumnTest, FindsRows) {
+  SortColumn column;
+  for (const Uid uid : {2u, 5u, 9u}) column.Add(uid, std::to_string(uid) + "k");
+  EXPECT_EQ(column.LowerBound(1), 0u);
+  EXPECT_EQ(column.LowerBound(5), 1u);
+  EXPECT_EQ(column.LowerBound(6, 1), 2u);
+  EXPECT_EQ(column.LowerBound(10, 2), 3u);
+  EXPECT_EQ(column.key(1), "5k");
+  EXPECT_EQ(column.key(2), "9k");
 }
 
 TEST_F(SortTest, ReadsHeadersWhereTheEnvelopeIsOfAnotherVersion) {

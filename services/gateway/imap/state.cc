@@ -57,6 +57,8 @@ std::string ImapState::Capabilities() const {
         " SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UTF8=ACCEPT BINARY"
         " REPLACE UIDONLY INPROGRESS APPENDLIMIT=";
     imap::AppendNumber(limits.message_octets, text);
+    text += " I18NLEVEL=1 MESSAGELIMIT=";
+    imap::AppendNumber(limits.messages, text);
     if (!compressed) text += " COMPRESS=DEFLATE";
     return text;
   }
@@ -113,6 +115,25 @@ void ImapState::AppendModSeqFetch(std::size_t index, bool with_uid) {
   out += ")\r\n";
 }
 
+std::string ImapState::MessageLimitCode(Uid lowest_processed) const {
+  std::string code = "MESSAGELIMIT ";
+  imap::AppendNumber(limits.messages, code);
+  if (lowest_processed == 0) return code;
+  code += ' ';
+  imap::AppendNumber(lowest_processed, code);
+  return code;
+}
+
+Uid ImapState::LimitMessages(std::vector<std::size_t>& indexes) const {
+  if (indexes.size() <= limits.messages) return 0;
+  indexes.erase(indexes.begin(), indexes.end() - static_cast<std::ptrdiff_t>(limits.messages));
+  return selected->messages()[indexes.front()].uid;
+}
+
+ImapReply ImapState::TooManyMessages(Uid lowest) const {
+  return ImapReply::No("Too many messages for one command", MessageLimitCode(lowest));
+}
+
 std::string_view ImapState::Enable(std::string_view name) {
   const auto turn_on = [](bool& what, std::string_view announced) {
     return std::exchange(what, true) ? std::string_view() : announced;
@@ -157,7 +178,8 @@ Task<absl::StatusOr<MailboxChanges>> ImapState::CompareWithSnapshot() {
   // Another mailbox of the same name is not this one.
   if (changes.info.id != selected->id()) co_return MakeFailure(Failure::kNoSuchMailbox);
   auto entry = changes.changed.begin();
-  for (const SelectedMailbox::Message& message : selected->messages()) {
+  for (std::size_t i = 0; i < selected->messages().size(); ++i) {
+    const SelectedMailbox::Message& message = selected->messages()[i];
     while (entry != changes.changed.end() && entry->uid < message.uid) ++entry;
     if (entry == changes.changed.end() || entry->uid != message.uid) {
       changes.expunged.push_back(message.uid);

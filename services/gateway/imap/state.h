@@ -13,6 +13,7 @@
 #include "lib/imap/format/format.h"
 #include "lib/net/stream.h"
 #include "services/gateway/change_hub.h"
+#include "services/gateway/imap/reply.h"
 #include "services/gateway/imap/selected_mailbox.h"
 #include "services/gateway/imap/server.h"
 
@@ -72,6 +73,13 @@ class ImapState {
   // "* n FETCH (FLAGS (...))" of one message, with its UID if wanted.
   void AppendFlagsFetch(std::size_t index, bool with_uid);
   void AppendModSeqFetch(std::size_t index, bool with_uid);  // the same without the flags
+  // RFC 9738: "MESSAGELIMIT 1000 4711"; 0: without the UID.
+  std::string MessageLimitCode(Uid lowest_processed) const;
+  // Leaves the last of `indexes` (ascending), as many as one command may process. The UID of the
+  // first of them; 0: there were no more.
+  Uid LimitMessages(std::vector<std::size_t>& indexes) const;
+  // The answer to a command that does nothing where LimitMessages answers `lowest`.
+  ImapReply TooManyMessages(Uid lowest) const;
   // What ENABLE turns on, by its name in upper case: the name as it is announced; empty: it is on,
   // or nothing that could be.
   std::string_view Enable(std::string_view name);

@@ -38,7 +38,10 @@ absl::Status Add(const SelectedMailbox& mailbox, std::size_t index, bool uid,
 
 Task<ImapReply> HandleThread(ImapState& state, imap::ThreadCommand command) {
   if (AsksForModSeq(command.key)) state.condstore = true;
-  absl::StatusOr<std::vector<std::size_t>> found = co_await SearchMessages(state, command.key);
+  Uid lowest = 0;
+  absl::StatusOr<std::vector<std::size_t>> found =
+      co_await SearchMessages(state, command.key, lowest);
+  if (lowest != 0) co_return state.TooManyMessages(0);  // as for SORT
   if (!found.ok()) co_return ImapReply::Failed(found.status());
   imap::Threader threader;
   EnvelopeSink sink = [&](std::size_t index, const mime::Envelope& envelope) {

@@ -98,6 +98,35 @@ TEST_F(TwoSessionsTest, SilentStoreTellsOnlyWhatTheClientCannotKnow) {
   EXPECT_EQ(second.Say("b STORE 1 +FLAGS.SILENT (\\Flagged)\r\n"),
             "* 1 FETCH (FLAGS (\\Flagged \\Seen))\r\nb OK Store completed\r\n");
   EXPECT_EQ(second.Say("c STORE 1 +FLAGS.SILENT (\\Draft)\r\n"), "c OK Store completed\r\n");
+  first.Say("d STORE 1 +FLAGS ($Theirs)\r\n");
+  EXPECT_THAT(second.Say("e STORE 1 +FLAGS.SILENT ($Ours)\r\n"),
+              testing::HasSubstr("* 1 FETCH (FLAGS (\\Flagged \\Seen \\Draft $Theirs $Ours))\r\n"));
+  EXPECT_EQ(second.Say("f STORE 1 -FLAGS.SILENT ($OURS)\r\n"), "f OK Store completed\r\n");
+}
+
+TEST_F(TwoSessionsTest, StoreOfWhatAnotherHasStoredShowsIt) {
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  store_.OnChange(nullptr);  // the hint is late
+  Client first = Select();
+  Client second = Select();
+  first.Say("a STORE 1 +FLAGS (\\Seen \\Flagged)\r\n");
+  EXPECT_EQ(second.Say("b STORE 1 +FLAGS (\\Flagged)\r\n"),
+            "* 1 FETCH (FLAGS (\\Flagged \\Seen))\r\nb OK Store completed\r\n");
+  first.Say("c STORE 1 -FLAGS (\\Seen)\r\n");
+  EXPECT_EQ(second.Say("d STORE 1 -FLAGS.SILENT (\\Seen)\r\n"),
+            "* 1 FETCH (FLAGS (\\Flagged))\r\nd OK Store completed\r\n");
+}
+
+TEST_F(TwoSessionsTest, StoreLeavesOutWhatIsExpunged) {
+  for (int i = 0; i < 2; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  store_.OnChange(nullptr);
+  Client first = Select();
+  Client second = Select();
+  first.Say("a STORE 1 +FLAGS.SILENT (\\Deleted)\r\n");
+  first.Say("b EXPUNGE\r\n");
+  EXPECT_EQ(second.Say("c STORE 1:2 +FLAGS (\\Flagged)\r\n"),
+            "* 2 FETCH (FLAGS (\\Flagged))\r\nc OK Store completed\r\n");
+  EXPECT_EQ(second.Say("d NOOP\r\n"), "* 1 EXPUNGE\r\nd OK NOOP completed\r\n");
 }
 
 }  // namespace

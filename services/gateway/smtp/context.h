@@ -60,6 +60,15 @@ struct SmtpShared {
   ReceiveSlots receiving;
 };
 
+// The user of this machine whose session it is.
+struct LocalSession {
+  LocalSession(LocalUser user_in, const SmtpListenerOptions& options);
+  LocalUser user;
+  std::string address;   // the user's own
+  bool trusted = false;  // may write as anybody in the domains of the tenant
+  TenantId tenant;       // of LocalTenant(), once it was needed
+};
+
 // All that a session knows. Belongs to one session and its executor; handlers change it.
 struct SmtpContext {
   SmtpContext(const SmtpDependencies& dependencies, const SmtpLimits& limits_in,
@@ -122,6 +131,7 @@ struct SmtpContext {
   std::optional<net::PeerAddress> client_behind;  // of XCLIENT
   std::string client_name;                        // of XCLIENT; empty: unknown
   std::optional<Login> login;
+  std::optional<LocalSession> local;
   TenantId trusted_tenant;  // of trusted_network(), once it was needed
   std::unique_ptr<Authenticator::Exchange> auth;  // while AUTH is under way
   std::optional<SmtpTransaction> transaction;

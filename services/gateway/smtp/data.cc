@@ -35,12 +35,14 @@ std::string ProtocolName(const SmtpContext& context, bool smtputf8) {
   const char* const name = context.IsLmtp() ? (smtputf8 ? "UTF8LMTP" : "LMTP")
                                             : (smtputf8 ? "UTF8SMTP" : "ESMTP");
   return absl::StrCat(name, context.stream.tls().active ? "S" : "",
-                      context.login.has_value() ? "A" : "");
+                      context.login.has_value() || context.local.has_value() ? "A" : "");
 }
 
 TraceInfo Trace(const SmtpContext& context, bool smtputf8) {
   TraceInfo trace;
-  trace.helo = context.helo;
+  trace.helo = context.local.has_value()
+                   ? absl::StrCat("localhost (uid ", context.local->user.uid, ")")
+                   : context.helo;
   trace.client_ip = context.client().ip;
   trace.client_name = context.client_name;
   trace.protocol = ProtocolName(context, smtputf8);
@@ -98,7 +100,12 @@ Task<absl::Status> Complete(SmtpContext& context,
   } else {
     const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
     if (!tenant.ok()) co_return tenant.status();
-    submitter.kind = Submitter::Kind::kTrustedNetwork;
+    if (context.local.has_value()) {
+      submitter.kind = context.local->trusted ? Submitter::Kind::kKey : Submitter::Kind::kLocalUser;
+      submitter.address = context.local->address;
+    } else {
+      submitter.kind = Submitter::Kind::kTrustedNetwork;
+    }
     submitter.tenant = *tenant;
   }
   SubmissionPolicy policy(*context.deps.directory, *context.deps.staging, context.deps.hostname);
@@ -161,6 +168,10 @@ Task<std::vector<smtp::Reply>> FinishData(SmtpContext& context) {
   request.options = std::move(transaction.options);
   request.options.smtputf8 = transaction.smtputf8 && data->eight_bit_header();
   request.message_id_header = data->message_id();
+  if (context.local.has_value() && request.message_id_header.empty() &&
+      !context.local->user.handover_key.empty()) {
+    request.resend_key = context.local->user.handover_key;
+  }
   request.delivered_to = data->delivered_to();
   request.answers_per_recipient = context.IsLmtp();
   const std::uint64_t octets = request.body->size();

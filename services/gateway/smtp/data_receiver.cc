@@ -30,6 +30,9 @@ DataReceiver::DataReceiver(net::StagingArea& area, const SmtpLimits& limits,
                                                : smtp::DataFraming::kCounted),
       body_(std::make_shared<net::StagedBody>(area)) {
   if (IsSubmissionRole(options.role)) submission_ = std::make_unique<mime::SubmissionHeader>();
+  if (!options.local_domain.empty()) {
+    qualifier_ = std::make_unique<mime::AddressQualifier>(options.local_domain);
+  }
 }
 
 std::size_t DataReceiver::Feed(std::string_view bytes) {
@@ -52,6 +55,12 @@ void DataReceiver::FinishChunks() {
 }
 
 void DataReceiver::Keep(bool complete) {
+  if (status_.ok() && qualifier_ != nullptr) {
+    std::string qualified;
+    qualifier_->Feed(decoded_, qualified);
+    if (complete) qualifier_->Finish(qualified);
+    decoded_ = std::move(qualified);
+  }
   if (status_.ok()) {
     headers_.Feed(decoded_);
     if (submission_ != nullptr) submission_->Feed(decoded_);

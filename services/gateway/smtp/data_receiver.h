@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lib/mime/address_qualifier.h"
 #include "lib/mime/submission_header.h"
 #include "lib/net/staged_body.h"
 #include "lib/smtp/data_decoder.h"
@@ -76,6 +77,7 @@ class DataReceiver {
   smtp::DataDecoder decoder_;
   smtp::HeaderScan headers_;
   std::unique_ptr<mime::SubmissionHeader> submission_;
+  std::unique_ptr<mime::AddressQualifier> qualifier_;  // of local mail
   std::shared_ptr<net::StagedBody> body_;
   std::string decoded_;
   absl::Status status_;

@@ -36,6 +36,14 @@ Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context);
 // After VERB: which recipient of the transaction the last one is; empty otherwise.
 std::string RecipientNote(const SmtpContext& context);
 
+// local.cc
+// The tenant of local mail; temporary errors, also where the domain is not there yet.
+Task<absl::StatusOr<TenantId>> LocalTenant(SmtpContext& context);
+// May the local user send with this reverse-path? kSenderNotAllowed if not.
+Task<absl::Status> AuthorizeLocalSender(std::string reverse_path, SmtpContext& context);
+// XQUEUE.
+Task<smtp::Reply> HandleXqueue(smtp::XqueueCommand command, SmtpContext& context);
+
 // unknown_recipient.cc
 // Refuses a recipient that does not exist: who asks for many waits, and is sent away in the end.
 Task<smtp::Reply> RefuseUnknownRecipient(SmtpContext& context);

@@ -72,6 +72,13 @@ constexpr Keyword kKeywords[] = {
      [](const SmtpContext& c) { return absl::StrCat(" RCPTMAX=", c.limits.recipients); }},
     {Extension::kXclient, "XCLIENT", [](const SmtpContext& c) { return c.MayUseXclient(); },
      [](const SmtpContext&) { return absl::StrCat(" ", smtp::kXclientAttributes); }},
+    // Not for strangers: one message of theirs would be as many as it has recipients.
+    {Extension::kXverp, "XVERP",
+     [](const SmtpContext& c) {
+       return QueueHonours<Extension::kXverp>(c) &&
+              (c.IsSubmission() || c.trusted_network() != nullptr);
+     },
+     NoArguments},
     {Extension::kHelp, "HELP", Always, NoArguments},
 };
 

@@ -19,6 +19,7 @@ absl::StatusOr<EnvelopeOptions> OptionsOf(const smtp::MailCommand& command,
   options.require_tls = command.require_tls;
   options.priority = command.priority.value_or(0);
   options.body_is_binary = command.body == smtp::BodyType::kBinaryMime;
+  options.verp_delimiters = command.verp_delimiters;
   options.hold_until = command.hold_until;
   if (command.hold_for.has_value()) options.hold_until = now + absl::Seconds(*command.hold_for);
   if (options.hold_until.has_value() && *options.hold_until > now + context.limits.max_hold) {
@@ -37,7 +38,8 @@ absl::StatusOr<EnvelopeOptions> OptionsOf(const smtp::MailCommand& command,
 
 // RFC 6710 section 4.1: a priority above the common one is for those we know.
 bool MayRaisePriority(const SmtpContext& context) {
-  return context.login.has_value() || context.trusted_network() != nullptr;
+  return context.login.has_value() || context.local.has_value() ||
+         context.trusted_network() != nullptr;
 }
 
 absl::Status CheckSize(const smtp::MailCommand& command, const SmtpContext& context) {
@@ -72,7 +74,7 @@ absl::Status CheckLiteral(const smtp::Mailbox& mailbox, const SmtpContext& conte
 
 Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context) {
   // RFC 6409 section 4.3: a submission server wants to know who it is talking to.
-  if (context.IsSubmission() && !context.login.has_value() &&
+  if (context.IsSubmission() && !context.login.has_value() && !context.local.has_value() &&
       context.trusted_network() == nullptr) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kAuthenticationRequired));
   }
@@ -86,6 +88,10 @@ Task<smtp::Reply> HandleMail(smtp::MailCommand command, SmtpContext& context) {
   if (context.login.has_value()) {
     const absl::Status allowed = co_await context.deps.directory->AuthorizeSender(
         context.login->tenant, context.login->account, reverse_path);
+    if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
+  }
+  if (context.local.has_value()) {
+    const absl::Status allowed = co_await AuthorizeLocalSender(reverse_path, context);
     if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
   }
   context.transaction.emplace(std::move(reverse_path));

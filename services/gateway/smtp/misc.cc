@@ -35,10 +35,12 @@ constexpr Topic kTopics[] = {
      "VERB\nReplies name each recipient from now on."},
     {"STARTTLS", [](const SmtpContext& c) { return c.TlsIsOffered(); },
      "STARTTLS\nGoes on under TLS."},
-    {"AUTH", [](const SmtpContext& c) { return c.IsSubmission(); },
+    {"AUTH", [](const SmtpContext& c) { return c.IsSubmission() && !c.local.has_value(); },
      "AUTH mechanism [initial-response]\nLogs in."},
     {"XCLIENT", [](const SmtpContext& c) { return c.MayUseXclient(); },
      "XCLIENT attribute=value ...\nSays who the client is that this one speaks for."},
+    {"XQUEUE", [](const SmtpContext& c) { return c.local.has_value(); },
+     "XQUEUE [message-id]\nLists your messages that wait, those behind this one."},
 };
 
 }  // namespace

@@ -175,6 +175,33 @@ TEST_F(SmtpParametersTest, ChecksTimesAgainstEachOtherAndTheLimit) {
 }
 
 // RFC 6710 section 4.1.
+TEST_F(SmtpParametersTest, VariableEnvelopeReturnPathsAreNotForStrangers) {
+  queue_extensions_.Add(Extension::kXverp);
+  Connect();
+  Greet();
+  Play(R"(
+    C: MAIL FROM:<a@b.example> XVERP
+    S: 555 5.5.4 *
+  )");
+  LogIn();
+  Send("EHLO c\r\n");
+  EXPECT_NE(received().find("250-XVERP\r\n"), std::string::npos);
+  received().clear();
+  Play(R"(
+    C: MAIL FROM:<> XVERP
+    S: 501 5.5.4 *
+    C: MAIL FROM:<alice@example.test> XVERP=-=
+    S: 250 *
+    C: RCPT TO:<bob@example.test>
+    S: 250 *
+    C: DATA
+    S: 354 *
+    C: Subject: x\r\n\r\nx\r\n.
+    S: 250 *
+  )");
+  EXPECT_EQ(Accepted().options.verp_delimiters, "-=");
+}
+
 TEST_F(SmtpParametersTest, StrangersDoNotRaiseTheirPriority) {
   Connect();
   Greet();

@@ -2,6 +2,8 @@
 // other only through a login or a trusted network. The whole local part belongs to the directory,
 // so "u%remote", "remote!u" and a quoted "u@remote" are names that do not exist here, and source
 // routes are ignored: <@local:u@remote> is u@remote (RFC 5321 appendix C).
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
@@ -10,6 +12,9 @@
 
 namespace posthorn::gateway {
 namespace {
+
+// At least those of an envelope in the maildrop (lib/maildrop).
+constexpr int kLeastLocalRecipients = 500;
 
 // A tenant's network may send for anybody outside, but not for another tenant of this platform.
 Task<absl::Status> CheckTrustedSender(SmtpContext& context, TenantId tenant) {
@@ -34,7 +39,7 @@ Task<smtp::Reply> AddRemote(std::string address, RecipientOptions options, SmtpC
   const absl::StatusOr<TenantId> tenant = co_await RelayTenant(context);
   if (!tenant.ok()) co_return smtp::ReplyFor(tenant.status());
   if (!*tenant) co_return smtp::ReplyFor(MakeFailure(Failure::kRelayDenied));
-  if (!context.login.has_value()) {
+  if (!context.login.has_value() && !context.local.has_value()) {
     const absl::Status allowed = co_await CheckTrustedSender(context, *tenant);
     if (!allowed.ok()) co_return smtp::ReplyFor(allowed);
   }
@@ -63,6 +68,10 @@ Task<absl::Status> CheckPosting(SmtpContext& context, const Resolution& resoluti
 // Before the message travels, from an answer that may be some seconds old: delivery has the exact
 // one.
 absl::Status CheckRoom(const SmtpContext& context, const Resolution& resolution) {
+  // Who has left is not told; the queue tries until there is room, and tells the sender then.
+  if (context.local.has_value() && !context.local->user.handover_key.empty()) {
+    return absl::OkStatus();
+  }
   if (resolution.targets.size() != 1 || resolution.over_quota.ok()) return absl::OkStatus();
   const std::optional<std::uint64_t>& room = resolution.targets.front().room;
   const bool full =
@@ -112,6 +121,7 @@ std::string RecipientNote(const SmtpContext& context) {
 
 Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context) {
   if (context.login.has_value()) co_return context.login->tenant;
+  if (context.local.has_value()) co_return co_await LocalTenant(context);
   const TrustedNetwork* const network = context.trusted_network();
   if (network == nullptr) co_return TenantId();
   if (!context.trusted_tenant) {
@@ -129,7 +139,11 @@ Task<absl::StatusOr<TenantId>> RelayTenant(SmtpContext& context) {
 
 Task<smtp::Reply> HandleRcpt(smtp::RcptCommand command, SmtpContext& context) {
   SmtpTransaction& transaction = *context.transaction;
-  if (transaction.recipients.size() >= static_cast<std::size_t>(context.limits.recipients)) {
+  // posthorn-sendmail makes its envelopes without asking, while nobody is there to be asked.
+  const int most = context.local.has_value()
+                       ? std::max(context.limits.recipients, kLeastLocalRecipients)
+                       : context.limits.recipients;
+  if (transaction.recipients.size() >= static_cast<std::size_t>(most)) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kTooManyRecipients));
   }
   // RFC 6531 section 3.4: what the transaction did not announce may not come.

@@ -29,6 +29,7 @@ enum Flag : unsigned {
   kBeforeChunks = 2048,  // not after BDAT (RFC 3030 section 2)
   kHasOctets = 4096,    // what follows is not the next command
   kAnyTime = 8192,      // whatever waits behind it
+  kOnlyLocal = 16384,
 };
 
 struct Row {
@@ -55,6 +56,7 @@ constexpr std::array<Row, std::variant_size_v<smtp::Command>> kTable = {{
     {"AUTH", kNeedsHello | kOutsideTransaction | kOnlySubmission | kLast},
     {"BDAT", kNeedsHello | kNeedsTransaction | kNeedsRecipient | kHasOctets},
     {"XCLIENT", kOutsideTransaction | kLast | kBeforeTls},
+    {"XQUEUE", kNeedsHello | kOutsideTransaction | kOnlyLocal | kLast},
     {"other", kNotImplemented},
     {"unknown", kUnknown},
 }};
@@ -69,7 +71,8 @@ bool IsTooEarly(const Row& row, bool more_waits, const SmtpContext& context) {
 absl::Status CheckTable(const Row& row, const SmtpContext& context) {
   const unsigned flags = row.flags;
   if ((flags & kUnknown) != 0 || ((flags & kNotLmtp) != 0 && context.IsLmtp()) ||
-      ((flags & kOnlyLmtp) != 0 && !context.IsLmtp())) {
+      ((flags & kOnlyLmtp) != 0 && !context.IsLmtp()) ||
+      ((flags & kOnlyLocal) != 0 && !context.local.has_value())) {
     return MakeFailure(Failure::kUnknownCommand);
   }
   if ((flags & kBeforeTls) == 0 && context.options.tls == SmtpTls::kRequired &&
@@ -136,6 +139,9 @@ struct Dispatch {
     return HandleExpn(std::move(c), context);
   }
   Task<smtp::Reply> operator()(smtp::VerbCommand c) const { return HandleVerb(c, context); }
+  Task<smtp::Reply> operator()(smtp::XqueueCommand c) const {
+    return HandleXqueue(std::move(c), context);
+  }
   Task<smtp::Reply> operator()(smtp::UnimplementedCommand) const { return NotImplemented(); }
   Task<smtp::Reply> operator()(smtp::UnknownCommand) const { return NotImplemented(); }
 
@@ -160,6 +166,8 @@ metrics::Histogram& Latency(std::size_t verb) {
 
 // Counts a refusal; too many end the session (RFC 5321 section 7.8).
 smtp::Reply Count(smtp::Reply reply, SmtpContext& context) {
+  // Users of this machine guess nothing, and who hands their mail over would never get further.
+  if (context.local.has_value()) return reply;
   if (reply.code >= 500 && ++context.errors >= context.limits.errors) {
     log::Info("smtp", "too many errors",
               {{"client", context.client().ip}, {"last", reply.text}});
@@ -204,7 +212,7 @@ Task<smtp::Reply> RunCommand(std::string line, bool more_waits, SmtpContext& con
   const smtp::PathSyntax syntax =
       context.options.strict_paths ? smtp::PathSyntax::kStrict : smtp::PathSyntax::kLenient;
   absl::StatusOr<smtp::Command> command =
-      smtp::ParseCommand(line, syntax, OfferedExtensions(context));
+      smtp::ParseCommand(line, syntax, OfferedExtensions(context), context.options.local_domain);
   if (!command.ok()) {
     smtp::Reply refusal = Count(smtp::ReplyFor(command.status()), context);
     // How many octets of a chunk follow cannot be told, and none of them may run as a command.
@@ -221,7 +229,8 @@ Task<smtp::Reply> RunCommand(std::string line, bool more_waits, SmtpContext& con
     if (bdat != nullptr) co_return RefuseBdat(*bdat, std::move(refusal), context);
     co_return refusal;
   }
-  if ((row.flags & kOnlySubmission) != 0 && !context.IsSubmission()) {
+  if ((row.flags & kOnlySubmission) != 0 &&
+      (!context.IsSubmission() || context.local.has_value())) {
     co_return Count(smtp::Reply(502, "5.5.1", "Command not available here"), context);
   }
   const auto begin = std::chrono::steady_clock::now();

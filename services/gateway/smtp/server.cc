@@ -1,5 +1,6 @@
 #include "services/gateway/smtp/server.h"
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/failure.h"
 #include "lib/smtp/reply.h"
 #include "lib/telemetry/metrics.h"
@@ -57,6 +58,16 @@ SmtpServer::~SmtpServer() = default;
 
 Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
                              const SmtpListenerOptions& options) {
+  return Run(std::move(stream), options, std::nullopt);
+}
+
+Task<void> SmtpServer::ServeLocal(std::unique_ptr<net::Stream> stream,
+                                  const SmtpListenerOptions& options, LocalUser user) {
+  return Run(std::move(stream), options, std::move(user));
+}
+
+Task<void> SmtpServer::Run(std::unique_ptr<net::Stream> stream, const SmtpListenerOptions& options,
+                           std::optional<LocalUser> user) {
   const SessionRegistry::Entry entry(sessions_, stream.get());
   absl::Status refusal;
   std::vector<ConnectionLimiter::Slot> slot;  // one, or none without a limiter
@@ -64,7 +75,8 @@ Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
     refusal = MakeFailure(Failure::kShuttingDown);
   } else if (dependencies_.connections != nullptr) {
     absl::StatusOr<ConnectionLimiter::Slot> acquired =
-        dependencies_.connections->Acquire(stream->peer().ip);
+        dependencies_.connections->Acquire(user.has_value() ? absl::StrCat("uid ", user->uid)
+                                                            : stream->peer().ip);
     if (acquired.ok()) {
       slot.push_back(*std::move(acquired));
     } else {
@@ -72,7 +84,8 @@ Task<void> SmtpServer::Serve(std::unique_ptr<net::Stream> stream,
     }
   }
   if (refusal.ok()) {
-    SmtpSession session(dependencies_, limits_, options, *shared_, *stream, draining_);
+    SmtpSession session(dependencies_, limits_, options, *shared_, *stream, draining_,
+                        std::move(user));
     co_await session.Run();
   } else if (options.role != SmtpRole::kSubmissions) {  // who expects TLS reads no clear text
     std::string output;

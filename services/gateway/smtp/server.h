@@ -1,9 +1,12 @@
 #ifndef POSTHORN_SERVICES_GATEWAY_SMTP_SERVER_H_
 #define POSTHORN_SERVICES_GATEWAY_SMTP_SERVER_H_
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +24,7 @@
 #include "services/gateway/accept/message_acceptor.h"
 #include "services/gateway/accept/submission.h"
 #include "services/gateway/clients/directory.h"
+#include "services/gateway/clients/queue_view.h"
 #include "services/gateway/session/authenticator.h"
 #include "services/gateway/session/connection_limiter.h"
 #include "services/gateway/session/session_registry.h"
@@ -35,14 +39,17 @@ enum class SmtpRole {
   kSubmission,   // port 587: STARTTLS, then AUTH (RFC 6409)
   kSubmissions,  // port 465: TLS from the first octet (RFC 8314)
   kLmtp,         // RFC 2033: one answer a recipient after DATA
+  kLocal,        // submission by users of this machine, whom the kernel vouches for
 };
 
 // Does it take mail that was never anywhere else (RFC 6409)?
 constexpr bool IsSubmissionRole(SmtpRole role) {
-  return role == SmtpRole::kSubmission || role == SmtpRole::kSubmissions;
+  return role == SmtpRole::kSubmission || role == SmtpRole::kSubmissions ||
+         role == SmtpRole::kLocal;
 }
 
-// "mx", "submission", "submissions", "lmtp"; kInvalidArgument otherwise.
+// "mx", "submission", "submissions", "lmtp"; kInvalidArgument otherwise: a listener of the
+// configuration knows no users.
 absl::StatusOr<SmtpRole> ParseSmtpRole(std::string_view name);
 
 enum class SmtpTls {
@@ -73,7 +80,24 @@ struct SmtpListenerOptions {
   smtp::BareNewlines bare_newlines = smtp::BareNewlines::kKeep;
   FromPolicy from_policy = FromPolicy::kReject;
   std::vector<TrustedNetwork> trusted_networks;
+  // kLocal: whose mail it is, and of addresses without a domain; who may write as anybody in the
+  // domains of its tenant.
+  std::string local_domain;
+  std::vector<std::string> trusted_users;
 };
+
+// A user of this machine.
+struct LocalUser {
+  LocalUser() = default;
+  LocalUser(uid_t uid_in, std::string name_in) : uid(uid_in), name(std::move(name_in)) {}
+  uid_t uid = 0;
+  std::string name;  // "uid 1234" where the system knows none
+  // The message was taken before and is handed over now (maildrop): what a message without a
+  // Message-ID is recognised by when it comes again. Empty: the user is there and waits.
+  std::string handover_key;
+};
+// By the system's user database; may block.
+LocalUser FindLocalUser(uid_t uid);
 
 struct SmtpLimits {
   std::int64_t message_octets = 52428800;
@@ -109,12 +133,13 @@ struct SmtpDependencies {
   Directory* directory = nullptr;
   Authenticator* authenticator = nullptr;
   MessageAcceptor* acceptor = nullptr;
+  QueueView* queue = nullptr;  // for XQUEUE; none: it is not known
   net::StagingArea* staging = nullptr;
   const Clock* clock = nullptr;
   const net::TlsContext* tls = nullptr;      // none: STARTTLS is not offered
   ConnectionLimiter* connections = nullptr;  // none: no limit
   std::string hostname;                      // in greetings, EHLO and Received
-  // Of DSN, REQUIRETLS, FUTURERELEASE, MT-PRIORITY and DELIVERBY what the queue honours; the others
+  // Of DSN, REQUIRETLS, FUTURERELEASE, MT-PRIORITY, DELIVERBY and XVERP what the queue honours; the others
   // are not offered, and their parameters are not known.
   smtp::ExtensionSet queue_extensions;
 };
@@ -127,8 +152,12 @@ class SmtpServer {
   SmtpServer(SmtpDependencies dependencies, SmtpLimits limits);
   ~SmtpServer();
 
-  // One session from greeting to close; closes the stream.
+  // One session from greeting to close; closes the stream. Not for the role kLocal.
   Task<void> Serve(std::unique_ptr<net::Stream> stream, const SmtpListenerOptions& options);
+
+  // The same for a user of this machine, in the role kLocal.
+  Task<void> ServeLocal(std::unique_ptr<net::Stream> stream, const SmtpListenerOptions& options,
+                        LocalUser user);
 
   // New sessions and those without a transaction are told 421 and closed; a transaction goes on to
   // its end.
@@ -136,6 +165,9 @@ class SmtpServer {
   int active_sessions() const;
 
  private:
+  Task<void> Run(std::unique_ptr<net::Stream> stream, const SmtpListenerOptions& options,
+                 std::optional<LocalUser> user);
+
   const SmtpDependencies dependencies_;
   const SmtpLimits limits_;
   const std::unique_ptr<SmtpShared> shared_;

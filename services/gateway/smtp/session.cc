@@ -18,10 +18,13 @@ constexpr std::size_t kMaxOutput = 64 * 1024;
 
 SmtpSession::SmtpSession(const SmtpDependencies& dependencies, const SmtpLimits& limits,
                          const SmtpListenerOptions& options, SmtpShared& shared,
-                         net::Stream& stream, const std::atomic<bool>& draining)
+                         net::Stream& stream, const std::atomic<bool>& draining,
+                         std::optional<LocalUser> user)
     : context_(dependencies, limits, options, shared, stream),
       stream_(stream),
-      draining_(draining) {}
+      draining_(draining) {
+  if (user.has_value()) context_.local.emplace(*std::move(user), options);
+}
 
 Task<void> SmtpSession::Run() {
   bool greet = true;

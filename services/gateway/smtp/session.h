@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_SMTP_SESSION_H_
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,7 @@ class SmtpSession {
  public:
   SmtpSession(const SmtpDependencies& dependencies, const SmtpLimits& limits,
               const SmtpListenerOptions& options, SmtpShared& shared, net::Stream& stream,
-              const std::atomic<bool>& draining);
+              const std::atomic<bool>& draining, std::optional<LocalUser> user = std::nullopt);
 
   // From the greeting to the last reply; the caller closes the stream.
   Task<void> Run();

@@ -70,6 +70,7 @@ void SmtpTranscriptTest::Connect() {
     dependencies.connections = &limiter_;
     dependencies.hostname = hostname_;
     dependencies.queue_extensions = queue_extensions_;
+    dependencies.queue = queue_view_;
     server_ = std::make_unique<SmtpServer>(std::move(dependencies), limits_);
   }
   Disconnect();
@@ -78,7 +79,9 @@ void SmtpTranscriptTest::Connect() {
   received_.clear();
   closed_ = false;
   if (!early_.empty()) executor_.RunVoid(Write(early_));
-  Spawn(executor_, server_->Serve(std::move(pipe.server), options_));
+  Spawn(executor_, local_user_.has_value()
+                       ? server_->ServeLocal(std::move(pipe.server), options_, *local_user_)
+                       : server_->Serve(std::move(pipe.server), options_));
   // TLS comes first on a submissions port; the test starts it.
   if (options_.role != SmtpRole::kSubmissions) Spawn(executor_, Pump());
   executor_.RunUntilIdle();

@@ -2,6 +2,7 @@
 #define POSTHORN_SERVICES_GATEWAY_SMTP_TRANSCRIPT_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -65,6 +66,8 @@ class SmtpTranscriptTest : public testing::Test {
   std::string early_;  // what the client sends before it can have read a greeting
   std::string hostname_ = "mx.example";
   smtp::ExtensionSet queue_extensions_;
+  std::optional<LocalUser> local_user_;  // whose session it is, in the role kLocal
+  QueueView* queue_view_ = nullptr;
   std::unique_ptr<SmtpServer> server_;
 
  private:

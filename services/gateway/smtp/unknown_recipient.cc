@@ -23,8 +23,9 @@ metrics::Counter& Guessers() {
 
 Task<smtp::Reply> RefuseUnknownRecipient(SmtpContext& context) {
   const int by_session = ++context.unknown_recipients;
-  // A mail server in front hands on what others sent to it: the guesses are not its own.
-  if (context.IsLmtp() || context.trusted_network() != nullptr) {
+  // A mail server in front hands on what others sent to it: the guesses are not its own. Users of
+  // this machine guess nothing.
+  if (context.IsLmtp() || context.trusted_network() != nullptr || context.local.has_value()) {
     co_return smtp::ReplyFor(MakeFailure(Failure::kNoSuchRecipient));
   }
   const std::string& ip = context.client().ip;

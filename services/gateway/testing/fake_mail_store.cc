@@ -359,6 +359,7 @@ std::unique_ptr<Reader<MailboxBatch>> FakeMailStore::OpenMailbox(TenantId tenant
                                                                  bool claim_recent) {
   absl::StatusOr<Mailbox*> mailbox = FindMailbox(tenant, account, name);
   if (!mailbox.ok()) return std::make_unique<ListReader<MailboxBatch>>(mailbox.status());
+  ++opened_;
   std::vector<MailboxBatch> batches(1);
   batches[0].info = InfoOf(accounts_[{tenant, account}], **mailbox);
   batches[0].recent_from_uid = ClaimRecent(**mailbox, claim_recent);

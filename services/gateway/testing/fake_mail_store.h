@@ -43,6 +43,8 @@ class FakeMailStore final : public MailStore {
   // Octets a body must have to be left out of Fetch.
   void SetInlineLimit(std::size_t octets) { inline_limit_ = octets; }
   int calls() const { return calls_; }
+  // Snapshots of mailboxes that were read.
+  int opened() const { return opened_; }
 
   Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account,
                                                   bool count_deleted) override;
@@ -154,6 +156,7 @@ class FakeMailStore final : public MailStore {
   std::size_t inline_limit_ = 64 * 1024;
   std::int64_t next_mailbox_ = 1;
   int calls_ = 0;
+  int opened_ = 0;
 };
 
 }  // namespace posthorn::gateway
