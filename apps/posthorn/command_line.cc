@@ -41,6 +41,9 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
       {Command::kCheck, "check",
        "Look for contradictions in the mailbox store: orphans, wrong counts; status 1 if there are "
        "any"},
+      {Command::kFence, "fence",
+       "After the database was restored to an earlier point, and before the services are started: "
+       "lets nothing of the time that is lost be taken for what comes"},
       {Command::kHealthCheck, "healthcheck",
        "Ask the running process at http.port whether it is ready; status 0 if so"},
   };
@@ -51,6 +54,8 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
     if (entry.command == Command::kMigrate) {
       command->add_option("--login-role", invocation.login_role,
                           "Also make this a login role that may take on the services' roles");
+    }
+    if (entry.command == Command::kMigrate || entry.command == Command::kFence) {
       command->add_option("--config-fd", invocation.config_fd)->group("");
     }
   }

@@ -15,6 +15,7 @@ enum class Command {
   kMailbox,
   kMigrate,
   kCheck,
+  kFence,
   kConfigCheck,
   kConfigPrint,
   kHealthCheck,

@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "apps/posthorn/check.h"
 #include "apps/posthorn/command_line.h"
+#include "apps/posthorn/fence.h"
 #include "apps/posthorn/health_check.h"
 #include "apps/posthorn/migrate.h"
 #include "apps/posthorn/serve.h"
@@ -64,6 +65,8 @@ absl::Status RunServices(const Invocation& invocation, const config::v1::Config&
       return RunQueue(config);
     case Command::kDelivery:
       return RunDelivery(config);
+    case Command::kFence:
+      return RunFence(config);
     case Command::kMigrate:
       return RunMigrate(config, invocation.login_role);
     default:

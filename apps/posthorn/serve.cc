@@ -13,6 +13,7 @@
 #include "apps/posthorn/dev_certificate.h"
 #include "apps/posthorn/embedded_postgres.h"
 #include "apps/posthorn/embedded_redis.h"
+#include "apps/posthorn/fence.h"
 #include "apps/posthorn/files.h"
 #include "apps/posthorn/layout.h"
 #include "apps/posthorn/privileges.h"
@@ -188,6 +189,13 @@ absl::StatusOr<int> RunServe(Config config) {
   // A database elsewhere may be away: the services start and say so to who asks.
   migration.patience = embedded_postgres ? absl::Minutes(10) : absl::Seconds(5);
   components.push_back(migration);
+  if (embedded_postgres && Exists(FenceMark(layout->data_dir))) {
+    Component fence = migration;
+    fence.name = "fence";
+    fence.program =
+        Ourselves(executable, {"posthorn", "fence", "--data-dir", layout->data_dir}, *owner_fd);
+    components.push_back(fence);
+  }
 
   Component services;
   services.name = "services";

@@ -174,6 +174,11 @@ absl::Status PauseSite(Session& session, const std::string& pattern, std::int64_
                        const std::string& reason);
 absl::Status ResumeSite(Session& session, const std::string& pattern);
 
+// Reports about TLS to other domains; a name: only of this domain.
+absl::Status ListTlsReports(Session& session, const std::string& domain);
+// Makes those due that wait. `day` ("2026-11-26") and `domain` may be empty: all.
+absl::Status SendTlsReports(Session& session, const std::string& day, const std::string& domain);
+
 }  // namespace posthorn::ctl
 
 #endif  // POSTHORN_APPS_POSTHORNCTL_ACTIONS_H_

@@ -348,6 +348,19 @@ void AddQueueCommands(Commands& c) {
   }
 }
 
+void AddTlsReportCommands(Commands& c) {
+  CLI::App* noun = c.Noun("tls-reports", "Daily reports to other domains about TLS (RFC 8460)");
+  c.Verb(noun, "list", "Say which reports wait, were sent or could not be",
+         [](Session& s, const Arguments& a) { return ListTlsReports(s, a.name); })
+      ->add_option("DOMAIN", c.arguments().name, "Only to this domain");
+  CLI::App* send = c.Verb(noun, "send", "Send reports of past days that wait or were given up now",
+                          [](Session& s, const Arguments& a) {
+                            return SendTlsReports(s, a.description, a.name);
+                          });
+  send->add_option("DOMAIN", c.arguments().name, "Only to this domain");
+  send->add_option("--day", c.arguments().description, "Only of this day (UTC), as 2026-11-26");
+}
+
 }  // namespace
 
 std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_status) {
@@ -384,6 +397,7 @@ std::optional<Invocation> ParseCommandLine(int argc, char** argv, int& exit_stat
   AddAppPasswordCommands(commands);
   AddLockoutCommands(commands);
   AddQueueCommands(commands);
+  AddTlsReportCommands(commands);
   AddMailCommands(commands);
   commands.Verb(&app, "status", "Say whether the platform answers",
                 [](Session& s, const Arguments&) { return Status(s); });

@@ -8,30 +8,16 @@
 #include "lib/base/failure.h"
 #include "lib/telemetry/log.h"
 #include "services/delivery/delivery_metrics.h"
+#include "services/delivery/string_reader.h"
 
 namespace posthorn::delivery {
 namespace {
 
 // What the queue takes with the report itself.
 constexpr std::size_t kMaxInline = 64 * 1024;
-constexpr std::size_t kPiece = 256 * 1024;
 
 constexpr dsn::Kind kKinds[] = {dsn::Kind::kFailure, dsn::Kind::kDelay, dsn::Kind::kDelivered,
                                 dsn::Kind::kRelayed, dsn::Kind::kExpanded};
-
-class StringReader final : public BodyReader {
- public:
-  explicit StringReader(const std::string& text) : text_(text) {}
-  Task<absl::StatusOr<std::string>> Next() override {
-    std::string piece = text_.substr(std::min(position_, text_.size()), kPiece);
-    position_ += piece.size();
-    co_return piece;
-  }
-
- private:
-  const std::string& text_;
-  std::size_t position_ = 0;
-};
 
 dsn::Recipient Describe(const JobRecipient& recipient, const RecipientResult& result) {
   dsn::Recipient described;

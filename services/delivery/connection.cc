@@ -61,6 +61,13 @@ std::string_view ResultFor(net::CertificateProblem problem) {
   return "validation-failure";
 }
 
+// RFC 8460 section 4.3.2.1: with DANE, records that the certificate does not match.
+std::string_view ResultFor(net::CertificateProblem problem, const TlsRule& rule) {
+  const bool no_match =
+      rule.level == TlsLevel::kDane && problem == net::CertificateProblem::kNotTrusted;
+  return no_match ? "tlsa-invalid" : ResultFor(problem);
+}
+
 std::string_view Place(Stage stage) { return StageName(stage); }
 
 absl::Status Broken(const Host& host, Stage stage, absl::string_view what) {
@@ -145,7 +152,8 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> Connection::Open(
     if (!connection->tls_failure_.ok()) co_return connection->tls_failure_;
     const std::string text = absl::StrCat(connection->host_.ToString(), ": ", why.message());
     if (connection->session_.starttls_refused()) {
-      co_return WithTlsResult(MakeFailure(Failure::kTlsFailed, text), "starttls-not-supported");
+      co_return WithTlsResult(MakeFailure(Failure::kTlsFailed, text), "starttls-not-supported",
+                              connection->local_ip());
     }
     if (connection->session_.login_failed()) {
       const std::string& user = connection->host_.access->username;
@@ -208,7 +216,7 @@ Task<absl::Status> Connection::StartTls() {
   tls_failure_ = WithTlsResult(
       MakeFailure(Failure::kTlsFailed, absl::StrCat(host_.ToString(), ": TLS negotiation failed: ",
                                                     started.message())),
-      ResultFor(stream_->tls().problem));
+      ResultFor(stream_->tls().problem, rule_), local_ip());
   co_return tls_failure_;
 }
 

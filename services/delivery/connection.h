@@ -75,6 +75,7 @@ class Connection {
   bool tls_active() const { return session_.tls_active(); }
   // What an observed check said, as in reports; empty: nothing is wrong.
   std::string_view tls_problem() const;
+  const std::string& local_ip() const { return stream_->local().ip; }
   const smtp::client::Capabilities& capabilities() const { return session_.capabilities(); }
 
   // QUIT, without waiting for the reply, and close.

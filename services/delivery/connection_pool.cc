@@ -59,18 +59,25 @@ std::string ConnectionPool::KeyOf(const Host& host, const TlsRule& rule) {
 
 void ConnectionPool::Observe(const TlsRule& rule, const Host& host, const absl::Status& failure) {
   if (connection_options_.tls_observer == nullptr) return;
-  const std::string result = TlsResultOf(failure);
-  if (result.empty()) return;
-  connection_options_.tls_observer->OnTlsSession(rule, host.name, host.ip, result,
-                                                 PeerText(failure));
+  TlsOutcome outcome;
+  outcome.result = TlsResultOf(failure);
+  if (outcome.result.empty()) return;
+  outcome.host = host.name;
+  outcome.ip = host.ip;
+  outcome.sending_ip = TlsSendingIpOf(failure);
+  outcome.text = PeerText(failure);
+  connection_options_.tls_observer->OnTlsSession(rule, outcome);
 }
 
 void ConnectionPool::Observe(const TlsRule& rule, const Host& host, const Connection& connection) {
   if (connection_options_.tls_observer == nullptr || rule.level == TlsLevel::kOff) return;
-  std::string_view result;
-  if (!connection.tls_active()) result = "starttls-not-supported";
-  if (connection.tls_active() && rule.observe) result = connection.tls_problem();
-  connection_options_.tls_observer->OnTlsSession(rule, host.name, host.ip, result, "");
+  TlsOutcome outcome;
+  outcome.host = host.name;
+  outcome.ip = host.ip;
+  outcome.sending_ip = connection.local_ip();
+  if (!connection.tls_active()) outcome.result = "starttls-not-supported";
+  if (connection.tls_active() && rule.observe) outcome.result = connection.tls_problem();
+  connection_options_.tls_observer->OnTlsSession(rule, outcome);
 }
 
 Task<absl::StatusOr<ConnectionPool::Checkout>> ConnectionPool::Acquire(Host host, bool fresh,

@@ -135,7 +135,8 @@ Task<absl::StatusOr<TlsRule>> RemoteDelivery::RuleFor(const Job& job, Host host)
   const bool require_tls = job.options.require_tls;
   if (options_.tls != nullptr) {
     absl::StatusOr<TlsRule> rule =
-        co_await options_.tls->RuleFor(std::move(host), job.key.destination, require_tls);
+        co_await options_.tls->RuleFor(std::move(host), job.key.destination, require_tls,
+                                       job.options.tls_optional);
     co_return rule;
   }
   co_return TlsRule(require_tls ? TlsLevel::kVerified : TlsLevel::kOpportunistic);

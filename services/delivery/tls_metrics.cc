@@ -5,19 +5,18 @@
 
 namespace posthorn::delivery {
 
-void TlsMetrics::OnTlsSession(const TlsRule& rule, const std::string& host, const std::string&,
-                              std::string_view result, std::string_view text) {
+void TlsMetrics::OnTlsSession(const TlsRule& rule, const TlsOutcome& outcome) {
   metrics::MakeCounter(
       "posthorn_delivery_tls_sessions_total",
       "Connections by what the recipients' domain publishes (tlsa, sts, no-policy-found; configured: "
       "a route or rule decided) and the result of TLS in the words of RFC 8460. Failures of many "
       "domains at once: check this machine's authorities, clock and resolver.",
       {{"policy", rule.note == nullptr ? "configured" : rule.note->type},
-       {"result", result.empty() ? "successful" : std::string(result)}})
+       {"result", outcome.result.empty() ? "successful" : outcome.result}})
       .Increment();
-  if (!result.empty() && rule.observe) {
+  if (!outcome.result.empty() && rule.observe) {
     log::Info("delivery", "a policy in testing would have kept mail from the server",
-              {{"host", host}, {"result", std::string(result)}, {"error", std::string(text)}});
+              {{"host", outcome.host}, {"result", outcome.result}, {"error", outcome.text}});
   }
 }
 

@@ -1,9 +1,6 @@
 #ifndef POSTHORN_SERVICES_DELIVERY_TLS_METRICS_H_
 #define POSTHORN_SERVICES_DELIVERY_TLS_METRICS_H_
 
-#include <string>
-#include <string_view>
-
 #include "services/delivery/tls_rule.h"
 
 namespace posthorn::delivery {
@@ -12,8 +9,7 @@ namespace posthorn::delivery {
 // being tested would have forbidden. Thread-safe.
 class TlsMetrics final : public TlsObserver {
  public:
-  void OnTlsSession(const TlsRule& rule, const std::string& host, const std::string& ip,
-                    std::string_view result, std::string_view text) override;
+  void OnTlsSession(const TlsRule& rule, const TlsOutcome& outcome) override;
 };
 
 }  // namespace posthorn::delivery

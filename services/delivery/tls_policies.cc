@@ -41,6 +41,15 @@ std::shared_ptr<TlsPolicyNote> NoteOf(const std::string& domain, const char* typ
   return note;
 }
 
+TlsOutcome OutcomeOf(const Host& host, std::string_view result, std::string text) {
+  TlsOutcome outcome;
+  outcome.host = host.name;
+  outcome.ip = host.ip;
+  outcome.result = std::string(result);
+  outcome.text = std::move(text);
+  return outcome;
+}
+
 }  // namespace
 
 absl::StatusOr<Level> TlsPolicyLevelFrom(std::string_view text) {
@@ -67,13 +76,13 @@ absl::Status TlsPolicies::Refuse(const TlsRule& rule, const Host& host, std::str
   log::Warn("delivery", "the server is left alone",
             {{"host", host.ToString()}, {"error", text}});
   if (options_.observer != nullptr) {
-    options_.observer->OnTlsSession(rule, host.name, host.ip, result, text);
+    options_.observer->OnTlsSession(rule, OutcomeOf(host, result, text));
   }
   return WithTlsResult(MakeFailure(Failure::kTlsFailed, text), result);
 }
 
 Task<absl::StatusOr<TlsRule>> TlsPolicies::RuleFor(Host host, std::string domain,
-                                                   bool require_tls) {
+                                                   bool require_tls, bool tls_optional) {
   TlsRule rule;
   const bool logs_in = host.access != nullptr && !host.access->username.empty();
   const bool has_own = host.access != nullptr && host.access->tls.has_value();
@@ -106,6 +115,7 @@ Task<absl::StatusOr<TlsRule>> TlsPolicies::RuleFor(Host host, std::string domain
         break;
       case Level::kDane:
       case Level::kAutomatic: {
+        if (level == Level::kAutomatic && tls_optional) break;
         const bool dane_only = level == Level::kDane;
         absl::StatusOr<TlsRule> found =
             co_await ByPublication(std::move(host), std::move(domain), dane_only);
@@ -160,6 +170,7 @@ Task<absl::StatusOr<TlsRule>> TlsPolicies::ByDane(Host host, std::string domain)
     const dns::Answer<dns::TlsaRecord> found =
         co_await resolver_.QueryTlsa(absl::StrCat("_", host.port, "._tcp.", base));
     auto note = NoteOf(domain, "tlsa");
+    note->policy_domain = base;  // RFC 8460 section 1.1
     if (found.outcome == dns::Outcome::kTemporary) {
       rule.note = std::move(note);
       co_return Refuse(rule, host, "dnssec-invalid",
@@ -205,7 +216,7 @@ Task<absl::StatusOr<TlsRule>> TlsPolicies::BySts(Host host, std::string domain) 
   }
   rule.note = note;
   if (!found.problem.empty() && options_.observer != nullptr) {
-    options_.observer->OnTlsSession(rule, host.name, host.ip, found.problem, found.error);
+    options_.observer->OnTlsSession(rule, OutcomeOf(host, found.problem, found.error));
     // What follows is counted as for a domain without a policy.
     rule.note = NoteOf(domain, "no-policy-found");
   }
@@ -216,7 +227,7 @@ Task<absl::StatusOr<TlsRule>> TlsPolicies::BySts(Host host, std::string domain) 
         absl::StrCat(host.ToString(), ": the MTA-STS policy of ", domain, " does not name it");
     if (enforce) co_return Refuse(rule, host, "validation-failure", text);
     if (options_.observer != nullptr) {
-      options_.observer->OnTlsSession(rule, host.name, host.ip, "validation-failure", text);
+      options_.observer->OnTlsSession(rule, OutcomeOf(host, "validation-failure", text));
     }
     co_return rule;
   }

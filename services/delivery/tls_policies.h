@@ -50,10 +50,12 @@ class TlsPolicies {
   TlsPolicies(TlsPolicyOptions options, dns::Resolver& resolver)
       : options_(std::move(options)), resolver_(resolver) {}
 
-  // `domain` is the recipients'; `require_tls`: of RFC 8689. kTlsFailed, temporary: this server is not
+  // `domain` is the recipients'; `require_tls`: of RFC 8689; `tls_optional`: what the domain publishes
+  // is not asked for, and how TLS goes is for no report. kTlsFailed, temporary: this server is not
   // to be used now, because its TLSA records can't be had or validated, or the domain's policy does
   // not name it.
-  Task<absl::StatusOr<TlsRule>> RuleFor(Host host, std::string domain, bool require_tls);
+  Task<absl::StatusOr<TlsRule>> RuleFor(Host host, std::string domain, bool require_tls,
+                                        bool tls_optional = false);
 
  private:
   const TlsPolicyRule* Find(std::string_view domain) const;

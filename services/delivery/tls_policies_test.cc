@@ -187,6 +187,29 @@ TEST_F(TlsPoliciesTest, ALoginAsksForACertificate) {
   EXPECT_EQ(Ask()->level, TlsLevel::kOff);
 }
 
+TEST_F(TlsPoliciesTest, MailAboutTroubleWithTlsIsNotKeptBackByIt) {
+  Sts("enforce", "mx.elsewhere.example");
+  dns_.AddTlsa("_25._tcp.mx.example.net", Tlsa(3, 1, 1, 32));
+  TlsPolicies policies(options_, dns_);
+  const auto rule = executor_.Run(policies.RuleFor(host_, "example.net", false, true)).value();
+  ASSERT_TRUE(rule.ok());
+  EXPECT_EQ(rule->level, TlsLevel::kOpportunistic);
+  EXPECT_FALSE(rule->must_encrypt);
+  EXPECT_EQ(rule->note, nullptr) << "and it is in no report";
+  // What an operator has said stays.
+  AddRule("example.net", Level::kEncrypted);
+  TlsPolicies ruled(options_, dns_);
+  EXPECT_TRUE(executor_.Run(ruled.RuleFor(host_, "example.net", false, true)).value()->must_encrypt);
+}
+
+TEST_F(TlsPoliciesTest, ReportsNameWhatPublishedThePolicy) {
+  dns_.AddTlsa("_25._tcp.mx.example.net", Tlsa(3, 1, 1, 32));
+  const auto rule = Ask();
+  ASSERT_TRUE(rule.ok());
+  EXPECT_EQ(rule->note->domain, "example.net");
+  EXPECT_EQ(rule->note->policy_domain, "mx.example.net");
+}
+
 TEST(TlsRuleTest, ConnectionsAreSharedOnlyUnderTheSameRule) {
   TlsRule dane(TlsLevel::kDane);
   net::DaneRecord record;

@@ -9,6 +9,12 @@ namespace posthorn::delivery {
 namespace {
 
 constexpr char kPayload[] = "posthorn.delivery.tls_result";
+constexpr char kSender[] = "posthorn.delivery.tls_sending_ip";
+
+std::string Noted(const absl::Status& status, absl::string_view what) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(what);
+  return payload.has_value() ? std::string(*payload) : std::string();
+}
 
 }  // namespace
 
@@ -28,14 +34,18 @@ std::string TlsRule::Key(std::string_view host) const {
   return key;
 }
 
-absl::Status WithTlsResult(absl::Status status, std::string_view result) {
+absl::Status WithTlsResult(absl::Status status, std::string_view result,
+                           std::string_view sending_ip) {
   status.SetPayload(kPayload, absl::Cord(absl::string_view(result.data(), result.size())));
+  if (!sending_ip.empty()) {
+    status.SetPayload(kSender,
+                      absl::Cord(absl::string_view(sending_ip.data(), sending_ip.size())));
+  }
   return status;
 }
 
-std::string TlsResultOf(const absl::Status& status) {
-  const absl::optional<absl::Cord> payload = status.GetPayload(kPayload);
-  return payload.has_value() ? std::string(*payload) : std::string();
-}
+std::string TlsResultOf(const absl::Status& status) { return Noted(status, kPayload); }
+
+std::string TlsSendingIpOf(const absl::Status& status) { return Noted(status, kSender); }
 
 }  // namespace posthorn::delivery

@@ -22,7 +22,8 @@ enum class TlsLevel {
 
 // What a domain has published, for reports about it (RFC 8460 section 4.2).
 struct TlsPolicyNote {
-  std::string domain;
+  std::string domain;         // the recipients'
+  std::string policy_domain;  // that published it: of "tlsa" the server's name; empty: `domain`
   std::string type = "no-policy-found";  // "tlsa", "sts"
   std::vector<std::string> text;         // the policy as it was found
   std::vector<std::string> mx;           // patterns, of "sts"
@@ -48,17 +49,26 @@ struct TlsRule {
   std::string Key(std::string_view host) const;
 };
 
-// What a failed handshake is called in reports (RFC 8460 section 4.3): "certificate-expired".
-absl::Status WithTlsResult(absl::Status status, std::string_view result);
-std::string TlsResultOf(const absl::Status& status);  // empty: nothing was noted
+// What a failed handshake is called in reports (RFC 8460 section 4.3): "certificate-expired"; and the
+// address the connection came from.
+absl::Status WithTlsResult(absl::Status status, std::string_view result,
+                           std::string_view sending_ip = "");
+std::string TlsResultOf(const absl::Status& status);     // empty: nothing was noted
+std::string TlsSendingIpOf(const absl::Status& status);  // empty: nothing was noted
+
+// How TLS went on one connection, or why none was opened.
+struct TlsOutcome {
+  std::string host, ip;    // of the server
+  std::string sending_ip;  // empty: none was opened
+  std::string result;      // RFC 8460 section 4.3; empty: success
+  std::string text;        // one line for whoever repairs it
+};
 
 // Hears of each connection that TLS was tried or wanted on. On the pool's executor.
 class TlsObserver {
  public:
   virtual ~TlsObserver() = default;
-  // `result`: empty for success. `text`: one line for whoever repairs it.
-  virtual void OnTlsSession(const TlsRule& rule, const std::string& host, const std::string& ip,
-                            std::string_view result, std::string_view text) = 0;
+  virtual void OnTlsSession(const TlsRule& rule, const TlsOutcome& outcome) = 0;
 };
 
 }  // namespace posthorn::delivery

@@ -34,6 +34,7 @@ struct EnvelopeOptions {
   bool smtputf8 = false;        // the envelope or the header needs it
   bool body_is_binary = false;  // RFC 3030
   std::string verp_delimiters;  // each recipient has a reverse-path of its own; empty: not so
+  bool tls_optional = false;    // what the domain publishes about TLS is not followed
 };
 struct RecipientOptions {
   std::string original_recipient;  // ORCPT, decoded: "rfc822;bob@example.net"

@@ -30,10 +30,13 @@
 #include "services/delivery/mail_router.h"
 #include "services/delivery/remote_delivery.h"
 #include "services/delivery/smart_hosts.h"
+#include "services/delivery/https_client.h"
 #include "services/delivery/sts_fetcher.h"
 #include "services/delivery/sts_policies.h"
+#include "services/delivery/tls_counts.h"
 #include "services/delivery/tls_metrics.h"
 #include "services/delivery/tls_policies.h"
+#include "services/delivery/tls_reporter.h"
 #include "services/delivery/wiring_traffic.h"
 #include "services/delivery/worker.h"
 
@@ -42,6 +45,8 @@ namespace {
 
 // How long Stop waits for what it has broken off to notice.
 constexpr absl::Duration kStopWait = absl::Seconds(5);
+// And Drain for the last counts of TLS to be passed on.
+constexpr absl::Duration kCountsWait = absl::Seconds(2);
 
 // The default: where most systems have them. A system without must be able to start.
 constexpr char kUsualAuthorities[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -163,6 +168,22 @@ TrafficSettings WithRandom(TrafficSettings settings) {
   return settings;
 }
 
+absl::StatusOr<TlsReporterOptions> ReporterOptionsOf(const config::v1::Config& config) {
+  const config::v1::TlsReports& from = config.delivery().tls_reports();
+  TlsReporterOptions options;
+  options.from = absl::AsciiStrToLower(from.from());
+  const std::size_t at = options.from.find('@');
+  const bool plain = at != std::string::npos && at > 0 && at + 1 < options.from.size() &&
+                     options.from.find_first_of(" <>\",;:\t\r\n") == std::string::npos;
+  if (!plain) {
+    return absl::InvalidArgumentError("delivery.tls_reports.from: must be an address");
+  }
+  options.organization_name =
+      from.organization_name().empty() ? config.hostname() : from.organization_name();
+  options.contact_info = from.contact_info().empty() ? options.from : from.contact_info();
+  return options;
+}
+
 WorkerOptions WorkerOptionsOf(const config::v1::Delivery& config, const Clock& clock) {
   WorkerOptions options;
   options.id = MessageId::Generate(clock.Now()).ToString();
@@ -175,14 +196,22 @@ struct Shared {
   SystemClock clock;
   TcpConnector connector;
   TlsMetrics tls_metrics;
+  std::unique_ptr<TlsCounts> tls_counts;  // of tls_metrics; nullptr: no reports
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<net::TlsContext> verified_tls;
   std::unique_ptr<dns::UnboundResolver> resolver;
+  std::unique_ptr<HttpsClient> https;
   std::unique_ptr<StsFetcher> sts_fetcher;
   std::unique_ptr<StsStore> sts_store;
   std::unique_ptr<QueuePort> queue;
   std::unique_ptr<TrafficPort> traffic;
   std::unique_ptr<DirectoryPort> directory;
+  std::unique_ptr<TlsReportPort> tls_reports;
+
+  TlsObserver& observer() {
+    if (tls_counts != nullptr) return *tls_counts;
+    return tls_metrics;
+  }
 };
 
 // One event loop with a worker and all that belongs to it.
@@ -195,11 +224,11 @@ struct Lane {
         router(RouterOptions(config, smart_hosts), std::move(routes), *shared.resolver,
                shared.clock),
         sts(*shared.resolver, *shared.sts_store, *shared.sts_fetcher, shared.clock),
-        tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.tls_metrics), *shared.resolver),
+        tls(TlsPolicyOptionsOf(config.delivery(), sts, shared.observer()), *shared.resolver),
         gate(WithRandom(std::move(traffic)), loop, *shared.traffic, shared.clock),
         pool(PoolOptionsOf(config.delivery()),
              ConnectionOptionsOf(config, shared.tls.get(), shared.verified_tls.get(),
-                                 shared.tls_metrics), loop,
+                                 shared.observer()), loop,
              shared.connector, shared.clock),
         remote(RemoteOptionsOf(config.delivery(), tls), router, pool, *shared.queue, shared.clock,
                &gate),
@@ -249,9 +278,29 @@ struct DeliveryServer::Impl {
     }
   }
 
+  // After the lanes, so that what they counted last is among it. Without a word from the queue it is
+  // lost.
+  void DrainReporter() {
+    if (reporter == nullptr) return;
+    lanes.front()->loop.Post([this] { reporter->Drain(); });
+    WaitReporterIdle(kCountsWait);
+  }
+  bool WaitReporterIdle(absl::Duration limit) {
+    if (reporter == nullptr) return true;
+    const absl::Time until = absl::Now() + limit;
+    for (;;) {
+      std::promise<bool> promise;
+      lanes.front()->loop.Post([this, &promise] { promise.set_value(reporter->idle()); });
+      if (promise.get_future().get()) return true;
+      if (absl::Now() >= until) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
   Shared shared;
   net::LoopPool loops;
   std::vector<std::unique_ptr<Lane>> lanes;  // destroyed before the loops
+  std::unique_ptr<TlsReporter> reporter;     // on the first lane's loop; nullptr: no reports
 };
 
 DeliveryServer::DeliveryServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -303,10 +352,20 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
   impl->shared.tls = *std::move(tls);
   impl->shared.verified_tls = std::move(verified_tls);
   impl->shared.resolver = *std::move(resolver);
-  StsFetcherOptions fetcher;
-  fetcher.ca_file = config.delivery().tls_ca_file();
-  fetcher.port = config.delivery().mta_sts_port();
-  impl->shared.sts_fetcher = MakeStsFetcher(std::move(fetcher), *impl->shared.resolver);
+  HttpsOptions https;
+  https.ca_file = config.delivery().tls_ca_file();
+  impl->shared.https = MakeHttpsClient(std::move(https), *impl->shared.resolver);
+  impl->shared.sts_fetcher =
+      MakeStsFetcher(*impl->shared.https, config.delivery().mta_sts_port());
+  absl::StatusOr<TlsReporterOptions> reports = TlsReporterOptions();
+  const bool wants_reports = !config.delivery().tls_reports().from().empty();
+  if (wants_reports) {
+    reports = ReporterOptionsOf(config);
+    if (!reports.ok()) return reports.status();
+    impl->shared.tls_counts =
+        std::make_unique<TlsCounts>(impl->shared.tls_metrics, impl->shared.clock);
+    impl->shared.tls_reports = MakeTlsReportClient(queue, service_token, deadline);
+  }
   impl->shared.sts_store = MakeTransportClient(queue, service_token, deadline);
   impl->shared.traffic = MakeTrafficClient(queue, service_token, deadline);
   impl->shared.queue = MakeQueueClient(std::move(queue), service_token, deadline);
@@ -318,6 +377,14 @@ absl::StatusOr<std::unique_ptr<DeliveryServer>> DeliveryServer::Start(
                                MakeMailboxClient(mailbox, service_token, deadline, loop)));
     Lane& lane = *impl->lanes.back();
     loop.Post([&lane] { lane.worker.Start(); });
+  }
+  if (wants_reports) {
+    Executor& loop = impl->lanes.front()->loop;
+    impl->reporter = std::make_unique<TlsReporter>(
+        *std::move(reports), loop, *impl->shared.tls_counts, *impl->shared.tls_reports,
+        *impl->shared.resolver, *impl->shared.https, *impl->shared.queue, *impl->shared.directory,
+        impl->shared.clock);
+    loop.Post([reporter = impl->reporter.get()] { reporter->Start(); });
   }
   Metrics();  // so that the counters are there from the start, at zero
   log::Info("delivery", "started",
@@ -335,6 +402,7 @@ void DeliveryServer::Drain(absl::Duration grace) {
     });
   }
   impl_->WaitIdle(grace);
+  impl_->DrainReporter();
 }
 
 void DeliveryServer::Stop() {
@@ -347,7 +415,7 @@ void DeliveryServer::Stop() {
       return true;
     });
   }
-  const bool idle = impl_->WaitIdle(kStopWait);
+  const bool idle = impl_->WaitIdle(kStopWait) && impl_->WaitReporterIdle(kStopWait);
   impl_->loops.Stop();
   if (!idle) {
     // Calls are still under way whose callbacks will look for their loop: it has to stay.

@@ -20,6 +20,7 @@ constexpr std::size_t kMaxUntold = 200000;
 constexpr std::size_t kReportsPerCall = 250;
 constexpr absl::Duration kBodyGrace = absl::Hours(1);
 constexpr int kBodiesPerCollection = 500;
+constexpr int kKeepTlsReportsDays = 14;
 
 postgres::ConnectionOptions ConnectionOf(const Core::Options& options) {
   postgres::ConnectionOptions connection = Spool::ConnectTo(options.postgres_url);
@@ -101,6 +102,7 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
       bodies_(*database_, "queue"),
       spool_(*database_, clock_, SpoolOptions(options_)),
       backlog_(options_.limits),
+      tls_reports_(*database_, clock_),
       redis_(loop_, options_.redis),
       pauses_(*database_, clock_),
       traffic_(redis_, pauses_, clock_, TrafficOptions(options_)),
@@ -401,6 +403,7 @@ Task<void> Core::KeepHouse() {
     if (background_.stopping()) break;
     absl::Status status = co_await spool_.ExpireKeys();
     if (status.ok()) status = co_await CollectBodies();
+    if (status.ok()) status = co_await tls_reports_.Forget(kKeepTlsReportsDays);
     if (!status.ok()) log::Warn("queue", "housekeeping failed", {{"error", status}});
   }
 }

@@ -19,6 +19,7 @@
 #include "services/queue/reconciler.h"
 #include "services/queue/schedule.h"
 #include "services/queue/spool.h"
+#include "services/queue/tls_reports.h"
 #include "services/queue/traffic.h"
 
 namespace posthorn::queue {
@@ -75,6 +76,7 @@ class Core {
 
   Traffic& traffic() { return traffic_; }
   Pauses& pauses() { return pauses_; }
+  TlsReports& tls_reports() { return tls_reports_; }
   // Ends a pause, forgets what answers have led to, and makes what waits for it due. kNotFound:
   // nothing is known of such a destination. The number of jobs.
   Task<absl::StatusOr<int>> Resume(std::string pattern);
@@ -116,6 +118,7 @@ class Core {
   postgres::BodyStore bodies_;
   Spool spool_;
   Backlog backlog_;
+  TlsReports tls_reports_;
   redis::Client redis_;
   Pauses pauses_;
   Traffic traffic_;

@@ -2,6 +2,7 @@
 and while its master dies."""
 
 import collections
+import json
 import smtplib
 import threading
 import unittest
@@ -71,6 +72,9 @@ class Topology:
             line[9:].strip().decode()
             for message in self.platform.messages("bob@example.test", after_outage=True)
             for line in message.split(b"\r\n") if line.startswith(b"Subject: "))
+
+    def queued(self):
+        return json.dumps(self.platform.ctl("queue", "list", "--json"))
 
     def assert_all_arrived(self, subjects):
         def arrived():
@@ -176,6 +180,29 @@ class ClusterTest(Topology, unittest.TestCase):
     def test_3_after_the_loss_of_all(self):
         self.redis.command("FLUSHALL")
         self.mail_flows()
+
+    def test_4_the_loss_of_all_while_a_worker_holds_a_lease(self):
+        held, release = threading.Event(), threading.Event()
+
+        def hold(_):
+            held.set()
+            release.wait(120)
+        subject = uuid.uuid4().hex
+        self.sink.replies["."] = hold
+        try:
+            self.platform.submit("alice@example.test", ["x@held.example"], test_message(subject))
+            self.assertTrue(held.wait(60), "the message is under way")
+            self.redis.command("FLUSHALL")
+            # Of each shard, once the reconciler has been through it.
+            wait_until(lambda: self.redis.command("KEYS", "*:epoch").count(":epoch") == 16, 60,
+                       "the schedule is rebuilt")
+            self.assertIn("x@held.example", self.queued())
+        finally:
+            release.set()
+            del self.sink.replies["."]
+        wait_until(lambda: "x@held.example" not in self.queued(), 60,
+                   "the delivery is reported")
+        self.assertEqual(self.sink_subjects()[subject], 1, "sent twice")
 
 
 if __name__ == "__main__":

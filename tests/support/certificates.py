@@ -21,7 +21,7 @@ class Authority:
         subprocess.run(["openssl", *arguments], check=True, cwd=self.directory,
                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
-    def issue(self, name, *more):
+    def issue(self, name, *more, expired=False):
         """(certificate file, key file) for hosts' names or IP addresses. The file has the authority's
         certificate too."""
         names = ",".join(f"{'IP' if n.replace('.', '').isdigit() else 'DNS'}:{n}"
@@ -30,8 +30,9 @@ class Authority:
                   f"/CN={name}")
         with open(os.path.join(self.directory, f"{name}.ext"), "w") as file:
             file.write(f"subjectAltName={names}\n")
+        days = "-1" if expired else "2"
         self._run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                  "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+                  "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem")
         with open(self.file) as authority, \
                 open(os.path.join(self.directory, f"{name}.pem"), "a") as file:
             file.write(authority.read())

@@ -2,6 +2,7 @@
 see the exact bytes a delivery sends, and how it takes temporary and permanent replies."""
 
 import socketserver
+import ssl
 import threading
 
 
@@ -16,10 +17,16 @@ class SmtpSink:
     """`replies` maps a verb ("RCPT", "DATA", "." for the final dot) to a function of its argument
     that returns the reply line, or None for the usual one. A reply of "" closes the connection
     without a word. All messages are in `messages`, in order of their final dots, also those whose
-    final dot was not answered. `peers` has (address, EHLO name) of each connection that greeted."""
+    final dot was not answered. `peers` has (address, EHLO name) of each connection that greeted.
+    `certificate`: (certificate file, key file), with which STARTTLS is offered."""
 
     def __init__(self, address="127.0.0.1", replies=None, extensions=("PIPELINING", "8BITMIME"),
-                 port=0):
+                 port=0, certificate=None):
+        self.tls = None
+        if certificate is not None:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*certificate)
+            extensions = (*extensions, "STARTTLS")
         self.messages = []
         self.connections = 0
         self.peers = []
@@ -31,7 +38,7 @@ class SmtpSink:
             def handle(self):
                 sink.connections += 1
                 try:
-                    sink._serve(self.rfile, self.wfile, self.client_address[0])
+                    sink._serve(self)
                 except OSError:
                     pass
 
@@ -57,22 +64,33 @@ class SmtpSink:
         reply = chosen(argument) if chosen else None
         return usual if reply is None else reply
 
-    def _serve(self, rfile, wfile, peer):
+    def _lines(self, connection):
+        """The lines of a connection, also after it has changed to TLS."""
+        while True:
+            line = connection.rfile.readline()
+            if not line:
+                return
+            yield line
+
+    def _serve(self, connection):
+        peer = connection.client_address[0]
+
         def say(line):
             if line == "":
                 return False
-            wfile.write(line.encode() + b"\r\n")
-            wfile.flush()
+            connection.wfile.write(line.encode() + b"\r\n")
+            connection.wfile.flush()
             return True
 
         say("220 sink.example ESMTP")
         sender, recipients = None, []
-        for raw in rfile:
+        extensions = self.extensions
+        for raw in self._lines(connection):
             line = raw.rstrip(b"\r\n").decode("utf-8", "replace")
             verb = line.split(" ")[0].upper()
             if verb == "EHLO":
                 self.peers.append((peer, line[5:]))
-                lines = ["sink.example", *self.extensions]
+                lines = ["sink.example", *extensions]
                 for extension in lines[:-1]:
                     say(f"250-{extension}")
                 answer = f"250 {lines[-1]}"
@@ -92,7 +110,7 @@ class SmtpSink:
                     if not say(answer):
                         return
                     data = b""
-                    for body_line in rfile:
+                    for body_line in self._lines(connection):
                         if body_line == b".\r\n":
                             break
                         data += body_line[1:] if body_line.startswith(b".") else body_line
@@ -100,6 +118,12 @@ class SmtpSink:
                         return
                     self.messages.append(Message(sender, recipients, data))
                     answer = self._answer(".", data, "250 2.0.0 kept")
+            elif verb == "STARTTLS" and "STARTTLS" in extensions:
+                say("220 2.0.0 go ahead")
+                tls = self.tls.wrap_socket(connection.connection, server_side=True)
+                connection.rfile, connection.wfile = tls.makefile("rb"), tls.makefile("wb")
+                extensions = tuple(e for e in extensions if e != "STARTTLS")
+                continue
             elif verb == "RSET" or verb == "NOOP":
                 answer = "250 2.0.0 ok"
             elif verb == "QUIT":

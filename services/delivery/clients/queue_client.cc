@@ -37,6 +37,7 @@ EnvelopeOptions FromProto(const pb::EnvelopeOptions& in) {
   options.smtputf8 = in.smtputf8();
   options.body_is_binary = in.body_is_binary();
   options.verp_delimiters = in.verp_delimiters();
+  options.tls_optional = in.tls_optional();
   return options;
 }
 
@@ -57,6 +58,7 @@ void ToProto(const EnvelopeOptions& in, pb::EnvelopeOptions& out) {
   out.set_smtputf8(in.smtputf8);
   out.set_body_is_binary(in.body_is_binary);
   out.set_verp_delimiters(in.verp_delimiters);
+  out.set_tls_optional(in.tls_optional);
 }
 
 RecipientOptions FromProto(const pb::RecipientOptions& in) {

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "services/delivery/sts_policies.h"
+#include "services/delivery/tls_reporter.h"
 
 namespace grpc {
 class Channel;
@@ -16,6 +17,9 @@ namespace posthorn::delivery {
 // What workers keep together, over posthorn.queue.v1.Transport. Thread-safe.
 std::unique_ptr<StsStore> MakeTransportClient(std::shared_ptr<grpc::Channel> channel,
                                               std::string service_token, absl::Duration deadline);
+std::unique_ptr<TlsReportPort> MakeTlsReportClient(std::shared_ptr<grpc::Channel> channel,
+                                                   std::string service_token,
+                                                   absl::Duration deadline);
 
 }  // namespace posthorn::delivery
 

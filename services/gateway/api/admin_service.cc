@@ -25,6 +25,7 @@ AdminService::AdminService(std::string admin_token, std::string service_token,
       bodies_(common::v1::Bodies::NewStub(mailbox)),
       queue_(queue::v1::Queue::NewStub(queue)),
       traffic_(queue::v1::Traffic::NewStub(queue)),
+      transport_(queue::v1::Transport::NewStub(queue)),
       lockouts_(lockouts),
       loops_(loops) {}
 
@@ -208,6 +209,18 @@ grpc::ServerUnaryReactor* AdminService::ResumeSite(grpc::CallbackServerContext* 
                                                    const queue::v1::ResumeRequest* request,
                                                    queue::v1::ResumeResponse* response) {
   return Forward(context, request, response, *traffic_, &queue::v1::Traffic::Stub::async::Resume);
+}
+grpc::ServerUnaryReactor* AdminService::ListTlsReports(
+    grpc::CallbackServerContext* context, const queue::v1::ListTlsReportsRequest* request,
+    queue::v1::ListTlsReportsResponse* response) {
+  return Forward(context, request, response, *transport_,
+                 &queue::v1::Transport::Stub::async::ListTlsReports);
+}
+grpc::ServerUnaryReactor* AdminService::SendTlsReports(
+    grpc::CallbackServerContext* context, const queue::v1::SendTlsReportsRequest* request,
+    queue::v1::SendTlsReportsResponse* response) {
+  return Forward(context, request, response, *transport_,
+                 &queue::v1::Transport::Stub::async::SendTlsReports);
 }
 
 }  // namespace posthorn::gateway

@@ -10,6 +10,7 @@
 #include "posthorn/admin/v1/admin.grpc.pb.h"
 #include "posthorn/common/v1/common.grpc.pb.h"
 #include "posthorn/queue/v1/queue.grpc.pb.h"
+#include "posthorn/queue/v1/transport.grpc.pb.h"
 
 namespace posthorn::gateway {
 
@@ -57,6 +58,7 @@ class AdminService final : public admin::v1::Admin::CallbackService {
   const std::unique_ptr<common::v1::Bodies::Stub> bodies_;
   const std::unique_ptr<queue::v1::Queue::Stub> queue_;
   const std::unique_ptr<queue::v1::Traffic::Stub> traffic_;
+  const std::unique_ptr<queue::v1::Transport::Stub> transport_;
   redis::Lockouts& lockouts_;
   net::LoopPool& loops_;
 };
