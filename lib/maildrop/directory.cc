@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/failure.h"
 #include "lib/base/ids.h"
 
@@ -36,21 +37,6 @@ absl::Status Untrusted(const std::string& name, const char* why) {
 }
 
 std::string Hidden(const std::string& name) { return "." + name; }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 int OpenDirectory(const std::string& directory) {
   return open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

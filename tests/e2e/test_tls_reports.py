@@ -5,55 +5,19 @@ import datetime
 import email
 import email.policy
 import gzip
-import http.server
 import json
-import ssl
 import subprocess
-import threading
 import unittest
 
-from tests.e2e.test_transport_security import PolicyServer
 from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
+from tests.support.https_server import PolicyServer, ReportServer
 from tests.support.platform import SplitPlatform
 from tests.support.processes import wait_until
 from tests.support.smtp_sink import SmtpSink
 
 BOB = "bob@example.test"
 FROM = "tls-reports@example.test"
-
-
-class ReportServer:
-    """Takes what is posted to https://127.0.0.1:port."""
-
-    def __init__(self, certificate):
-        self.posted = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.posted.append((self.path, self.headers["Content-Type"], content))
-                self.send_response(201)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
-                                                 do_handshake_on_connect=False)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 def message(subject):

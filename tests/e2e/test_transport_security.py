@@ -1,15 +1,13 @@
 """How mail leaves: smart hosts with a login, TLS by destination, DANE, MTA-STS and LMTP, with real
 servers: Postfix, Dovecot, nsd with a signed zone, and a web server."""
 
-import http.server
 import os
-import ssl
-import threading
 import unittest
 
 from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
 from tests.support.dovecot_lmtp import DovecotLmtp
+from tests.support.https_server import PolicyServer
 from tests.support.platform import SplitPlatform
 from tests.support.postfix import Postfix
 from tests.support.processes import temporary_directory, remove_directory, wait_until
@@ -19,55 +17,6 @@ RELAY_USER = "relay@smart.example"
 RELAY_PASSWORD = "relay-secret"
 
 POLICY = "version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n"
-
-
-class PolicyServer:
-    """https://mta-sts.<domain>/.well-known/mta-sts.txt for the domains in `policies`."""
-
-    def __init__(self, authority, policies):
-        self.fetched = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                host = self.headers["Host"].split(":")[0]
-                outer.fetched.append(host)
-                text = policies.get(host.removeprefix("mta-sts."))
-                if self.path != "/.well-known/mta-sts.txt" or text is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_):
-                pass
-
-        contexts = {}
-        for domain in policies:
-            contexts[f"mta-sts.{domain}"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            contexts[f"mta-sts.{domain}"].load_cert_chain(*authority.issue(f"mta-sts.{domain}"))
-
-        def choose(connection, name, _):
-            if name in contexts:
-                connection.context = contexts[name]
-
-        first = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        first.load_cert_chain(*authority.issue("nobody.example"))
-        first.sni_callback = choose
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.socket = first.wrap_socket(self.server.socket, server_side=True,
-                                               do_handshake_on_connect=False)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 def with_tls(files, **more):
