@@ -27,6 +27,9 @@ constexpr char kSelectOtherSubscriptions[] =
 constexpr char kSelectByName[] =
     "SELECT" POSTHORN_INFO_COLUMNS
     "FROM mailbox.mailbox m WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.name = $3";
+constexpr char kFindByName[] =
+    "SELECT m.mailbox_id, m.uid_validity FROM mailbox.mailbox m"
+    " WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.name = $3";
 // Of all mailboxes, or of those named so.
 constexpr char kCountDeleted[] =
     "SELECT e.mailbox_id, count(*), sum(e.size)::bigint FROM mailbox.entry e"
@@ -202,6 +205,21 @@ Task<absl::StatusOr<MailboxInfo>> MailboxStore::Get(Account account, std::string
   if ((*results)[0].empty()) co_return MakeFailure(Failure::kNoSuchMailbox);
   MailboxInfo info = InfoOf((*results)[0], 0);
   AddDeleted((*results)[1], info);
+  co_return info;
+}
+
+Task<absl::StatusOr<MailboxInfo>> MailboxStore::Find(Account account, std::string name) {
+  absl::StatusOr<std::string> canonical = CanonicalName(name);
+  if (!canonical.ok()) co_return MakeFailure(Failure::kNoSuchMailbox);
+  Params params = Key(account);
+  params.Add(*canonical);
+  absl::StatusOr<Result> row =
+      co_await database_.QueryFor(account.tenant, kFindByName, std::move(params));
+  if (!row.ok()) co_return row.status();
+  if (row->empty()) co_return MakeFailure(Failure::kNoSuchMailbox);
+  MailboxInfo info;
+  info.id = MailboxId(row->Int(0, 0));
+  info.uid_validity = static_cast<std::uint32_t>(row->Int(0, 1));
   co_return info;
 }
 

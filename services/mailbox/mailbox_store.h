@@ -69,6 +69,8 @@ class MailboxStore {
   Task<absl::StatusOr<MailboxList>> List(Account account, bool count_deleted = false);
   Task<absl::StatusOr<MailboxInfo>> Get(Account account, std::string name,
                                         bool count_deleted = false);
+  // Only what APPEND needs of it: `id` and `uid_validity`, without a count.
+  Task<absl::StatusOr<MailboxInfo>> Find(Account account, std::string name);
   // kMailboxExists, kMailboxNameInvalid. Missing parents are created.
   Task<absl::StatusOr<MailboxInfo>> Create(Account account, std::string name,
                                            std::string special_use);

@@ -279,7 +279,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
   Task<absl::Status> Run(const pb::AppendRequest& request, pb::AppendResponse& response) {
     const Account account = AccountOf(request.account());
-    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
+    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Find(account, request.mailbox());
     if (!mailbox.ok()) co_return mailbox.status();
     absl::StatusOr<NewMessage> message = co_await ToNewMessage(request, account, mailbox->id);
     if (!message.ok()) co_return message.status();
@@ -293,7 +293,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
   Task<absl::Status> Run(const pb::AppendAllRequest& request, pb::AppendAllResponse& response) {
     const Account account = AccountOf(request.account());
     if (request.messages().empty()) co_return MakeFailure(Failure::kInvalidArgument);
-    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
+    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Find(account, request.mailbox());
     if (!mailbox.ok()) co_return mailbox.status();
     std::vector<NewMessage> messages;
     for (const pb::NewMessage& given : request.messages()) {
@@ -311,7 +311,7 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
 
   Task<absl::Status> Run(const pb::ReplaceRequest& request, pb::ReplaceResponse& response) {
     const Account account = AccountOf(request.account());
-    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Get(account, request.mailbox());
+    absl::StatusOr<MailboxInfo> mailbox = co_await store_.Find(account, request.mailbox());
     if (!mailbox.ok()) co_return mailbox.status();
     absl::StatusOr<NewMessage> message =
         co_await ToNewMessage(request.message(), account, mailbox->id);

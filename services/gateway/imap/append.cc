@@ -35,10 +35,13 @@ void ImapAppend::Begin(imap::AppendCommand message) {
 }
 
 Task<absl::Status> ImapAppend::Start() {
-  // Known before the client sends the message: no megabytes for a mailbox that is not there.
-  absl::StatusOr<MailboxInfo> info =
-      co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_, false);
-  if (!info.ok()) co_return info.status();
+  // Known before the client sends the message: no megabytes for a mailbox that is not there. One
+  // that took a message a moment ago is hardly gone, and the store looks again.
+  if (mailbox_ != state_.appended_to) {
+    absl::StatusOr<MailboxInfo> info =
+        co_await state_.store().GetMailbox(state_.tenant(), state_.account(), mailbox_, false);
+    if (!info.ok()) co_return info.status();
+  }
   if (command_.replaced) {
     const SelectedMailbox& selected = *state_.selected;
     if (selected.read_only()) co_return MakeFailure(Failure::kReadOnly);
@@ -130,6 +133,7 @@ Task<ImapReply> ImapAppend::Finish(absl::Status received) {
   absl::Status ended = co_await EndMessage();
   if (!ended.ok()) co_return ImapReply::Failed(std::move(ended));
   absl::StatusOr<AppendAllResult> result = co_await Store();
+  state_.appended_to = result.ok() ? mailbox_ : std::string();
   if (!result.ok()) {
     const bool missing = FailureOf(result.status()) == Failure::kNoSuchMailbox;
     co_return ImapReply::Failed(result.status(), missing ? "TRYCREATE" : "");

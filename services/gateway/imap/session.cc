@@ -426,6 +426,7 @@ Task<ImapReply> ImapSession::Handle(imap::EnableCommand command) {
 Task<ImapReply> ImapSession::Handle(imap::UnauthenticateCommand) {
   state_.Deselect();
   state_.login.reset();
+  state_.appended_to.clear();
   state_.DisableAll();
   receiver_.SetUtf8(false);
   SetLiteralLimit();

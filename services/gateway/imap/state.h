@@ -101,6 +101,7 @@ class ImapState {
   bool rev2 = false;       // RFC 9051: and the newer revision
   bool uid_only = false;   // RFC 9586: no sequence numbers
   bool qresync = false;    // and section 3.2: UIDs with them, and VANISHED for EXPUNGE
+  std::string appended_to;  // the mailbox that took the last APPEND; empty: it failed, or none did
   std::optional<Login> login;
   std::unique_ptr<SelectedMailbox> selected;
   ChangeHub::Watch watch;  // of the account, while a mailbox is selected
