@@ -131,6 +131,8 @@ TEST_F(CollectorTest, TheCheckFindsOrphansAndWrongCounts) {
       {"UPDATE mailbox.email SET entries = 2", "2 messages with a wrong count of mailboxes;"},
       {"UPDATE mailbox.mailbox SET unseen = 7 WHERE name = 'INBOX'",
        "2 mailboxes with wrong counts;"},
+      {"UPDATE mailbox.mailbox SET old_messages = old_messages + 1 WHERE name = 'INBOX'",
+       "2 mailboxes with wrong counts;"},
       {"UPDATE mailbox.account SET used_bytes = used_bytes + 1", "2 accounts with a wrong use;"},
   };
   postgres::ConnectionOptions options;

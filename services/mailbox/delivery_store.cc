@@ -17,6 +17,9 @@ using Outcome = std::optional<absl::StatusOr<StoredMessage>>;
 constexpr char kDeliver[] =
     "SELECT o_outcome, o_uid, o_modseq, o_uid_validity FROM mailbox.deliver("
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::smallint)";
+constexpr char kDeliverOne[] =
+    "SELECT o_outcome, o_uid, o_modseq, o_uid_validity FROM mailbox.deliver_one("
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::smallint)";
 constexpr char kLockAccount[] =
     "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2 FOR UPDATE";
 constexpr char kExpungeOne[] =
@@ -96,6 +99,23 @@ void AddRows(absl::Span<NewMessage* const> rows, const std::vector<std::int64_t>
   params.AddTexts(keywords).Add(static_cast<int>(mime::kStructureVersion));
 }
 
+// `id` is the message's, as octets; both must outlive the parameters.
+postgres::Params ParamsOf(const NewMessage& message, const std::string& id) {
+  const PreparedBody& body = *message.body;
+  std::optional<postgres::Bytes> data;
+  if (body.frame.has_value()) data.emplace(*body.frame);
+  std::optional<postgres::Bytes> resend_key;
+  if (!message.resend_key.empty()) resend_key.emplace(message.resend_key);
+  postgres::Params params = postgres::Params::Of(body.tenant, postgres::Bytes(body.sha256));
+  params.Add(static_cast<std::int64_t>(body.size)).Add(data);
+  params.Add(postgres::Bytes(body.facts.envelope)).Add(postgres::Bytes(body.facts.structure));
+  params.Add(message.account).Add(message.mailbox).Add(postgres::Bytes(id));
+  params.Add(resend_key).Add(postgres::Bytes(message.prefix)).Add(message.received_at);
+  params.Add(static_cast<std::int64_t>(message.flags)).Add(absl::StrJoin(message.keywords, " "));
+  params.Add(static_cast<int>(mime::kStructureVersion));
+  return params;
+}
+
 Outcome OutcomeOf(const postgres::Result& result, int row) {
   switch (result.Int(row, 0)) {
     case 1:
@@ -119,11 +139,17 @@ Outcome OutcomeOf(const postgres::Result& result, int row) {
 template <typename Executor>
 absl::StatusOr<std::vector<Outcome>> Deliver(Executor& executor,
                                              absl::Span<NewMessage* const> rows) {
+  // The functions set the tenants themselves, as their first statement.
+  if (rows.size() == 1) {
+    const std::string id = rows[0]->id.bytes();
+    absl::StatusOr<postgres::Result> result = executor.Exec(kDeliverOne, ParamsOf(*rows[0], id));
+    if (!result.ok()) return result.status();
+    return std::vector<Outcome>(1, OutcomeOf(*result, 0));
+  }
   const GroupBodies bodies = CollectBodies(rows);
   postgres::Params params;
   AddBodies(bodies.bodies, params);
   AddRows(rows, bodies.of_row, params);
-  // The function sets the tenants itself, as its first statement.
   absl::StatusOr<postgres::Result> result = executor.Exec(kDeliver, params);
   if (!result.ok()) return result.status();
   if (result->rows() != static_cast<int>(rows.size())) {

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "services/mailbox/store_test.h"
 
 namespace posthorn::mailbox {
@@ -301,6 +302,97 @@ TEST_F(DeliveryTest, LargeBodiesAreStoredAheadAndCollectedWhenUnreferenced) {
   EXPECT_EQ(Superuser("SELECT count(*) FROM mailbox.body_chunk").Int(0, 0), 0);
   message.id = MessageId::Generate(absl::Now());
   EXPECT_EQ(FailureOf(Deliver(message).status()), Failure::kUnavailable);
+}
+
+// One message by itself goes through mailbox.deliver_one, several through mailbox.deliver.
+TEST_F(DeliveryTest, AMessageAloneFaresAsInAGroup) {
+  const MessageId known = MessageId::Generate(absl::Now());
+  NewMessage first = Message(alice, kBody, known);
+  first.resend_key = "known";
+  ASSERT_TRUE(Deliver(first).ok());
+  const Account small = AddAccount("one", "one.test", "small@one.test", 1000);
+  const std::string filler = absl::StrCat("Subject: filler\r\n\r\n", std::string(900, 'x'));
+  ASSERT_TRUE(Deliver(Message(small, filler)).ok());
+  const Account few = AddAccount("one", "one.test", "few@one.test");
+  Superuser(absl::StrCat("UPDATE mailbox.account SET quota_messages = 1 WHERE account_id = ",
+                         few.account.value()));
+  ASSERT_TRUE(Deliver(Message(few, kBody)).ok());
+  const std::string sent = absl::StrCat(
+      "SELECT mailbox_id FROM mailbox.mailbox WHERE name = 'Sent' AND account_id = ",
+      alice.account.value());
+  const std::string tenant = absl::StrCat(alice.tenant.value());
+  const auto of = [](Account account) { return absl::StrCat(account.account.value()); };
+  const auto bytea = [](const std::string& bytes) {
+    return absl::StrCat("'\\x", absl::BytesToHexString(bytes), "'::bytea");
+  };
+  const std::string new_id = bytea(std::string(16, 'n'));
+  const std::string new_body = bytea(std::string(32, 'b'));
+  const std::string stored_body = bytea(postgres::Sha256(kBody));
+  const std::string null = "NULL::bytea";
+
+  struct Case {
+    const char* what;
+    std::string sha256, data, account, mailbox, id, resend, flags, keywords;
+    int outcome;
+  };
+  const std::vector<Case> cases = {
+      {"new", new_body, "'d'", of(alice), "0", new_id, null, "0", "", 1},
+      {"with flags", new_body, "'d'", of(alice), "(" + sent + ")", new_id, null, "5", "$a $b", 1},
+      {"of a known body", stored_body, "'d'", of(bob), "0", new_id, null, "1", "", 1},
+      {"of a body stored ahead", stored_body, null, of(bob), "0", new_id, null, "0", "", 1},
+      {"of a body that is not stored", new_body, null, of(bob), "0", new_id, null, "0", "", 6},
+      {"with a resend key", new_body, "'d'", of(alice), "0", new_id, "'new'", "0", "", 1},
+      {"resent", new_body, "'d'", of(alice), "0", new_id, "'known'", "0", "", 2},
+      {"known", new_body, "'d'", of(alice), "0", bytea(known.bytes()), null, "0", "", 2},
+      {"known, and the mailbox is gone", new_body, "'d'", of(alice), "99999", bytea(known.bytes()),
+       null, "0", "", 2},
+      {"for another's mailbox", new_body, "'d'", of(bob), "(" + sent + ")", new_id, null, "0", "", 5},
+      {"for nobody", new_body, "'d'", "99999", "0", new_id, null, "0", "", 4},
+      {"too large", new_body, "'d'", of(small), "0", new_id, null, "0", "", 3},
+      {"one too many", new_body, "'d'", of(few), "0", new_id, null, "0", "", 3},
+      {"too large, of a body that is not stored", new_body, null, of(small), "0", new_id, null, "0",
+       "", 6},
+  };
+  absl::StatusOr<std::unique_ptr<postgres::Connection>> connection =
+      postgres::Connection::Open(ConnectionFor(url));
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const auto exec = [&](const std::string& sql) {
+    absl::StatusOr<postgres::Result> result = (*connection)->Exec(sql);
+    EXPECT_TRUE(result.ok()) << sql << ": " << result.status();
+    return result.ok() ? *std::move(result) : postgres::Result();
+  };
+  // What it answers, and all rows of the tenant after it; then it is undone.
+  const auto run = [&](const std::string& sql) {
+    exec("SAVEPOINT s");
+    std::vector<std::string> found;
+    const postgres::Result answer = exec(absl::StrCat("SELECT a::text, a.o_outcome::bigint FROM (", sql, ") a"));
+    found.push_back(answer.Text(0, 0));
+    for (const char* table : {"account", "mailbox", "entry", "email", "body", "delivery"}) {
+      const postgres::Result rows = exec(absl::StrCat(
+          "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM mailbox.", table, " t"));
+      found.push_back(rows.Text(0, 0));
+    }
+    exec("ROLLBACK TO s");
+    return std::pair(answer.Int(0, 1), found);
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    exec("BEGIN");
+    exec(absl::StrCat("SELECT set_config('app.t', '{", tenant, "}', true)"));
+    const auto alone = run(absl::StrCat(
+        "SELECT o_outcome, o_uid, o_modseq, o_uid_validity FROM mailbox.deliver_one(", tenant, ", ",
+        c.sha256, ", 500, ", c.data, ", 'e', 's', ", c.account, ", ", c.mailbox, ", ", c.id, ", ",
+        c.resend, ", 'prefix', now(), ", c.flags, ", '", c.keywords, "', 7::smallint)"));
+    const auto grouped = run(absl::StrCat(
+        "SELECT o_outcome, o_uid, o_modseq, o_uid_validity FROM mailbox.deliver('{", tenant,
+        "}', ARRAY[", tenant, "], ARRAY[", c.sha256, "], ARRAY[500], ARRAY[", c.data,
+        "]::bytea[], ARRAY['e'::bytea], ARRAY['s'::bytea], ARRAY[1], ARRAY[", c.account, "], ARRAY[",
+        c.mailbox, "], ARRAY[", c.id, "], ARRAY[", c.resend, "]::bytea[], ARRAY['prefix'::bytea],"
+        " ARRAY[now()], ARRAY[", c.flags, "], ARRAY['", c.keywords, "'], 7::smallint)"));
+    EXPECT_EQ(alone.first, c.outcome);
+    EXPECT_EQ(alone.second, grouped.second);
+    exec("ROLLBACK");
+  }
 }
 
 TEST_F(DeliveryTest, StoresAllOfSeveralOrNone) {

@@ -164,6 +164,27 @@ TEST_F(MailboxStoreTest, RecentBelongsToOneSession) {
   EXPECT_EQ(Info(alice, "INBOX").recent, 0u);
 }
 
+TEST_F(MailboxStoreTest, CountsWhatIsRecentWhateverGoes) {
+  for (int i = 0; i < 4; ++i) DeliverTo(alice, absl::StrCat("m", i));
+  (void)Open(alice, "INBOX", true);
+  for (int i = 4; i < 8; ++i) DeliverTo(alice, absl::StrCat("m", i));
+  EXPECT_EQ(Info(alice, "INBOX").recent, 4u);
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  ASSERT_TRUE(loop.Run(store.Expunge(alice, inbox, {UidRange(4, 5)}, false)).ok());
+  EXPECT_EQ(Info(alice, "INBOX").recent, 3u);
+  ASSERT_TRUE(loop.Run(store.Copy(alice, inbox, {UidRange(3, 3), UidRange(6, 6)}, "Archive", true)).ok());
+  EXPECT_EQ(Info(alice, "INBOX").recent, 2u);
+  EXPECT_EQ(Info(alice, "Archive").recent, 2u);
+  ExpectExactCounts();
+  ASSERT_TRUE(loop.Run(store.Rename(alice, "INBOX", "Older")).ok());  // its messages move
+  EXPECT_EQ(Info(alice, "INBOX").recent, 0u);
+  ExpectExactCounts();
+  (void)Open(alice, "Older", true);
+  EXPECT_EQ(Info(alice, "Older").recent, 0u);
+  ASSERT_TRUE(loop.Run(store.Delete(alice, "Older")).ok());
+  ExpectExactCounts();
+}
+
 TEST_F(MailboxStoreTest, ThePopLockHasOneHolder) {
   const std::string one(16, '1');
   const std::string two(16, '2');

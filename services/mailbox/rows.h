@@ -16,10 +16,8 @@ namespace posthorn::mailbox {
   " m.mailbox_id, m.name, m.special_use, (SELECT true FROM mailbox.subscription s"              \
   "  WHERE s.tenant_id = m.tenant_id AND s.account_id = m.account_id AND s.name = m.name"       \
   "  LIMIT 1) IS NOT NULL,"                                                                     \
-  " m.uid_validity, m.uid_next, m.messages, m.unseen,"                                          \
-  " CASE WHEN m.recent_uid = m.uid_next THEN 0 ELSE (SELECT count(*) FROM mailbox.entry e"      \
-  "  WHERE e.tenant_id = m.tenant_id AND e.mailbox_id = m.mailbox_id AND e.uid >= m.recent_uid)" \
-  " END, m.highest_modseq, m.size, m.recent_uid "
+  " m.uid_validity, m.uid_next, m.messages, m.unseen, m.messages - m.old_messages,"             \
+  " m.highest_modseq, m.size, m.recent_uid "
 inline constexpr int kRecentUidColumn = 11;
 
 // Columns of mailbox.entry `e` for EntryOf.

@@ -58,11 +58,15 @@ constexpr Check kChecks[] = {
      " AND m.account_id = d.account_id AND m.email_id = d.email_id"
      " WHERE d.tenant_id = $1 AND m.email_id IS NULL"},
     {"mailboxes with wrong counts",
-     "SELECT count(*) FROM mailbox.mailbox m LEFT JOIN (SELECT mailbox_id, count(*) AS n,"
-     "  count(*) FILTER (WHERE flags & 1 = 0) AS unseen, sum(size)::bigint AS size,"
-     "  max(uid) AS uid, max(modseq) AS modseq FROM mailbox.entry WHERE tenant_id = $1"
-     "  GROUP BY mailbox_id) e ON e.mailbox_id = m.mailbox_id WHERE m.tenant_id = $1 AND"
+     "SELECT count(*) FROM mailbox.mailbox m LEFT JOIN (SELECT e.mailbox_id, count(*) AS n,"
+     "  count(*) FILTER (WHERE e.flags & 1 = 0) AS unseen, sum(e.size)::bigint AS size,"
+     "  count(*) FILTER (WHERE e.uid < b.recent_uid) AS old,"
+     "  max(e.uid) AS uid, max(e.modseq) AS modseq FROM mailbox.entry e"
+     "  JOIN mailbox.mailbox b ON b.tenant_id = $1 AND b.mailbox_id = e.mailbox_id"
+     "  WHERE e.tenant_id = $1 GROUP BY e.mailbox_id) e"
+     " ON e.mailbox_id = m.mailbox_id WHERE m.tenant_id = $1 AND"
      " (m.messages <> coalesce(e.n, 0) OR m.unseen <> coalesce(e.unseen, 0)"
+     "  OR m.old_messages <> coalesce(e.old, 0)"
      "  OR m.size <> coalesce(e.size, 0) OR m.uid_next <= coalesce(e.uid, 0)"
      "  OR m.highest_modseq < coalesce(e.modseq, 0))"},
     {"accounts with a wrong use",

@@ -131,13 +131,15 @@ class StoreTest : public ::testing::Test {
         "SELECT m.name, m.messages, m.unseen, m.size, m.uid_next, m.highest_modseq,"
         " count(e.uid), count(e.uid) FILTER (WHERE e.flags & 1 = 0),"
         " coalesce(sum(e.size), 0)::bigint, coalesce(max(e.uid), 0),"
-        " coalesce(max(e.modseq), 0) FROM mailbox.mailbox m"
+        " coalesce(max(e.modseq), 0), m.old_messages,"
+        " count(e.uid) FILTER (WHERE e.uid < m.recent_uid) FROM mailbox.mailbox m"
         " LEFT JOIN mailbox.entry e USING (tenant_id, mailbox_id)"
         " GROUP BY m.tenant_id, m.mailbox_id");
     for (int i = 0; i < boxes.rows(); ++i) {
       EXPECT_EQ(boxes.Int(i, 1), boxes.Int(i, 6)) << "messages of " << boxes.Text(i, 0);
       EXPECT_EQ(boxes.Int(i, 2), boxes.Int(i, 7)) << "unseen of " << boxes.Text(i, 0);
       EXPECT_EQ(boxes.Int(i, 3), boxes.Int(i, 8)) << "size of " << boxes.Text(i, 0);
+      EXPECT_EQ(boxes.Int(i, 11), boxes.Int(i, 12)) << "old messages of " << boxes.Text(i, 0);
       EXPECT_GT(boxes.Int(i, 4), boxes.Int(i, 9)) << "uid_next of " << boxes.Text(i, 0);
       EXPECT_GE(boxes.Int(i, 5), boxes.Int(i, 10)) << "modseq of " << boxes.Text(i, 0);
     }
