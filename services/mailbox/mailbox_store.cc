@@ -74,7 +74,7 @@ constexpr char kSelectChanged[] =
     "FROM mailbox.entry e WHERE e.tenant_id = $1 AND e.mailbox_id ="
     " (SELECT m.mailbox_id FROM mailbox.mailbox m"
     "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
-    " AND e.modseq > $4 ORDER BY e.uid";
+    " AND e.modseq > $4 AND e.modseq > 0 ORDER BY e.uid";
 constexpr char kSelectExpunged[] =
     "SELECT x.uid FROM mailbox.expunged x WHERE x.tenant_id = $1 AND x.mailbox_id ="
     " (SELECT m.mailbox_id FROM mailbox.mailbox m"

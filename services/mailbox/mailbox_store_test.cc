@@ -236,6 +236,29 @@ TEST_F(MailboxStoreTest, FetchesAnyRangesInOrderAndInBatches) {
   EXPECT_TRUE(fetch({}).empty());
 }
 
+// Plans are kept, also those made for few rows: no other index may do for UIDs.
+TEST_F(MailboxStoreTest, UidsAreFoundByThePrimaryKeyAndChangesByMODSEQ) {
+  EXPECT_EQ(Superuser("SELECT count(*) FROM pg_index WHERE indrelid = 'mailbox.entry'::regclass"
+                      " AND NOT indisprimary AND indpred IS NULL").Int(0, 0), 0);
+  DeliverTo(alice, "x\r\n");
+  const std::string own = " FROM mailbox.entry WHERE tenant_id = $1 AND mailbox_id = $2 AND ";
+  const auto plan = [&](const std::string& sql) {
+    postgres::Params params = postgres::Params::Of(alice.tenant, Info(alice, "INBOX").id);
+    absl::StatusOr<postgres::Result> rows =
+        loop.Run(database->QueryFor(alice.tenant, "EXPLAIN " + sql, std::move(params)));
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    std::string text;
+    for (int i = 0; rows.ok() && i < rows->rows(); ++i) text += rows->Text(i, 0) + "\n";
+    return text;
+  };
+  for (const char* const of : {"uid BETWEEN 5 AND 6", "uid = ANY ('{5,6}')", "uid = 5", "true"}) {
+    const std::string text = plan("SELECT uid, flags" + own + of);
+    EXPECT_NE(text.find("entry_pkey"), std::string::npos) << text;
+  }
+  const std::string text = plan("SELECT uid, flags" + own + "modseq > 7 AND modseq > 0");
+  EXPECT_NE(text.find("entry_changed"), std::string::npos) << text;
+}
+
 TEST_F(MailboxStoreTest, CountsStayExactUnderConcurrentRandomOperations) {
   ASSERT_TRUE(loop.Run(store.Create(alice, "other", "")).ok());
   const MailboxId boxes[] = {Info(alice, "INBOX").id, Info(alice, "other").id};

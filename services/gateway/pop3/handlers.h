@@ -55,6 +55,7 @@ struct Pop3State {
 struct Pop3Reply {
   enum class Listing { kNone, kSizes, kUniqueIds };
   struct Retrieval {
+    std::size_t index = 0;  // in the maildrop
     Uid uid = 0;
     std::uint64_t size = 0;
     std::optional<std::uint32_t> body_lines;  // TOP

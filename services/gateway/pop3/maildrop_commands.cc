@@ -11,6 +11,7 @@ Pop3Reply Retrieve(pop3::MessageNumber number, std::optional<std::uint32_t> body
   if (!found.ok()) return ErrorReply(found.status());
   Pop3Reply reply;
   reply.retrieval.emplace();
+  reply.retrieval->index = number - 1;
   reply.retrieval->uid = (*found)->uid;
   reply.retrieval->size = (*found)->size;
   reply.retrieval->body_lines = body_lines;

@@ -15,12 +15,21 @@ namespace {
 // Output waits for more up to this many octets; messages are stuffed in pieces of this size.
 constexpr std::size_t kPiece = 64 * 1024;
 
+void AppendRetrievalStart(const Pop3Reply::Retrieval& retrieval, std::string& out) {
+  pop3::AppendOk(retrieval.body_lines ? "Top of message follows"
+                                      : std::to_string(retrieval.size) + " octets",
+                 out);
+}
+
 }  // namespace
 
 Pop3Session::Pop3Session(const Pop3Dependencies& dependencies, const Pop3Limits& limits,
                          const Pop3ListenerOptions& options, net::Stream& stream,
                          const std::atomic<bool>& draining)
-    : stream_(stream), draining_(draining), state_(dependencies, limits, options, stream) {}
+    : stream_(stream),
+      draining_(draining),
+      state_(dependencies, limits, options, stream),
+      ahead_(*dependencies.store, *dependencies.clock) {}
 
 Task<void> Pop3Session::Run() {
   pop3::AppendOk("Posthorn POP3 ready", output_);
@@ -69,6 +78,8 @@ Task<void> Pop3Session::Read() {
     const bool waited =
         absl::IsCancelled(bytes.status()) || FailureOf(bytes.status()) == Failure::kTimeout;
     if (!waited) closing_ = true;
+    // A client that pauses this long gets its messages read again.
+    ahead_.Clear();
   }
 }
 
@@ -131,6 +142,27 @@ Task<void> Pop3Session::SendListing(Pop3Reply::Listing listing) {
 }
 
 Task<void> Pop3Session::SendMessage(Pop3Reply::Retrieval retrieval) {
+  const std::string* const message = co_await ahead_.Find(
+      state_.login.tenant, state_.login.account, state_.maildrop, retrieval.index);
+  if (message == nullptr) {
+    co_await StreamMessage(retrieval);
+    co_return;
+  }
+  std::string_view octets = *message;
+  if (retrieval.body_lines) {
+    pop3::TopFilter top(*retrieval.body_lines);
+    octets = octets.substr(0, top.Feed(octets));
+  }
+  AppendRetrievalStart(retrieval, output_);
+  pop3::DotStuffer stuffer;
+  stuffer.Feed(octets, output_);
+  stuffer.Finish(output_);
+  // A slow client takes its time.
+  const absl::Status renewed = co_await RenewLock(state_);
+  if (!renewed.ok()) closing_ = true;
+}
+
+Task<void> Pop3Session::StreamMessage(Pop3Reply::Retrieval retrieval) {
   const std::unique_ptr<Reader<std::string>> reader =
       state_.deps.store->ReadMessage(state_.login.tenant, state_.login.account,
                                      state_.maildrop.mailbox(), retrieval.uid, 0, 0);
@@ -155,8 +187,7 @@ Task<void> Pop3Session::SendMessage(Pop3Reply::Retrieval retrieval) {
     }
     if (!started) {
       started = true;
-      pop3::AppendOk(top ? "Top of message follows" : std::to_string(retrieval.size) + " octets",
-                     output_);
+      AppendRetrievalStart(retrieval, output_);
     }
     if (!piece->has_value()) break;
     std::string_view rest = **piece;

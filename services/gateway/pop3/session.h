@@ -8,6 +8,7 @@
 #include "lib/net/stream.h"
 #include "lib/pop3/command.h"
 #include "services/gateway/pop3/handlers.h"
+#include "services/gateway/pop3/read_ahead.h"
 #include "services/gateway/pop3/server.h"
 
 namespace posthorn::gateway {
@@ -29,6 +30,8 @@ class Pop3Session {
   Task<void> Send(Pop3Reply reply);
   Task<void> SendListing(Pop3Reply::Listing listing);
   Task<void> SendMessage(Pop3Reply::Retrieval retrieval);
+  // The same, read piece by piece.
+  Task<void> StreamMessage(Pop3Reply::Retrieval retrieval);
   Task<void> StartTls();
   // Writes what waits; an error ends the session.
   Task<void> Flush();
@@ -36,6 +39,7 @@ class Pop3Session {
   net::Stream& stream_;
   const std::atomic<bool>& draining_;
   Pop3State state_;
+  ReadAhead ahead_;
   pop3::CommandReceiver receiver_;
   std::string output_;
   bool closing_ = false;

@@ -1,5 +1,6 @@
 // Dialogues with the server over a memory stream.
 
+#include "services/gateway/pop3/read_ahead.h"
 #include "services/gateway/pop3/transcript_test_base.h"
 
 namespace posthorn::gateway {
@@ -183,6 +184,94 @@ TEST_F(Pop3TranscriptTest, LargeMessagesArriveWhole) {
     begin = end;
   }
   EXPECT_TRUE(unstuffed == body + ".\r\n");
+}
+
+// One after the other, as nearly all clients do, most of what is sent was read before it was asked for.
+TEST_F(Pop3TranscriptTest, InOrderOrNotEachNumberIsItsMessage) {
+  std::vector<std::string> answers(1);
+  for (int i = 1; i <= 60; ++i) {
+    const std::string body = "Subject: " + std::to_string(i) + "\r\n\r\n" +
+                             std::string(static_cast<std::size_t>(i % 9) * 700, 'x') + "\r\n";
+    answers.push_back("+OK " + std::to_string(body.size()) + " octets\r\n" + body + ".\r\n");
+    Deliver(body);
+  }
+  LogIn();
+  const int before = store_.calls();
+  for (std::size_t i = 1; i <= 20; ++i) {
+    EXPECT_EQ(Say("TOP " + std::to_string(i) + " 0\r\n"),
+              "+OK Top of message follows\r\nSubject: " + std::to_string(i) + "\r\n\r\n.\r\n");
+    EXPECT_EQ(Say("RETR " + std::to_string(i) + "\r\n"), answers[i]);
+    EXPECT_EQ(Say("DELE " + std::to_string(i) + "\r\n"), "+OK Marked as deleted\r\n");
+  }
+  EXPECT_LT(store_.calls() - before, 10);
+  EXPECT_EQ(Say("RETR 20\r\n"), "-ERR [SYS/PERM] Message is deleted\r\n");
+  // At once, and not in order.
+  std::string commands;
+  std::string expected;
+  for (const std::size_t i : {21, 22, 23, 25, 24, 60, 59, 26, 27, 27, 28, 31, 30, 29, 30, 31, 32}) {
+    commands += "RETR " + std::to_string(i) + "\r\n";
+    expected += answers[i];
+  }
+  EXPECT_EQ(Say(commands), expected);
+  EXPECT_EQ(Say("QUIT\r\n"), "+OK Bye\r\n<closed>");
+  EXPECT_EQ(store_.fetching(), 0);
+  LogIn();
+  EXPECT_EQ(Say("RETR 1\r\n"), answers[21]);
+  EXPECT_EQ(Say("RETR 2\r\n"), answers[22]);
+}
+
+TEST_F(Pop3TranscriptTest, WhatIsExpungedMeanwhileIsNotThere) {
+  for (int i = 1; i <= 9; ++i) Deliver("Subject: " + std::to_string(i) + "\r\n\r\nhi\r\n");
+  LogIn();
+  Say("RETR 1\r\n");
+  EXPECT_NE(Say("RETR 2\r\n").find("Subject: 2\r\n"), std::string::npos);
+  std::vector<UidRange> uids;
+  uids.emplace_back(4, 5);
+  EXPECT_TRUE((*executor_.Run(store_.Expunge(kTenant, kAlice, MailboxId(1), std::move(uids), false)))
+                  .ok());
+  EXPECT_NE(Say("RETR 3\r\n").find("Subject: 3\r\n"), std::string::npos);
+  Advance(ReadAhead::kFresh + absl::Seconds(1));
+  EXPECT_EQ(Say("RETR 4\r\n").substr(0, 15), "-ERR [SYS/PERM]");
+  EXPECT_EQ(Say("TOP 5 0\r\n").substr(0, 15), "-ERR [SYS/PERM]");
+  EXPECT_NE(Say("RETR 6\r\n").find("Subject: 6\r\n"), std::string::npos);
+  EXPECT_NE(Say("RETR 7\r\n").find("Subject: 7\r\n"), std::string::npos);
+}
+
+TEST_F(Pop3TranscriptTest, WhoPausesOrLeavesHasNothingReadAhead) {
+  for (int i = 1; i <= 99; ++i) Deliver("Subject: x\r\n\r\n" + std::string(4000, 'x') + "\r\n");
+  LogIn();
+  Say("RETR 1\r\nRETR 2\r\n");
+  EXPECT_EQ(store_.fetching(), 1);
+  Advance(limits_.lock_lease / 2);
+  executor_.RunUntilIdle();
+  EXPECT_EQ(store_.fetching(), 0);
+  Say("RETR 3\r\nRETR 4\r\n");
+  EXPECT_EQ(store_.fetching(), 1);
+  client_->Close();
+  executor_.RunUntilIdle();
+  EXPECT_EQ(store_.fetching(), 0);
+  EXPECT_EQ(server_->active_sessions(), 0);
+}
+
+TEST_F(Pop3TranscriptTest, AnErrorMeanwhileIsToldAndNotTheEnd) {
+  for (int i = 1; i <= 40; ++i) {
+    Deliver("Subject: " + std::to_string(i) + "\r\n\r\n" + std::string(4000, 'x') + "\r\n");
+  }
+  LogIn();
+  Say("RETR 1\r\nRETR 2\r\n");
+  store_.FailWith(MakeFailure(Failure::kStorageDown));
+  int failed = 3;
+  while (failed < 20 && Say("RETR " + std::to_string(failed) + "\r\n").substr(0, 3) == "+OK") {
+    ++failed;
+  }
+  ASSERT_LT(failed, 20);
+  EXPECT_EQ(Say("RETR " + std::to_string(failed) + "\r\n").substr(0, 15), "-ERR [SYS/TEMP]");
+  store_.FailWith(std::nullopt);
+  for (int i = failed; i <= 40; ++i) {
+    EXPECT_NE(Say("RETR " + std::to_string(i) + "\r\n")
+                  .find("\r\nSubject: " + std::to_string(i) + "\r\n"),
+              std::string::npos);
+  }
 }
 
 TEST_F(Pop3TranscriptTest, IdleSessionsEndWithoutAWord) {

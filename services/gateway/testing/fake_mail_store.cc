@@ -20,7 +20,9 @@ template <typename T>
 class ListReader final : public Reader<T> {
  public:
   explicit ListReader(absl::Status status) : status_(std::move(status)) {}
-  explicit ListReader(std::vector<T> values) : values_(std::move(values)) {}
+  // `token` lives as long as the reader.
+  explicit ListReader(std::vector<T> values, std::shared_ptr<int> token = nullptr)
+      : values_(std::move(values)), token_(std::move(token)) {}
   Task<absl::StatusOr<std::optional<T>>> Next() override {
     if (!status_.ok()) co_return status_;
     if (next_ == values_.size()) co_return std::optional<T>();
@@ -30,6 +32,7 @@ class ListReader final : public Reader<T> {
  private:
   absl::Status status_;
   std::vector<T> values_;
+  std::shared_ptr<int> token_;
   std::size_t next_ = 0;
 };
 
@@ -395,10 +398,12 @@ std::unique_ptr<Reader<std::vector<MessageData>>> FakeMailStore::Fetch(TenantId 
                                                                        std::vector<UidRange> uids,
                                                                        FetchParts parts) {
   using Batches = ListReader<std::vector<MessageData>>;
+  ++fetches_;
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) return std::make_unique<Batches>(found.status());
   std::vector<std::vector<MessageData>> batches;
   Account& owner = accounts_[{tenant, account}];
+  std::size_t octets = 0;
   for (auto& [uid, message] : (*found)->messages) {
     if (!InRanges(uids, uid)) continue;
     MessageData data;
@@ -428,17 +433,20 @@ std::unique_ptr<Reader<std::vector<MessageData>>> FakeMailStore::Fetch(TenantId 
     if (parts.body && data.size <= inline_limit_) {
       data.body = message.all();
       data.body_complete = true;
+      octets += data.body.size();
     }
     if (batches.empty() || batches.back().size() == kBatch) batches.emplace_back();
     batches.back().push_back(std::move(data));
   }
-  return std::make_unique<Batches>(std::move(batches));
+  largest_fetch_ = std::max(largest_fetch_, octets);
+  return std::make_unique<Batches>(std::move(batches), readers_);
 }
 
 std::unique_ptr<Reader<std::string>> FakeMailStore::ReadMessage(TenantId tenant, AccountId account,
                                                                 MailboxId mailbox, Uid uid,
                                                                 std::uint64_t offset,
                                                                 std::uint64_t length) {
+  ++reads_;
   absl::StatusOr<Mailbox*> found = FindMailbox(tenant, account, mailbox);
   if (!found.ok()) return std::make_unique<ListReader<std::string>>(found.status());
   const auto message = (*found)->messages.find(uid);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,6 +46,12 @@ class FakeMailStore final : public MailStore {
   int calls() const { return calls_; }
   // Snapshots of mailboxes that were read.
   int opened() const { return opened_; }
+  // Calls of Fetch and of ReadMessage, and the most octets of bodies that one Fetch answered.
+  int fetches() const { return fetches_; }
+  int reads() const { return reads_; }
+  std::size_t largest_fetch() const { return largest_fetch_; }
+  // Fetches whose reader is still there.
+  int fetching() const { return static_cast<int>(readers_.use_count()) - 1; }
 
   Task<absl::StatusOr<MailboxList>> ListMailboxes(TenantId tenant, AccountId account,
                                                   bool count_deleted) override;
@@ -157,6 +164,10 @@ class FakeMailStore final : public MailStore {
   std::int64_t next_mailbox_ = 1;
   int calls_ = 0;
   int opened_ = 0;
+  int fetches_ = 0;
+  int reads_ = 0;
+  std::size_t largest_fetch_ = 0;
+  std::shared_ptr<int> readers_ = std::make_shared<int>();  // each reader of a Fetch has a copy
 };
 
 }  // namespace posthorn::gateway
