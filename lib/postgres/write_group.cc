@@ -38,6 +38,8 @@ struct GroupCore::Impl {
   Items Take() {
     std::unique_lock lock(mutex);
     changed.wait(lock, [this] { return stopping || !waiting.empty(); });
+    changed.wait_until(lock, next_start,
+                       [this] { return stopping || waiting.size() >= options.max_group; });
     if (stopping) return {};
     const auto deadline =
         std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.max_wait);
@@ -50,6 +52,9 @@ struct GroupCore::Impl {
       waiting.pop_front();
     }
     if (!group.empty()) ++committing;
+    if (group.size() > 1) {
+      next_start = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.pace);
+    }
     return group;
   }
 
@@ -146,10 +151,11 @@ struct GroupCore::Impl {
   Commit commit;
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::unique_ptr<Item>> waiting;  // guarded by mutex
-  Items retry;                                // guarded by mutex
-  int committing = 0;                         // guarded by mutex
-  bool stopping = false;                      // guarded by mutex
+  std::deque<std::unique_ptr<Item>> waiting;         // guarded by mutex
+  Items retry;                                       // guarded by mutex
+  int committing = 0;                                // guarded by mutex
+  std::chrono::steady_clock::time_point next_start;  // guarded by mutex
+  bool stopping = false;                             // guarded by mutex
   std::vector<std::thread> threads;
 };
 

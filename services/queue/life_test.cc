@@ -7,7 +7,10 @@
 namespace posthorn::queue {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 class LifeTest : public QueueTest {};
@@ -222,6 +225,26 @@ TEST_F(LifeTest, LargeBodyIsHeldAndReleased) {
   dangling.inline_body.reset();
   dangling.body_sha256 = std::string(32, 'q');
   EXPECT_FALSE(queue_->TryEnqueue(dangling).ok());
+}
+
+// Plans that are made while the table is known to be empty have to serve when it is not.
+TEST_F(LifeTest, EachIndexOfJobsServesItsOwnQuestion) {
+  ASSERT_TRUE(Superuser()->ExecScript("VACUUM ANALYZE queue.job").ok());
+  auto connection = postgres::Connection::Open(Spool::ConnectTo(url_));
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const auto plan = [&](const std::string& sql) {
+    const TenantId tenant(1);
+    const auto rows = (*connection)->ExecForTenants({&tenant, 1}, "EXPLAIN " + sql, {});
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    std::string text;
+    for (int i = 0; rows.ok() && i < rows->rows(); ++i) text += rows->Text(i, 0) + "\n";
+    return text;
+  };
+  EXPECT_THAT(plan("DELETE FROM queue.job WHERE tenant_id = 1 AND job_id = 1"),
+              HasSubstr("Index Scan using job_pkey"));
+  EXPECT_THAT(plan("SELECT job_id FROM queue.job WHERE due_at <= now()"
+                   " ORDER BY due_at, tenant_id, job_id LIMIT 10"),
+              AllOf(HasSubstr("using job_due_at"), Not(HasSubstr("Sort"))));
 }
 
 }  // namespace

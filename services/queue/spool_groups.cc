@@ -15,6 +15,9 @@ constexpr std::size_t kMaxGroupCalls = 64;
 constexpr std::size_t kMaxGroupOctets = 8 << 20;
 constexpr std::size_t kMaxGroupRecipients = 5000;
 constexpr std::size_t kMaxGroupReports = 500;
+// Workers go on while their reports are on the way, and most of what a group of reports costs does not
+// depend on its size. Short, because what is not recorded when a worker dies is delivered again.
+constexpr absl::Duration kReportPace = absl::Milliseconds(10);
 
 constexpr char kReport[] =
     "SELECT outcome, accepted, late_deliveries, priority FROM queue.report($1, $2, $3, $4, $5, $6, $7,"
@@ -28,6 +31,12 @@ postgres::WriteGroupOptions GroupOptions(const Spool::Options& options) {
   group.max_group = kMaxGroupCalls;
   // The keys of accepted messages and the attempt numbers make a repetition harmless.
   group.idempotent = true;
+  return group;
+}
+
+postgres::WriteGroupOptions ReportOptions(const Spool::Options& options) {
+  postgres::WriteGroupOptions group = GroupOptions(options);
+  group.pace = kReportPace;
   return group;
 }
 
@@ -85,7 +94,7 @@ Spool::Groups::Groups(const Clock& clock, const Options& options)
                [this](postgres::Connection& connection, absl::Span<EnqueueCall* const> calls) {
                  return CommitEnqueue(connection, calls);
                }),
-      report_(GroupOptions(options),
+      report_(ReportOptions(options),
               [this](postgres::Connection& connection, absl::Span<ReportCall* const> calls) {
                 return CommitReports(connection, calls);
               }) {}
