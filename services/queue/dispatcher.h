@@ -18,6 +18,7 @@
 #include "services/queue/background.h"
 #include "services/queue/schedule.h"
 #include "services/queue/spool.h"
+#include "services/queue/tenant_turns.h"
 
 namespace posthorn::queue {
 
@@ -31,6 +32,8 @@ class Dispatcher {
     // How often waiting workers make it look at the schedule: what other replicas or the time have
     // made due. Normally a hint comes first.
     absl::Duration look_every = absl::Milliseconds(200);
+    // How long it goes by what it knows of who waits in which shard. Real time.
+    absl::Duration share_for = absl::Milliseconds(50);
   };
   // `on_lost` is called when Redis turns out to have lost a shard.
   Dispatcher(Background& background, Schedule& schedule, Spool& spool, const Clock& clock,
@@ -82,6 +85,9 @@ class Dispatcher {
   std::vector<LeasedJob> TakeHanded(int max);
   Task<void> ExpireHanded();
   Task<absl::StatusOr<std::vector<LeasedJob>>> TakeDue(std::string worker, int max);
+  // Pops up to `max` jobs: by shares while several tenants wait in several shards, else by shard.
+  Task<std::vector<JobRef>> PopDue(int max, absl::Time now, absl::Time lease_end);
+  Task<void> PopShares(int max, absl::Time now, absl::Time lease_end, std::vector<JobRef>& taken);
   Task<void> LookAround();
   // Ends the attempts at once: the jobs are due again.
   Task<void> GiveBack(std::vector<LeasedJob> jobs);
@@ -103,6 +109,8 @@ class Dispatcher {
   bool expiring_ = false;
   std::set<int> due_shards_;  // may have due jobs
   int last_shard_ = -1;       // where the last take ended: shards take turns
+  TenantTurns turns_;
+  absl::Time shared_until_ = absl::InfinitePast();  // turns_ is to be updated then
   std::list<std::shared_ptr<Call>> waiting_;
   bool looking_ = false;
   bool draining_ = false;
