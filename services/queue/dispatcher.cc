@@ -19,16 +19,21 @@ constexpr absl::Duration kCreditLife = absl::Milliseconds(50);
 // After a failure of the spool the jobs taken go back this far ahead.
 constexpr absl::Duration kRetryTake = absl::Seconds(1);
 
+// Taken at once while most of it only has to wait on, so that it is soon out of the way.
+constexpr int kSweep = 500;
+
 }  // namespace
 
 Dispatcher::Dispatcher(Background& background, Schedule& schedule, Spool& spool,
-                       const Clock& clock, Options options, std::function<void()> on_lost)
+                       const Clock& clock, Options options, std::function<void()> on_lost,
+                       PutOff put_off)
     : background_(background),
       schedule_(schedule),
       spool_(spool),
       clock_(clock),
       options_(options),
       on_lost_(std::move(on_lost)),
+      put_off_(std::move(put_off)),
       turns_(schedule.weights()) {}
 
 void Dispatcher::MarkDue(int shard) {
@@ -245,7 +250,20 @@ Task<std::vector<JobRef>> Dispatcher::PopDue(int max, absl::Time now, absl::Time
 Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string worker, int max) {
   const absl::Time now = clock_.Now();
   const absl::Time lease_end = now + options_.lease;
-  const std::vector<JobRef> taken = co_await PopDue(max, now, lease_end);
+  const int wanted = sweeping_ ? std::max(max, kSweep) : max;
+  std::vector<JobRef> taken = co_await PopDue(wanted, now, lease_end);
+  const std::size_t popped = taken.size();
+  taken = co_await put_off_(std::move(taken));
+  sweeping_ = popped > 0 && taken.size() * 2 < popped;
+  if (static_cast<int>(taken.size()) > max) {
+    std::vector<Schedule::Change> back;
+    for (std::size_t i = static_cast<std::size_t>(max); i < taken.size(); ++i) {
+      back.emplace_back(Schedule::Change::Kind::kDue, taken[i], now);
+      due_shards_.insert(schedule_.ShardOf(taken[i]));
+    }
+    taken.resize(static_cast<std::size_t>(max));
+    co_await ApplyQuietly(schedule_, std::move(back), now);
+  }
   if (taken.empty()) co_return std::vector<LeasedJob>();
 
   absl::StatusOr<Spool::LeaseResult> leased =
