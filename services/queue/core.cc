@@ -110,7 +110,8 @@ Core::Core(net::EventLoop& loop, const Clock& clock, Options options)
       background_(loop_),
       reconciler_(background_, schedule_, spool_, clock_, ReconcilerOptions(options_)),
       dispatcher_(background_, schedule_, spool_, clock_, options_.dispatcher,
-                  [this] { reconciler_.Poke(); }) {
+                  [this] { reconciler_.Poke(); },
+                  [this](std::vector<JobRef> jobs) { return PutOffStanding(std::move(jobs)); }) {
   hints_ = std::make_unique<redis::Subscriber>(
       loop_, options_.redis,
       [this](std::string_view, std::string_view message) {
@@ -290,6 +291,11 @@ Task<absl::Status> Core::Report(std::vector<JobReport> reports) {
       const Spool::ReportResult& result = (*results)[i];
       const JobReport& report = reports[first + i];
       Count(report, result.outcome, report.key.ref.job.value());
+      const bool arrived = std::any_of(
+          report.recipients.begin(), report.recipients.end(), [](const RecipientReport& recipient) {
+            return recipient.outcome == RecipientState::kDelivered;
+          });
+      if (arrived) traffic_.standstills().Passed(report.key.ref.tenant, report.key.destination);
       if (result.outcome.late_deliveries > 0 && report.key.ref.hash != HashOf(kLocalDestination)) {
         Metrics::Get().duplicates_possible.Increment(result.outcome.late_deliveries);
       }

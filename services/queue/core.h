@@ -103,6 +103,7 @@ class Core {
  private:
   void Tell(std::vector<Schedule::Change> changes);
   void HandOver(std::vector<LeasedJob> jobs, int claimed);
+  Task<std::vector<JobRef>> PutOffStanding(std::vector<JobRef> jobs);
   Task<void> TellAll();
   Task<void> KeepHouse();
   Task<absl::Status> CollectBodies();

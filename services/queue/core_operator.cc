@@ -45,6 +45,7 @@ Task<absl::StatusOr<int>> Core::Resume(std::string pattern) {
   if (!removed.ok()) co_return removed.status();
   const absl::StatusOr<std::vector<std::string>> domains = co_await traffic_.Clear(pattern);
   if (!domains.ok()) co_return domains.status();
+  traffic_.standstills().Forget();
   if (!*removed && known->empty()) {
     co_return MakeFailure(Failure::kNotFound, "Nothing keeps mail from going there");
   }

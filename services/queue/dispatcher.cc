@@ -19,16 +19,22 @@ constexpr absl::Duration kCreditLife = absl::Milliseconds(50);
 // After a failure of the spool the jobs taken go back this far ahead.
 constexpr absl::Duration kRetryTake = absl::Seconds(1);
 
+// Taken at once while most of it only has to wait on, so that it is soon out of the way.
+constexpr int kSweep = 500;
+
 }  // namespace
 
 Dispatcher::Dispatcher(Background& background, Schedule& schedule, Spool& spool,
-                       const Clock& clock, Options options, std::function<void()> on_lost)
+                       const Clock& clock, Options options, std::function<void()> on_lost,
+                       PutOff put_off)
     : background_(background),
       schedule_(schedule),
       spool_(spool),
       clock_(clock),
       options_(options),
-      on_lost_(std::move(on_lost)) {}
+      on_lost_(std::move(on_lost)),
+      put_off_(std::move(put_off)),
+      turns_(schedule.weights()) {}
 
 void Dispatcher::MarkDue(int shard) {
   due_shards_.insert(shard);
@@ -185,25 +191,78 @@ Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::Wait(
   }
 }
 
-Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string worker, int max) {
-  const absl::Time now = clock_.Now();
-  const absl::Time lease_end = now + options_.lease;
+// What one call can take of a shard is a share for each tenant there, so with a single shard, or a single
+// tenant, there is nothing to look at.
+Task<void> Dispatcher::PopShares(int max, absl::Time now, absl::Time lease_end,
+                                 std::vector<JobRef>& taken) {
+  if (absl::Now() >= shared_until_) {
+    shared_until_ = absl::Now() + options_.share_for;
+    std::vector<int> shards(due_shards_.begin(), due_shards_.end());
+    const std::vector<Schedule::DueTenants> waiting =
+        co_await schedule_.WhoIsDue(std::move(shards), now);
+    for (const Schedule::DueTenants& shard : waiting) {
+      Metrics::Get().leases_expired.Increment(shard.expired);
+    }
+    turns_.Update(waiting);
+  }
+  while (turns_.contended() && static_cast<int>(taken.size()) < max) {
+    const std::vector<Schedule::Share> shares = turns_.Next(max - static_cast<int>(taken.size()));
+    const std::vector<absl::StatusOr<Schedule::Popped>> popped =
+        co_await schedule_.Pop(shares, now, lease_end);
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      if (!popped[i].ok()) {
+        Metrics::Get().schedule_errors.Increment();
+        turns_.Took(shares[i], 0);
+        continue;
+      }
+      Metrics::Get().leases_expired.Increment(popped[i]->expired);
+      turns_.Took(shares[i], static_cast<int>(popped[i]->jobs.size()));
+      taken.insert(taken.end(), popped[i]->jobs.begin(), popped[i]->jobs.end());
+    }
+  }
+}
+
+Task<std::vector<JobRef>> Dispatcher::PopDue(int max, absl::Time now, absl::Time lease_end) {
   std::vector<JobRef> taken;
+  if (due_shards_.size() > 1) co_await PopShares(max, now, lease_end, taken);
   while (static_cast<int>(taken.size()) < max && !due_shards_.empty()) {
     auto next = due_shards_.upper_bound(last_shard_);
     if (next == due_shards_.end()) next = due_shards_.begin();
     const int shard = last_shard_ = *next;
     due_shards_.erase(next);
-    const int wanted = max - static_cast<int>(taken.size());
-    absl::StatusOr<Schedule::Popped> popped =
-        co_await schedule_.Pop(shard, now, lease_end, wanted);
-    if (!popped.ok()) {
+    Schedule::Share share;
+    share.shard = shard;
+    share.max = max - static_cast<int>(taken.size());
+    std::vector<Schedule::Share> shares(1, share);
+    const std::vector<absl::StatusOr<Schedule::Popped>> popped =
+        co_await schedule_.Pop(std::move(shares), now, lease_end);
+    if (!popped[0].ok()) {
       Metrics::Get().schedule_errors.Increment();
       break;
     }
-    Metrics::Get().leases_expired.Increment(popped->expired);
-    taken.insert(taken.end(), popped->jobs.begin(), popped->jobs.end());
-    if (static_cast<int>(popped->jobs.size()) == wanted) due_shards_.insert(shard);
+    Metrics::Get().leases_expired.Increment(popped[0]->expired);
+    taken.insert(taken.end(), popped[0]->jobs.begin(), popped[0]->jobs.end());
+    if (static_cast<int>(popped[0]->jobs.size()) == share.max) due_shards_.insert(shard);
+  }
+  co_return taken;
+}
+
+Task<absl::StatusOr<std::vector<LeasedJob>>> Dispatcher::TakeDue(std::string worker, int max) {
+  const absl::Time now = clock_.Now();
+  const absl::Time lease_end = now + options_.lease;
+  const int wanted = sweeping_ ? std::max(max, kSweep) : max;
+  std::vector<JobRef> taken = co_await PopDue(wanted, now, lease_end);
+  const std::size_t popped = taken.size();
+  taken = co_await put_off_(std::move(taken));
+  sweeping_ = popped > 0 && taken.size() * 2 < popped;
+  if (static_cast<int>(taken.size()) > max) {
+    std::vector<Schedule::Change> back;
+    for (std::size_t i = static_cast<std::size_t>(max); i < taken.size(); ++i) {
+      back.emplace_back(Schedule::Change::Kind::kDue, taken[i], now);
+      due_shards_.insert(schedule_.ShardOf(taken[i]));
+    }
+    taken.resize(static_cast<std::size_t>(max));
+    co_await ApplyQuietly(schedule_, std::move(back), now);
   }
   if (taken.empty()) co_return std::vector<LeasedJob>();
 

@@ -18,6 +18,7 @@
 #include "services/queue/background.h"
 #include "services/queue/schedule.h"
 #include "services/queue/spool.h"
+#include "services/queue/tenant_turns.h"
 
 namespace posthorn::queue {
 
@@ -31,10 +32,15 @@ class Dispatcher {
     // How often waiting workers make it look at the schedule: what other replicas or the time have
     // made due. Normally a hint comes first.
     absl::Duration look_every = absl::Milliseconds(200);
+    // How long it goes by what it knows of who waits in which shard. Real time.
+    absl::Duration share_for = absl::Milliseconds(50);
   };
+  // Lets those of the jobs, which are marked leased in the schedule, wait whose destinations stand
+  // still, and tells the schedule; answers the others.
+  using PutOff = std::function<Task<std::vector<JobRef>>(std::vector<JobRef>)>;
   // `on_lost` is called when Redis turns out to have lost a shard.
   Dispatcher(Background& background, Schedule& schedule, Spool& spool, const Clock& clock,
-             Options options, std::function<void()> on_lost);
+             Options options, std::function<void()> on_lost, PutOff put_off);
 
   // Up to `max` jobs, grouped by destination, waiting up to `wait` for the first. Empty: none came.
   // `is_gone` says that the worker's call has ended, so that nothing is leased to nobody. Places that
@@ -82,6 +88,9 @@ class Dispatcher {
   std::vector<LeasedJob> TakeHanded(int max);
   Task<void> ExpireHanded();
   Task<absl::StatusOr<std::vector<LeasedJob>>> TakeDue(std::string worker, int max);
+  // Pops up to `max` jobs: by shares while several tenants wait in several shards, else by shard.
+  Task<std::vector<JobRef>> PopDue(int max, absl::Time now, absl::Time lease_end);
+  Task<void> PopShares(int max, absl::Time now, absl::Time lease_end, std::vector<JobRef>& taken);
   Task<void> LookAround();
   // Ends the attempts at once: the jobs are due again.
   Task<void> GiveBack(std::vector<LeasedJob> jobs);
@@ -93,6 +102,7 @@ class Dispatcher {
   const Clock& clock_;
   const Options options_;
   const std::function<void()> on_lost_;
+  const PutOff put_off_;
 
   // Places of waiting workers, and credits, that are not claimed; may be below zero for a moment.
   std::atomic<int> places_{0};
@@ -102,7 +112,10 @@ class Dispatcher {
   bool handed_last_ = false;  // the last call was served from handed_
   bool expiring_ = false;
   std::set<int> due_shards_;  // may have due jobs
+  bool sweeping_ = false;     // most of what was taken last had to wait on
   int last_shard_ = -1;       // where the last take ended: shards take turns
+  TenantTurns turns_;
+  absl::Time shared_until_ = absl::InfinitePast();  // turns_ is to be updated then
   std::list<std::shared_ptr<Call>> waiting_;
   bool looking_ = false;
   bool draining_ = false;

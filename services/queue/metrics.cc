@@ -41,6 +41,9 @@ Metrics& Metrics::Get() {
       MakeCounter("posthorn_queue_put_off_jobs_total",
                   "Times that a job had to wait for a limit, a pause or a dead destination. Steadily "
                   "rising: posthornctl queue destinations says where and why."),
+      MakeCounter("posthorn_queue_left_waiting_jobs_total",
+                  "Times that a due job waited on for a paused or dead destination without being "
+                  "leased. Nothing to do beyond posthorn_queue_put_off_jobs_total."),
       MakeCounter("posthorn_queue_back_offs_total",
                   "Replies that slowed down or paused a destination, and destinations that did not "
                   "answer. Many: see posthornctl queue destinations, and lower their limits in "

@@ -22,6 +22,7 @@ struct Metrics {
   metrics::Counter& reconciled;
   metrics::Counter& schedule_errors;
   metrics::Counter& put_off;
+  metrics::Counter& left_waiting;
   metrics::Counter& back_offs;
   metrics::Gauge& messages;
   metrics::Gauge& jobs;

@@ -197,6 +197,24 @@ TEST_F(OptionsTest, TenantsTakeTurnsByTheirWeights) {
   EXPECT_EQ(together[3], 10);
 }
 
+TEST_F(OptionsTest, ATenantsShareIsOfAllShards) {
+  for (int i = 0; i < 60; ++i) {
+    queue_->Enqueue(To({"a@d" + std::to_string(i) + ".example"}, 2));
+  }
+  for (int i = 0; i < 10; ++i) queue_->Enqueue(To({"a@one.example"}, 1));
+  int mine = 0;
+  std::set<int> shards;
+  for (int i = 0; i < 5; ++i) {
+    for (const LeasedJob& job : queue_->Lease(4)) {
+      mine += job.ref.tenant == TenantId(1);
+      if (job.ref.tenant == TenantId(2)) shards.insert(job.ref.hash % Options().shards);
+    }
+  }
+  EXPECT_EQ(mine, 10);
+  EXPECT_EQ(shards.size(), 4u) << "the other's shards have their turns";
+  EXPECT_EQ(queue_->Lease(100).size(), 50u);
+}
+
 TEST_F(OptionsTest, PriorityStaysThroughRetriesLostLeasesAndTheLossOfRedis) {
   queue_->Enqueue(Urgent("urgent@one.example", 5));
   queue_->Enqueue(To({"plain@one.example"}));

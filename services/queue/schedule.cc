@@ -16,7 +16,7 @@ namespace {
 
 using redis::Reply;
 
-// What ApplyScript and PopScript share. A shard in which no job has a priority pays for one EXISTS.
+// What the scripts share. A shard in which no job has a priority pays for one EXISTS.
 constexpr char kShared[] = R"lua(
 local tenants, lease, tag = KEYS[1], KEYS[2], ARGV[1]
 local prio, turns = tag .. ':prio', tag .. ':turns'
@@ -70,6 +70,19 @@ local function index(tenant)
     redis.call('HDEL', turns, tenant)
   end
 end
+-- Jobs whose leases have ended are due again. How many.
+local function end_leases(now)
+  local expired = redis.call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, 500)
+  for _, member in ipairs(expired) do
+    local tenant, job = string.match(member, '^(%d+):(%d+)$')
+    redis.call('ZREM', lease, member)
+    if tenant then
+      wait(tenant, queue_of(tenant, job, '0'), job, now)
+      redis.call('ZADD', tenants, 'LT', now, tenant)
+    end
+  end
+  return #expired
+end
 )lua";
 
 // KEYS: tenants, lease. ARGV: tag, now, channel, shard, then kind, tenant, job, time and priority
@@ -114,28 +127,20 @@ return news
   return *script;
 }
 
-// KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many, then tenant and weight of those
-// whose weight is not 1. Leases that have ended go back first. Two rounds: shares by weight, then
+// KEYS: tenants, lease. ARGV: tag, now, end of the lease, how many, of which tenant ('': of all), then
+// tenant and weight of those whose weight is not 1. Leases that have ended go back first. Two rounds: shares by weight, then
 // what shares have left over. A turn is a time, made unique by a count, and ends when a tenant has
 // had as many jobs as its weight says.
 const redis::Script& PopScript() {
   static const auto* const script = new redis::Script(std::string(kShared) + R"lua(
 local now, lease_end, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local touched, expired = {}, redis.call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, 500)
-for _, member in ipairs(expired) do
-  local tenant, job = string.match(member, '^(%d+):(%d+)$')
-  redis.call('ZREM', lease, member)
-  if tenant then
-    wait(tenant, queue_of(tenant, job, '0'), job, now)
-    redis.call('ZADD', tenants, 'LT', now, tenant)
-  end
-end
-local ready = redis.call('ZRANGEBYSCORE', tenants, '-inf', now + 1, 'LIMIT', 0,
-                         math.min(wanted, 256))
+local touched, expired = {}, end_leases(now)
+local ready = ARGV[5] ~= '' and {ARGV[5]} or
+  redis.call('ZRANGEBYSCORE', tenants, '-inf', now + 1, 'LIMIT', 0, math.min(wanted, 256))
 local weights, weight_of_all, most = {}, 0, wanted
-for i = 5, #ARGV, 2 do weights[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 6, #ARGV, 2 do weights[ARGV[i]] = tonumber(ARGV[i + 1]) end
 for _, tenant in ipairs(ready) do weight_of_all = weight_of_all + (weights[tenant] or 1) end
-local result = {#expired}
+local result = {expired}
 for round = 1, 2 do
   for _, tenant in ipairs(ready) do
     local share = round == 2 and wanted
@@ -169,6 +174,18 @@ for tenant, taken in pairs(touched) do
     if weight then redis.call('HDEL', tag .. ':had', tenant) end
   end
   index(tenant)
+end
+return result
+)lua", redis::Script::Keys::kWholeSlot);
+  return *script;
+}
+
+// KEYS: tenants, lease. ARGV: tag, now. Leases that have ended go back first.
+const redis::Script& WhoIsDueScript() {
+  static const auto* const script = new redis::Script(std::string(kShared) + R"lua(
+local result = {tostring(end_leases(ARGV[2]))}
+for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', tenants, '-inf', ARGV[2], 'LIMIT', 0, 64)) do
+  result[#result + 1] = tenant
 end
 return result
 )lua", redis::Script::Keys::kWholeSlot);
@@ -256,33 +273,75 @@ Task<absl::StatusOr<int>> Schedule::Apply(std::vector<Change> changes, absl::Tim
   co_return news;
 }
 
-Task<absl::StatusOr<Schedule::Popped>> Schedule::Pop(int shard, absl::Time now,
-                                                     absl::Time lease_end, int max) {
-  std::vector<std::string> keys = {Tag(shard) + ":tenants", Tag(shard) + ":lease"};
-  std::vector<std::string> args = {Tag(shard), Millis(now), DueMillis(lease_end),
-                                   absl::StrCat(max)};
-  for (const auto& [tenant, weight] : weights_) {
-    args.push_back(absl::StrCat(tenant.value()));
-    args.push_back(absl::StrCat(weight));
-  }
-  const absl::StatusOr<Reply> reply =
-      co_await client_.Run(PopScript(), std::move(keys), std::move(args));
-  if (!reply.ok()) co_return reply.status();
-  Popped popped;
-  const std::vector<Reply>& parts = reply->elements;
-  if (!parts.empty()) popped.expired = static_cast<int>(parts[0].integer);
-  for (std::size_t i = 1; i + 1 < parts.size(); i += 2) {
-    std::int64_t tenant = 0, job = 0;
-    if (!absl::SimpleAtoi(parts[i].text, &tenant) || !absl::SimpleAtoi(parts[i + 1].text, &job)) {
-      continue;  // not ours
+Task<std::vector<absl::StatusOr<Schedule::Popped>>> Schedule::Pop(std::vector<Share> shares,
+                                                                  absl::Time now,
+                                                                  absl::Time lease_end) {
+  std::vector<Task<absl::StatusOr<Reply>>> calls;
+  for (const Share& share : shares) {
+    const std::string tag = Tag(share.shard);
+    std::vector<std::string> keys = {tag + ":tenants", tag + ":lease"};
+    std::vector<std::string> args = {
+        tag, Millis(now), DueMillis(lease_end), absl::StrCat(share.max),
+        share.tenant ? absl::StrCat(share.tenant.value()) : std::string()};
+    for (const auto& [tenant, weight] : weights_) {
+      args.push_back(absl::StrCat(tenant.value()));
+      args.push_back(absl::StrCat(weight));
     }
-    JobRef ref;
-    ref.tenant = TenantId(tenant);
-    ref.job = JobId(job);
-    ref.hash = shard;
-    popped.jobs.push_back(ref);
+    calls.push_back(client_.Run(PopScript(), std::move(keys), std::move(args)));
   }
-  co_return popped;
+  const std::vector<absl::StatusOr<Reply>> replies = co_await All(std::move(calls));
+  std::vector<absl::StatusOr<Popped>> all;
+  for (std::size_t n = 0; n < replies.size(); ++n) {
+    if (!replies[n].ok()) {
+      all.emplace_back(replies[n].status());
+      continue;
+    }
+    Popped popped;
+    const std::vector<Reply>& parts = replies[n]->elements;
+    if (!parts.empty()) popped.expired = static_cast<int>(parts[0].integer);
+    for (std::size_t i = 1; i + 1 < parts.size(); i += 2) {
+      std::int64_t tenant = 0, job = 0;
+      if (!absl::SimpleAtoi(parts[i].text, &tenant) || !absl::SimpleAtoi(parts[i + 1].text, &job)) {
+        continue;  // not ours
+      }
+      JobRef ref;
+      ref.tenant = TenantId(tenant);
+      ref.job = JobId(job);
+      ref.hash = shares[n].shard;
+      popped.jobs.push_back(ref);
+    }
+    all.emplace_back(std::move(popped));
+  }
+  co_return all;
+}
+
+Task<std::vector<Schedule::DueTenants>> Schedule::WhoIsDue(std::vector<int> shards,
+                                                           absl::Time now) {
+  std::vector<Task<absl::StatusOr<Reply>>> calls;
+  for (const int shard : shards) {
+    const std::string tag = Tag(shard);
+    std::vector<std::string> keys = {tag + ":tenants", tag + ":lease"};
+    std::vector<std::string> args = {tag, Millis(now)};
+    calls.push_back(client_.Run(WhoIsDueScript(), std::move(keys), std::move(args)));
+  }
+  const std::vector<absl::StatusOr<Reply>> replies = co_await All(std::move(calls));
+  std::vector<DueTenants> all;
+  for (std::size_t n = 0; n < replies.size(); ++n) {
+    if (!replies[n].ok()) continue;
+    DueTenants due;
+    due.shard = shards[n];
+    for (const Reply& part : replies[n]->elements) {
+      std::int64_t number = 0;
+      if (!absl::SimpleAtoi(part.text, &number)) continue;
+      if (&part == &replies[n]->elements.front()) {
+        due.expired = static_cast<int>(number);
+      } else {
+        due.tenants.push_back(TenantId(number));
+      }
+    }
+    all.push_back(std::move(due));
+  }
+  co_return all;
 }
 
 Task<absl::StatusOr<std::vector<Schedule::ShardState>>> Schedule::Look(absl::Time now) {

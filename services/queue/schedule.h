@@ -30,8 +30,9 @@ namespace posthorn::queue {
 //   {q<N>}:lease       zset  "<tenant>:<job>" -> end of the lease
 //   {q<N>}:epoch       string, present as long as the shard was not lost
 //   {q<N>}:reconciler  string, the replica that reconciles the shard
-// Tenants with due jobs share what a lease takes by their weights, and take turns where it is less
-// than they are; a tenant's due jobs go by priority first (RFC 6710), then by time.
+// Tenants with due jobs share what is taken from a shard by their weights, and take turns where it is
+// less than they are; a tenant's due jobs go by priority first (RFC 6710), then by time. What is fair
+// over all shards is TenantTurns' to say.
 //
 // Methods may be awaited on any executor. Errors are those of redis::Client.
 class Schedule {
@@ -45,6 +46,7 @@ class Schedule {
       : client_(client), shards_(shards), weights_(std::move(weights)) {}
 
   int shards() const { return shards_; }
+  const Weights& weights() const { return weights_; }
   int ShardOf(const JobRef& job) const { return job.hash % shards_; }
 
   struct Change {
@@ -65,12 +67,28 @@ class Schedule {
   // jobs were news to Redis. An error says that some may not have been applied.
   Task<absl::StatusOr<int>> Apply(std::vector<Change> changes, absl::Time now);
 
+  // Up to `max` jobs of one tenant; without one, of all that wait in the shard.
+  struct Share {
+    int shard = 0;
+    TenantId tenant;
+    int max = 0;
+  };
   struct Popped {
     std::vector<JobRef> jobs;  // `hash` is that of the shard, not of the destination
     int expired = 0;           // leases that had ended unreported
   };
-  // Takes up to `max` due jobs of a shard and marks them leased until `lease_end`.
-  Task<absl::StatusOr<Popped>> Pop(int shard, absl::Time now, absl::Time lease_end, int max);
+  // Takes due jobs and marks them leased until `lease_end`: an answer for each share, all asked for
+  // together.
+  Task<std::vector<absl::StatusOr<Popped>>> Pop(std::vector<Share> shares, absl::Time now,
+                                                absl::Time lease_end);
+
+  struct DueTenants {
+    int shard = 0;
+    std::vector<TenantId> tenants;  // the 64 whose turn was longest ago
+    int expired = 0;                // leases that had ended unreported; their jobs are due again
+  };
+  // Who has due jobs in these shards. Shards that do not answer are left out.
+  Task<std::vector<DueTenants>> WhoIsDue(std::vector<int> shards, absl::Time now);
 
   struct ShardState {
     bool known = false;     // the epoch is there: Redis has not lost the shard

@@ -67,6 +67,19 @@ class Spool {
   // Starts an attempt of those of `jobs` that are due.
   Task<absl::StatusOr<LeaseResult>> Lease(std::string worker, std::vector<JobRef> jobs,
                                           absl::Time lease_end);
+  // What decides whether a due job may wait on without being leased.
+  struct Candidate {
+    JobRef ref;
+    std::string destination;
+    std::string reverse_path;
+    int priority = 0;
+    absl::Time look_at;  // an attempt is wanted then at the latest: it expires, its sender is warned
+  };
+  // Those of `jobs` that are due and that nobody wants anything special of; in no order.
+  Task<absl::StatusOr<std::vector<Candidate>>> Candidates(std::vector<JobRef> jobs);
+  // Lets due jobs wait until then, without an attempt. Those that do; the others have changed.
+  Task<absl::StatusOr<std::vector<JobRef>>> PutOff(
+      std::vector<std::pair<JobRef, absl::Time>> jobs);
   // Whether each lease is still held under its attempt; then it lasts until `lease_end`.
   Task<absl::StatusOr<std::vector<bool>>> Heartbeat(std::vector<LeaseKey> leases,
                                                     absl::Time lease_end);

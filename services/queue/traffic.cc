@@ -55,6 +55,7 @@ Task<Admission> Traffic::Admit(AdmitRequest request) {
   const absl::Time now = clock_.Now();
   if (const std::optional<Pause> pause = pauses_.Find(request.domain, request.site)) {
     co_await RememberWaiting(request.site, request.domain);
+    standstills_.Refused(request.tenant, request.domain, request.site, now);
     co_return Wait(pause->until - now,
                    pause->reason.empty() ? "the destination is paused" : pause->reason, true);
   }
@@ -90,12 +91,18 @@ Task<Admission> Traffic::Admit(AdmitRequest request) {
   if (known) co_await Remember(request.site);
   if (parts[0].integer == 0) {
     std::string reason = parts[2].text;
+    if (parts[4].integer != 0) {
+      standstills_.Refused(request.tenant, request.domain, request.site, now);
+    } else {
+      standstills_.Passed(request.tenant, request.domain);
+    }
     if (reason.empty()) reason = "the destination's rate is limited";
     co_return Wait(TimeIn(parts[1]) - now, std::move(reason), parts[4].integer != 0);
   }
   Admission admission;
   admission.granted = true;
   admission.probe = parts[3].integer != 0;
+  if (!admission.probe) standstills_.Passed(request.tenant, request.domain);
   if (!known && !counted) {
     admission.free_for = options_.free_for;
     admission.whole_site = pauses_.All().empty();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,6 +17,7 @@
 #include "lib/base/task.h"
 #include "lib/redis/client.h"
 #include "services/queue/pauses.h"
+#include "services/queue/standstills.h"
 
 namespace posthorn::queue {
 
@@ -137,6 +139,12 @@ class Traffic {
   // Forgets what answers have led to at a site, or at those that take the domain's mail. The domains
   // that wait there.
   Task<absl::StatusOr<std::vector<std::string>>> Clear(std::string name);
+  // Until when nothing may go to each of these (domain, site): paused, or dead and not to be probed
+  // yet; InfinitePast: it may, or Redis does not tell.
+  Task<std::vector<absl::Time>> StandUntil(
+      std::vector<std::pair<std::string, std::string>> destinations);
+  // What Admit has refused.
+  Standstills& standstills() { return standstills_; }
   // Lets one message to each dead site find out now, for an operator who wants mail tried.
   Task<void> ProbeNow();
 
@@ -153,6 +161,7 @@ class Traffic {
   Pauses& pauses_;
   const Clock& clock_;
   const Options options_;
+  Standstills standstills_;
   std::mutex mutex_;
   absl::flat_hash_map<std::string, absl::Time> remembered_;  // guarded by mutex_
 };

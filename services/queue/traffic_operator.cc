@@ -191,6 +191,33 @@ Task<absl::StatusOr<std::vector<std::string>>> Traffic::Clear(std::string name) 
   co_return domains;
 }
 
+Task<std::vector<absl::Time>> Traffic::StandUntil(
+    std::vector<std::pair<std::string, std::string>> destinations) {
+  std::vector<std::vector<std::string>> commands;
+  for (const auto& [domain, site] : destinations) {
+    commands.push_back({"HMGET", SiteKey(site), "paused", "dead", "probe", "probing"});
+  }
+  const std::vector<absl::StatusOr<Reply>> replies =
+      co_await client_.Commands(std::move(commands));
+  const absl::Time now = clock_.Now();
+  std::vector<absl::Time> until(destinations.size(), absl::InfinitePast());
+  for (std::size_t i = 0; i < destinations.size(); ++i) {
+    const auto& [domain, site] = destinations[i];
+    if (const std::optional<Pause> pause = pauses_.Find(domain, site)) until[i] = pause->until;
+    if (!replies[i].ok() || replies[i]->elements.size() != 4) continue;
+    const auto later = [&](std::size_t part) {
+      const absl::Time at = absl::FromUnixMillis(Number(replies[i]->elements[part].text));
+      return at > now ? at : absl::InfinitePast();
+    };
+    until[i] = std::max(until[i], later(0));
+    if (!replies[i]->elements[1].text.empty()) {
+      // A probe under way may end at any moment.
+      until[i] = std::max({until[i], later(2), std::min(later(3), now + absl::Seconds(20))});
+    }
+  }
+  co_return until;
+}
+
 Task<void> Traffic::ProbeNow() {
   std::vector<std::string> range = {"ZREVRANGE", kSitesKey, "0", absl::StrCat(kMaxSites - 1)};
   const absl::StatusOr<Reply> known = co_await client_.Command(std::move(range));

@@ -10,7 +10,8 @@ import uuid
 
 from tests.support.platform import SplitPlatform, _unverified, test_message
 from tests.support.processes import wait_until
-from tests.support.redis_topologies import ClusterRedis, SecureRedis, WatchedRedis
+from tests.support.redis_topologies import (ClusterRedis, SecureRedis, SecureWatchedRedis,
+                                            WatchedRedis)
 from tests.support.smtp_sink import SmtpSink
 
 
@@ -155,6 +156,24 @@ class SentinelTest(Topology, unittest.TestCase):
         wait_until(lambda: before.command("ROLE", check=False).startswith("slave"), 240,
                    lambda: "a replica\n" + "\n".join(s.process.tail() for s in self.redis.sentinels))
         self.mail_flows()
+
+
+class SecureSentinelTest(SentinelTest):
+    """Also with TLS and users everywhere."""
+
+    make_redis = SecureWatchedRedis
+
+    def test_mail_flows_while_the_master_dies(self):
+        super().test_mail_flows_while_the_master_dies()
+        for server in self.redis.servers:
+            denied = server.command("ACL", "LOG")
+            self.assertEqual(denied.strip(), "", "what Posthorn asked of a server and may not")
+        for sentinel in self.redis.sentinels:
+            denied = sentinel.command("ACL", "LOG", password=self.redis.SENTINEL_PASSWORD)
+            self.assertEqual(denied.strip(), "", "what Posthorn asked of a sentinel and may not")
+        clients = self.redis.command("CLIENT", "LIST")
+        self.assertGreaterEqual(clients.count("user=posthorn"), 4,
+                                "queue, gateway and mailbox service")
 
 
 class ClusterTest(Topology, unittest.TestCase):

@@ -10,6 +10,9 @@ from tests.support.processes import (Process, find_program, free_port, remove_di
 
 PASSWORD = "redis-secret"
 USER = "posthorn"
+# All that Posthorn needs of a server; see docs/operations/redis.md.
+RIGHTS = (f"on >{USER}-{PASSWORD} ~posthorn:* ~{{q* &posthorn:hint:* &posthorn:* -@all +@connection "
+          "+@read +@write +@scripting +@pubsub +time")
 
 
 def cluster_port():
@@ -40,9 +43,9 @@ class RedisNode:
                           "--repl-diskless-sync-delay", "0", *arguments]
         if sentinel_config is not None:
             path = os.path.join(self.directory, "sentinel.conf")
+            port = f"port 0\ntls-port {self.port}" if tls else f"port {self.port}"
             with open(path, "w") as file:
-                file.write(f"bind 127.0.0.1\nport {self.port}\ndir {self.directory}\n"
-                           + sentinel_config)
+                file.write(f"bind 127.0.0.1\n{port}\ndir {self.directory}\n" + sentinel_config)
             self.arguments = [path, "--sentinel"]
         if self.user:
             for path in (self.directory, *(os.path.join(self.directory, name)
@@ -83,40 +86,45 @@ class RedisNode:
         remove_directory(self.directory)
 
 
+def make_certificates(directory, names):
+    """Files of an authority, of the servers (for `names`, as in subjectAltName) and of Posthorn."""
+    path = {name: os.path.join(directory, name + ".pem")
+            for name in ("ca", "ca-key", "server", "server-key", "certificate", "key")}
+    common = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    leaf = ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", path["ca"],
+            "-CAkey", path["ca-key"]]
+    for arguments in (
+            ["-subj", "/CN=Redis CA", "-keyout", path["ca-key"], "-out", path["ca"]],
+            ["-subj", "/CN=redis", "-addext", f"subjectAltName={names}", *leaf,
+             "-keyout", path["server-key"], "-out", path["server"]],
+            ["-subj", "/CN=posthorn", *leaf, "-keyout", path["key"],
+             "-out", path["certificate"]]):
+        subprocess.run(common + arguments, check=True, stderr=subprocess.DEVNULL)
+    for name in path.values():
+        os.chmod(name, 0o644)
+    return path
+
+
+def tls_settings(files):
+    """Of a server that asks its clients for certificates, and shows its own to other servers."""
+    return {"tls-cert-file": files["server"], "tls-key-file": files["server-key"],
+            "tls-ca-cert-file": files["ca"], "tls-auth-clients": "yes", "tls-replication": "yes"}
+
+
 class SecureRedis:
     """TLS with client certificates, and a user who may only what Posthorn needs."""
 
     def __init__(self):
         self.directory = temporary_directory("redis-tls")
-        self.files = self._make_certificates()
+        self.files = make_certificates(self.directory, "DNS:redis.internal")
         acl = os.path.join(self.directory, "users.acl")
         with open(acl, "w") as file:
-            file.write(f"user default on >{PASSWORD} ~* &* +@all\n"
-                       f"user {USER} on >{USER}-{PASSWORD} ~posthorn:* ~{{q* &posthorn:hint:* &posthorn:* -@all "
-                       "+@connection +@read +@write +@scripting +@pubsub +time\n")
+            file.write(f"user default on >{PASSWORD} ~* &* +@all\nuser {USER} {RIGHTS}\n")
         os.chmod(acl, 0o644)
-        self.node = RedisNode(
-            "redis", "--tls-cert-file", self.files["server"], "--tls-key-file",
-            self.files["server-key"], "--tls-ca-cert-file", self.files["ca"],
-            "--tls-auth-clients", "yes", "--aclfile", acl, tls=self.files)
-
-    def _make_certificates(self):
-        path = {name: os.path.join(self.directory, name + ".pem")
-                for name in ("ca", "ca-key", "server", "server-key", "certificate", "key")}
-        common = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                  "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        leaf = ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", path["ca"],
-                "-CAkey", path["ca-key"]]
-        for arguments in (
-                ["-subj", "/CN=Redis CA", "-keyout", path["ca-key"], "-out", path["ca"]],
-                ["-subj", "/CN=redis", "-addext", "subjectAltName=DNS:redis.internal", *leaf,
-                 "-keyout", path["server-key"], "-out", path["server"]],
-                ["-subj", "/CN=posthorn", *leaf, "-keyout", path["key"],
-                 "-out", path["certificate"]]):
-            subprocess.run(common + arguments, check=True, stderr=subprocess.DEVNULL)
-        for name in path.values():
-            os.chmod(name, 0o644)
-        return path
+        settings = [word for name, value in tls_settings(self.files).items()
+                    for word in ("--" + name, value)]
+        self.node = RedisNode("redis", *settings, "--aclfile", acl, tls=self.files)
 
     def config(self):
         # A name that is looked up, and another in the certificate.
@@ -141,36 +149,42 @@ class WatchedRedis:
     """A master, a replica, and three sentinels with a password of their own."""
 
     NAME = "posthorn"
+    SENTINEL_PASSWORD = f"sentinel-{PASSWORD}"
 
     def __init__(self):
-        passwords = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
-        self.servers = [RedisNode(f"redis{i}", *passwords) for i in range(2)]
+        self.servers = [self._server(f"redis{i}") for i in range(2)]
         self.sentinels = []
+
+    def _server(self, name):
+        return RedisNode(name, "--requirepass", PASSWORD, "--masterauth", PASSWORD)
+
+    def _sentinel(self, name, watched):
+        return RedisNode(name, sentinel_config=f"requirepass {self.SENTINEL_PASSWORD}\n{watched}")
 
     def start(self):
         master, replica = (server.start() for server in self.servers)
         replica.command("REPLICAOF", "127.0.0.1", master.port)
         wait_until(lambda: "connected" in replica.command("ROLE", check=False).split(), 30, "a replica")
-        for i in range(3):
-            self.sentinels.append(RedisNode(f"sentinel{i}", sentinel_config=(
-                f"requirepass sentinel-{PASSWORD}\n"
-                f"sentinel monitor {self.NAME} 127.0.0.1 {master.port} 2\n"
-                f"sentinel auth-pass {self.NAME} {PASSWORD}\n"
-                f"sentinel down-after-milliseconds {self.NAME} 1000\n"
-                f"sentinel failover-timeout {self.NAME} 5000\n")).start())
+        watched = (f"sentinel monitor {self.NAME} 127.0.0.1 {master.port} 2\n"
+                   f"sentinel auth-pass {self.NAME} {PASSWORD}\n"
+                   f"sentinel down-after-milliseconds {self.NAME} 1000\n"
+                   f"sentinel failover-timeout {self.NAME} 5000\n")
+        self.sentinels = [self._sentinel(f"sentinel{i}", watched) for i in range(3)]
+        for sentinel in self.sentinels:
+            sentinel.start()
         for sentinel in self.sentinels:
             wait_until(lambda: self._knows(sentinel), 60, "sentinels know each other and the replica")
         return self
 
     def _knows(self, sentinel):
         lines = sentinel.command("SENTINEL", "MASTER", self.NAME,
-                                 password=f"sentinel-{PASSWORD}").split("\n")
+                                 password=self.SENTINEL_PASSWORD).split("\n")
         said = dict(zip(lines[::2], lines[1::2]))
         return said.get("num-slaves") == "1" and said.get("num-other-sentinels") == "2"
 
     def config(self):
         return {"topology": "sentinel", "addresses": [s.address for s in self.sentinels],
-                "sentinel_master": self.NAME, "sentinel_password": f"sentinel-{PASSWORD}",
+                "sentinel_master": self.NAME, "sentinel_password": self.SENTINEL_PASSWORD,
                 "password": PASSWORD}
 
     def master(self):
@@ -186,6 +200,47 @@ class WatchedRedis:
     def stop(self):
         for node in (*self.sentinels, *self.servers):
             node.stop()
+
+
+class SecureWatchedRedis(WatchedRedis):
+    """The same where everybody, sentinels too, speaks TLS with certificates and has users: Posthorn's
+    may only what it needs, here and there."""
+
+    def __init__(self):
+        self.directory = temporary_directory("redis-tls")
+        # Posthorn is told names of the sentinels, and they tell it an address of the master.
+        self.files = make_certificates(self.directory, "DNS:localhost,IP:127.0.0.1")
+        super().__init__()
+
+    def _server(self, name):
+        acl = os.path.join(self.directory, name + ".acl")
+        with open(acl, "w") as file:
+            file.write(f"user default on >{PASSWORD} ~* &* +@all\nuser {USER} {RIGHTS} +role\n")
+        os.chmod(acl, 0o644)
+        settings = [word for name, value in tls_settings(self.files).items()
+                    for word in ("--" + name, value)]
+        return RedisNode(name, *settings, "--aclfile", acl, "--masterauth", PASSWORD, tls=self.files)
+
+    def _sentinel(self, name, watched):
+        settings = "".join(f"{name} {value}\n" for name, value in tls_settings(self.files).items())
+        return RedisNode(name, tls=self.files, sentinel_config=(
+            f"{settings}user default on >{self.SENTINEL_PASSWORD} ~* &* +@all\n"
+            f"sentinel sentinel-pass {self.SENTINEL_PASSWORD}\n"
+            f"user {USER} on >{USER}-{self.SENTINEL_PASSWORD} -@all +auth "
+            f"+sentinel|get-master-addr-by-name\n{watched}"))
+
+    def config(self):
+        return {"topology": "sentinel",
+                "addresses": [f"localhost:{sentinel.port}" for sentinel in self.sentinels],
+                "sentinel_master": self.NAME, "sentinel_user": USER,
+                "sentinel_password": f"{USER}-{self.SENTINEL_PASSWORD}",
+                "user": USER, "password": f"{USER}-{PASSWORD}", "tls": True,
+                "tls_ca_file": self.files["ca"], "tls_certificate_file": self.files["certificate"],
+                "tls_key_file": self.files["key"]}
+
+    def stop(self):
+        super().stop()
+        remove_directory(self.directory)
 
 
 class ClusterRedis:

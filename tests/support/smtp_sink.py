@@ -1,6 +1,7 @@
 """A small SMTP server that keeps what it receives and misbehaves on request: what a test needs to
 see the exact bytes a delivery sends, and how it takes temporary and permanent replies."""
 
+import socket
 import socketserver
 import ssl
 import threading
@@ -46,6 +47,7 @@ class SmtpSink:
             allow_reuse_address = True
             daemon_threads = True
             request_queue_size = 128
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         self._server = Server((address, port), Handler)
         self.port = self._server.server_address[1]
