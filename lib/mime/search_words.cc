@@ -91,4 +91,9 @@ std::vector<std::string> NeedleWords(std::string_view folded_needle) {
   return words;
 }
 
+bool IsOneWord(std::string_view folded_needle) {
+  const std::vector<std::string> words = NeedleWords(folded_needle);
+  return words.size() == 1 && words.front() == folded_needle;
+}
+
 }  // namespace posthorn::mime

@@ -38,6 +38,9 @@ class WordSplitter {
 // text may contain it.
 std::vector<std::string> NeedleWords(std::string_view folded_needle);
 
+// Whether a text contains the needle just if one of its words does.
+bool IsOneWord(std::string_view folded_needle);
+
 }  // namespace posthorn::mime
 
 #endif  // POSTHORN_LIB_MIME_SEARCH_WORDS_H_

@@ -42,6 +42,19 @@ TEST(SearchWordsTest, RunsOfLettersAndDigits) {
   EXPECT_TRUE(NeedleWords("- ").empty());
 }
 
+TEST(SearchWordsTest, OneWordIsFoundJustInWordsThatHaveIt) {
+  EXPECT_TRUE(IsOneWord("A1B"));
+  EXPECT_TRUE(IsOneWord("京都"));
+  EXPECT_TRUE(IsOneWord(std::string(kMaxNeedleWord, 'X')));
+  EXPECT_FALSE(IsOneWord(std::string(kMaxNeedleWord + 1, 'X')));  // looked up by its beginning
+  EXPECT_FALSE(IsOneWord("A B"));
+  EXPECT_FALSE(IsOneWord("A A"));
+  EXPECT_FALSE(IsOneWord("A-"));
+  EXPECT_FALSE(IsOneWord(" A"));
+  EXPECT_FALSE(IsOneWord("-"));
+  EXPECT_FALSE(IsOneWord(""));
+}
+
 struct Language {
   const char* name;
   const char* text;
@@ -123,13 +136,22 @@ TEST(MessageTextTest, GivesOutWhatASearchLooksAt) {
   const Message scanned = Scan(message);
   for (std::size_t piece = 1; piece < 100; piece += 7) {
     std::vector<std::string> texts;
-    MessageText text(scanned.structure, [&](std::string_view folded, bool begins) {
-      if (begins) texts.emplace_back();
-      texts.back() += folded;
+    std::vector<std::string> own;
+    MessageText text(scanned.structure, [&](const MessageText::Piece& piece) {
+      if (piece.kind == MessageText::Kind::kFieldValue) {
+        texts.back() += ": ";
+        own.push_back(std::string(piece.field->name) + "|" + std::string(piece.field->value));
+      } else if (piece.begins) {
+        texts.emplace_back();
+      }
+      texts.back() += piece.folded;
     });
     text.FeedPrefix("Return-Path: <A@b>\r\n");
     for (std::size_t at = 0; at < message.size(); at += piece) text.Feed(message.substr(at, piece));
     text.Finish();
+    EXPECT_EQ(own, (std::vector<std::string>{
+                       "Return-Path| <A@b>", "Subject| =?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+                       "MIME-Version| 1.0", "Content-Type| multipart/mixed; boundary=b"}));
     std::string all;
     for (const std::string& one : texts) all += one + "\n";
     for (const char* there : {"return-path: <a@b>\n", "subject: GR\xc3\x9c\xc3\x9f" "E", "Весть ент",

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "lib/mime/ascii.h"
 #include "lib/mime/charset.h"
@@ -243,20 +244,36 @@ class MessageSearchImpl {
   }
 
   void LookAtText(const HeaderField& field, bool top_header) {
-    Look(FoldWellFormed(FieldText(field)), top_header);
-    // A search of the header in front looks at lines as a whole: a name may have a coded word too.
-    if (sink_ && field.name.find("=?") != std::string_view::npos) {
-      const std::string line = std::string(field.name) + ": " + Unfold(field.value);
-      Look(FoldWellFormed(DecodeHeaderText(line)), top_header);
+    if (sink_ && top_header) {
+      GiveOut(FoldWellFormed(field.name), MessageText::Kind::kFieldName, &field);
+      // A search of the header in front looks at lines as a whole: a name may have a coded word too.
+      if (field.name.find("=?") != std::string_view::npos) {
+        const std::string line = std::string(field.name) + ": " + Unfold(field.value);
+        GiveOut(FoldWellFormed(DecodeHeaderText(line)), MessageText::Kind::kFieldName, &field);
+      }
+      GiveOut(FoldWellFormed(DecodeHeaderText(Unfold(field.value))),
+              MessageText::Kind::kFieldValue, &field);
+      return;
     }
+    Look(FoldWellFormed(FieldText(field)), top_header);
+  }
+
+  void GiveOut(std::string_view folded, MessageText::Kind kind, const HeaderField* field) {
+    MessageText::Piece piece;
+    piece.kind = kind;
+    piece.folded = folded;
+    piece.field = field;
+    sink_(piece);
   }
 
   void LookAtText() {
     const std::string folded = FoldWellFormed(text_);
     text_.clear();
     if (sink_) {
-      sink_(folded, !continues_);
-      continues_ = true;
+      MessageText::Piece piece;
+      piece.folded = folded;
+      piece.begins = !std::exchange(continues_, true);
+      sink_(piece);
       return;
     }
     tail_ += folded;
@@ -267,7 +284,7 @@ class MessageSearchImpl {
 
   void Look(std::string_view folded, bool top_header) {
     if (sink_) {
-      sink_(folded, true);
+      GiveOut(folded, MessageText::Kind::kPart, nullptr);
       return;
     }
     for (std::size_t i = 0; i < needles_.size(); ++i) {

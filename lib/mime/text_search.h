@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/mime/header_fields.h"
 #include "lib/mime/structure.h"
 
 namespace posthorn::mime {
@@ -60,11 +61,22 @@ class MessageSearch {
 };
 
 // Gives out the text that MessageSearch looks at, for an index: what it finds in a message is within
-// one such text, for header fields and parts alike. Texts are folded as FoldForSearch does.
+// one such text, or, in the message's own header, begins in the name of a field and ends in its value.
+// Texts are folded as FoldForSearch does.
 class MessageText {
  public:
-  // Takes the next piece of a text; `begins`: it is the first of another text.
-  using Sink = std::function<void(std::string_view folded, bool begins)>;
+  enum class Kind {
+    kPart,        // of the body, or of the header of a part
+    kFieldName,   // of the message's own header
+    kFieldValue,  // decoded
+  };
+  struct Piece {
+    Kind kind = Kind::kPart;
+    std::string_view folded;
+    bool begins = true;                  // it is the first of another text
+    const HeaderField* field = nullptr;  // of a name or value; as it stands in the header
+  };
+  using Sink = std::function<void(const Piece& piece)>;
 
   MessageText(const Structure& structure, Sink sink);
   ~MessageText();

@@ -69,12 +69,14 @@ constexpr char kSelectMoreEntries[] =
     " (SELECT m.mailbox_id FROM mailbox.mailbox m"
     "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
     " AND e.uid > $4 AND e.uid < $5 ORDER BY e.uid LIMIT $6";
+// By MODSEQ in the inner one, or the plan reads all of the mailbox in the order that the outer one wants;
+// and with the predicate of the index.
 constexpr char kSelectChanged[] =
     "SELECT" POSTHORN_ENTRY_COLUMNS
-    "FROM mailbox.entry e WHERE e.tenant_id = $1 AND e.mailbox_id ="
+    "FROM (SELECT * FROM mailbox.entry WHERE tenant_id = $1 AND mailbox_id ="
     " (SELECT m.mailbox_id FROM mailbox.mailbox m"
     "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
-    " AND e.modseq > $4 AND e.modseq > 0 ORDER BY e.uid";
+    " AND modseq > $4 AND modseq > 0 ORDER BY modseq OFFSET 0) e ORDER BY e.uid";
 constexpr char kSelectExpunged[] =
     "SELECT x.uid FROM mailbox.expunged x WHERE x.tenant_id = $1 AND x.mailbox_id ="
     " (SELECT m.mailbox_id FROM mailbox.mailbox m"

@@ -333,5 +333,29 @@ TEST_F(MailboxStoreTest, StoresFlagsOnlyOfWhatIsUnchanged) {
   ExpectExactCounts();
 }
 
+TEST_F(MailboxStoreTest, ChangesAreLookedUpByModSeqHoweverLargeTheMailboxIs) {
+  std::vector<NewMessage> messages;
+  for (int i = 0; i < 300; ++i) messages.push_back(Message(alice, absl::StrCat("Subject: n\r\n\r\n", i)));
+  for (const auto& stored : DeliverAll(std::move(messages))) ASSERT_TRUE(stored.ok());
+  Superuser("ANALYZE mailbox.entry");
+  const MailboxInfo inbox = Info(alice, "INBOX");
+  const auto scans = [&] {
+    return Superuser("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'entry_modseq'")
+        .Int(0, 0);
+  };
+  const std::int64_t before = scans();
+  constexpr int kTimes = 20;
+  for (int i = 0; i < kTimes; ++i) {
+    absl::StatusOr<Changes> changes =
+        loop.Run(store.GetChanges(alice, inbox.id, inbox.highest_modseq, false));
+    ASSERT_TRUE(changes.ok()) << changes.status();
+    EXPECT_TRUE(changes->changed.empty());
+  }
+  // Sessions of the database tell their counts when they have been idle for a while.
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  while (scans() < before + kTimes && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(50));
+  EXPECT_GE(scans(), before + kTimes) << "the mailbox was read by UID";
+}
+
 }  // namespace
 }  // namespace posthorn::mailbox

@@ -11,6 +11,7 @@
 #include "lib/mime/structure.h"
 #include "lib/mime/text_search.h"
 #include "services/mailbox/message_date.h"
+#include "services/mailbox/message_places.h"
 #include "services/mailbox/message_reader.h"
 #include "services/mailbox/text_index.h"
 
@@ -33,7 +34,7 @@ struct Compiled {
 };
 
 Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>& needles,
-                 std::vector<std::string>& lookups) {
+                 std::vector<TextLookup>& lookups) {
   Compiled compiled;
   compiled.kind = key.kind;
   compiled.header_name = key.header_name;
@@ -48,7 +49,10 @@ Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>&
   const bool has_text = compiled.needle >= 0 || key.kind == SearchKey::Kind::kHeader;
   if (has_text && !compiled.folded.empty()) {
     compiled.lookup = static_cast<int>(lookups.size());
-    lookups.push_back(compiled.folded);
+    std::optional<WordMark> place;  // TEXT: anywhere
+    if (key.kind == SearchKey::Kind::kBody) place = WordMark::kBody;
+    if (key.kind == SearchKey::Kind::kHeader) place = MarkOf(key.header_name);
+    lookups.emplace_back(compiled.folded, place);
   }
   for (const SearchKey& child : key.keys) {
     compiled.keys.push_back(Compile(child, needles, lookups));
@@ -56,12 +60,32 @@ Compiled Compile(const SearchKey& key, std::vector<mime::MessageSearch::Needle>&
   return compiled;
 }
 
-// What is known of one message. `found` is empty until its body has been read.
+// What is known of one message: what the index says, and, once it has been read, its header. `found` is
+// empty until its body has been read, too.
 struct Candidate {
-  const FetchedMessage& message;
+  Candidate(Uid uid_in, std::int64_t email_id_in, const TextCandidates& index_in)
+      : uid(uid_in), email_id(email_id_in), index(index_in) {}
+  const Uid uid;
+  const std::int64_t email_id;
+  const TextCandidates& index;
+  const FetchedMessage* message = nullptr;
   std::optional<std::int64_t> sent_day;
   const std::vector<bool>* found = nullptr;
 };
+
+bool Has(const std::vector<std::int64_t>& ascending, std::int64_t id) {
+  return std::binary_search(ascending.begin(), ascending.end(), id);
+}
+
+// By the index alone.
+Truth LookUp(const Compiled& key, const Candidate& candidate) {
+  if (key.lookup < 0 || candidate.email_id > candidate.index.upto) return Truth::kUnknown;
+  const auto lookup = static_cast<std::size_t>(key.lookup);
+  const std::optional<TextMatches>& matches = candidate.index.lookups[lookup];
+  if (!matches.has_value()) return Truth::kUnknown;
+  if (!Has(matches->may, candidate.email_id)) return Truth::kNo;
+  return Has(matches->sure, candidate.email_id) ? Truth::kYes : Truth::kUnknown;
+}
 
 bool Contains(const std::vector<UidRange>& ranges, Uid uid) {
   return std::any_of(ranges.begin(), ranges.end(), [uid](const UidRange& r) {
@@ -85,12 +109,16 @@ Truth Not(Truth truth) {
 
 Truth Evaluate(const Compiled& key, const Candidate& candidate) {
   const auto truth = [](bool value) { return value ? Truth::kYes : Truth::kNo; };
+  const FetchedMessage* message = candidate.message;
+  if (const Truth known = LookUp(key, candidate); known != Truth::kUnknown) return known;
   switch (key.kind) {
     case SearchKey::Kind::kUids:
-      return truth(Contains(key.uids, candidate.message.uid));
+      return truth(Contains(key.uids, candidate.uid));
     case SearchKey::Kind::kHeader:
-      return truth(mime::HeaderContains(candidate.message.header, key.header_name, key.folded));
+      if (message == nullptr) return Truth::kUnknown;
+      return truth(mime::HeaderContains(message->header, key.header_name, key.folded));
     case SearchKey::Kind::kSent: {
+      if (message == nullptr) return Truth::kUnknown;
       if (!candidate.sent_day.has_value()) return Truth::kNo;
       const std::int64_t day = *candidate.sent_day;
       if (key.relation == SearchKey::Relation::kBefore) return truth(day < key.days);
@@ -98,7 +126,8 @@ Truth Evaluate(const Compiled& key, const Candidate& candidate) {
       return truth(day == key.days);
     }
     case SearchKey::Kind::kText:
-      if (key.folded.empty() || AnyHeaderContains(candidate.message.header, key.folded)) {
+      if (key.folded.empty()) return Truth::kYes;
+      if (message != nullptr && AnyHeaderContains(message->header, key.folded)) {
         return Truth::kYes;
       }
       [[fallthrough]];
@@ -155,7 +184,10 @@ Task<absl::Status> ReadInto(postgres::BodyStore& bodies, Account account, Mailbo
 using Bound = std::optional<std::vector<std::int64_t>>;
 
 Bound BoundOf(const Compiled& key, const TextCandidates& candidates) {
-  if (key.lookup >= 0) return candidates.needles[static_cast<std::size_t>(key.lookup)];
+  if (key.lookup >= 0) {
+    const auto& matches = candidates.lookups[static_cast<std::size_t>(key.lookup)];
+    return matches.has_value() ? Bound(matches->may) : std::nullopt;
+  }
   const bool all = key.kind == SearchKey::Kind::kAll;
   if (!all && key.kind != SearchKey::Kind::kAny) return std::nullopt;
   Bound bound;
@@ -182,42 +214,46 @@ Bound BoundOf(const Compiled& key, const TextCandidates& candidates) {
   return bound;
 }
 
-// The subselect with OR stays one, and is looked up by hash.
-constexpr char kSelectUids[] =
-    "SELECT e.uid FROM mailbox.entry e WHERE e.tenant_id = $1 AND e.mailbox_id ="
-    " (SELECT m.mailbox_id FROM mailbox.mailbox m"
-    "  WHERE m.tenant_id = $1 AND m.account_id = $2 AND m.mailbox_id = $3)"
-    " AND (e.email_id > $4 OR e.email_id IN (SELECT unnest($5::bigint[]))) ORDER BY e.uid";
+// Whether a UID is in ascending ranges; asked for ascending ones.
+class InRanges {
+ public:
+  explicit InRanges(const std::vector<UidRange>& ranges) : ranges_(ranges) {}
+  bool operator()(Uid uid) {
+    while (at_ < ranges_.size() && ranges_[at_].last < uid) ++at_;
+    return at_ < ranges_.size() && ranges_[at_].first <= uid;
+  }
 
-// Leaves of `uids` those that may match by the index.
-Task<absl::Status> Narrow(postgres::Database& database, TextIndex& index, Account account,
-                          MailboxId mailbox, const Compiled& key,
-                          const std::vector<std::string>& lookups, std::vector<UidRange>& uids) {
-  absl::StatusOr<TextCandidates> candidates = co_await index.Find(account, lookups);
-  if (!candidates.ok()) co_return candidates.status();
-  const Bound bound = BoundOf(key, *candidates);
-  if (!bound.has_value()) co_return absl::OkStatus();
-  postgres::Params params =
-      postgres::Params::Of(account.tenant, account.account, mailbox, candidates->upto);
-  params.AddInts(*bound);
-  absl::StatusOr<postgres::Result> rows =
-      co_await database.QueryFor(account.tenant, kSelectUids, std::move(params));
-  if (!rows.ok()) co_return rows.status();
+ private:
+  const std::vector<UidRange>& ranges_;
+  std::size_t at_ = 0;
+};
+
+void Append(std::vector<UidRange>& ranges, Uid uid) {
+  if (!ranges.empty() && ranges.back().last + 1 == uid) {
+    ranges.back().last = uid;
+  } else {
+    ranges.emplace_back(uid, uid);
+  }
+}
+
+// What the index alone knows: adds the UIDs that match to `matches`, and leaves those in `uids` whose
+// messages have to be read to know.
+Task<absl::Status> Narrow(postgres::Database& database, Account account, MailboxId mailbox,
+                          const Compiled& key, const TextCandidates& candidates,
+                          std::vector<UidRange>& uids, std::vector<Uid>& matches) {
+  absl::StatusOr<std::vector<MessagePlace>> places = co_await FindPlaces(
+      database, account, mailbox, candidates.upto, BoundOf(key, candidates));
+  if (!places.ok()) co_return places.status();
   std::vector<UidRange> left;
-  std::size_t range = 0;
-  for (int i = 0; i < rows->rows(); ++i) {
-    const Uid uid = static_cast<Uid>(rows->Int(i, 0));
-    while (range < uids.size() && uids[range].last < uid) ++range;
-    if (range == uids.size()) break;
-    if (uid < uids[range].first) continue;
-    if (!left.empty() && left.back().last + 1 == uid) {
-      left.back().last = uid;
-    } else {
-      left.emplace_back(uid, uid);
-    }
+  InRanges wanted(uids);
+  for (const MessagePlace& place : *places) {
+    if (!wanted(place.uid)) continue;
+    const Truth truth = Evaluate(key, Candidate(place.uid, place.email_id, candidates));
+    if (truth == Truth::kYes) matches.push_back(place.uid);
+    if (truth == Truth::kUnknown) Append(left, place.uid);
   }
   // Nothing may match, which is not the same as a mailbox that is not there: that one is asked for.
-  if (left.empty() && !uids.empty()) left.emplace_back(uids.front().first, uids.front().first);
+  if (places->empty() && !uids.empty()) left.emplace_back(uids.front().first, uids.front().first);
   uids = std::move(left);
   co_return absl::OkStatus();
 }
@@ -235,12 +271,19 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
                                               SearchKey key, TextIndex* index) {
   if (key.Depth() > kMaxSearchDepth) co_return MakeFailure(Failure::kLimitExceeded);
   std::vector<mime::MessageSearch::Needle> needles;
-  std::vector<std::string> lookups;
+  std::vector<TextLookup> lookups;
   const Compiled compiled = Compile(key, needles, lookups);
+  TextCandidates candidates;
+  candidates.lookups.resize(lookups.size());
+  std::vector<Uid> matches;
   if (index != nullptr && !lookups.empty()) {
-    absl::Status narrowed = co_await Narrow(bodies.database(), *index, account, mailbox, compiled,
-                                            lookups, uids);
+    absl::StatusOr<TextCandidates> found = co_await index->Find(account, std::move(lookups));
+    if (!found.ok()) co_return found.status();
+    candidates = *std::move(found);
+    absl::Status narrowed = co_await Narrow(bodies.database(), account, mailbox, compiled,
+                                            candidates, uids, matches);
     if (!narrowed.ok()) co_return narrowed;
+    if (uids.empty()) co_return matches;
   }
   FetchItems items;
   items.envelope = true;
@@ -248,13 +291,14 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
   items.header = true;  // with the prefix, which TEXT looks at too
   items.body = NeedsBody(compiled);
   FetchCursor cursor(bodies, account, mailbox, std::move(uids), items);
-  std::vector<Uid> matches;
+  const auto known = static_cast<std::ptrdiff_t>(matches.size());
   for (;;) {
     absl::StatusOr<std::vector<FetchedMessage>> batch = co_await cursor.Next();
     if (!batch.ok()) co_return batch.status();
     if (batch->empty()) break;
     for (const FetchedMessage& message : *batch) {
-      Candidate candidate{message, std::nullopt, nullptr};
+      Candidate candidate(message.uid, message.email_id, candidates);
+      candidate.message = &message;
       absl::StatusOr<mime::Envelope> envelope = mime::ParseEnvelope(message.envelope);
       if (!envelope.ok()) {  // of another version
         envelope = mime::Scan(std::string_view(message.header).substr(message.prefix_size)).envelope;
@@ -276,6 +320,7 @@ Task<absl::StatusOr<std::vector<Uid>>> Search(postgres::BodyStore& bodies, Accou
       if (truth == Truth::kYes) matches.push_back(message.uid);
     }
   }
+  std::inplace_merge(matches.begin(), matches.begin() + known, matches.end());
   co_return matches;
 }
 

@@ -19,9 +19,9 @@ constexpr absl::Duration kTick = absl::Milliseconds(200);
 
 constexpr char kTails[] =
     "SELECT tenant_id, account_id, has_tail"
-    " FROM lookup.mailbox_text_tails($1, $2, $3::int, $4::int)";
+    " FROM lookup.mailbox_word_tails($1, $2, $3::int, $4::int)";
 constexpr char kGoneAccounts[] =
-    "SELECT tenant_id, account_id FROM lookup.mailbox_text_gone($1::int)";
+    "SELECT tenant_id, account_id FROM lookup.mailbox_words_gone($1::int)";
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/failure.h"
+#include "lib/mime/header_fields.h"
 #include "lib/mime/search_words.h"
 #include "lib/mime/structure.h"
 #include "lib/mime/text_search.h"
@@ -10,9 +11,7 @@
 namespace posthorn::mailbox {
 namespace {
 
-using postgres::Nothing;
 using postgres::Params;
-using postgres::Query;
 using postgres::Result;
 using postgres::Transaction;
 
@@ -24,13 +23,11 @@ constexpr std::size_t kSegmentOctets = 32 * 1024 * 1024;
 constexpr std::size_t kMaxWords = 100000;
 // Of longer headers a search looks at fields in full that the index has cut.
 constexpr std::uint64_t kMaxHeader = 128 * 1024;
-// How often a look at segments that are being merged begins anew.
-constexpr int kAttempts = 5;
-// Found in so many words a part says nothing.
-constexpr std::size_t kMaxMatches = 50000;
+// Blocks stored or read at once.
+constexpr std::size_t kBlocks = 256;
 
 constexpr char kSelectUpto[] =
-    "SELECT upto FROM mailbox.text_state WHERE tenant_id = $1 AND account_id = $2";
+    "SELECT upto FROM mailbox.word_state WHERE tenant_id = $1 AND account_id = $2";
 constexpr char kCountTail[] =
     "SELECT count(*) FROM (SELECT 1 FROM mailbox.email WHERE tenant_id = $1 AND account_id = $2"
     " AND email_id > $3 ORDER BY email_id LIMIT $4) t";
@@ -46,35 +43,38 @@ enum EmailColumn : int { kId, kPrefix, kStructure, kSha256, kBodySize, kData };
 constexpr char kLockAccount[] =
     "SELECT 1 FROM mailbox.account WHERE tenant_id = $1 AND account_id = $2 FOR KEY SHARE";
 constexpr char kAdvance[] =
-    "INSERT INTO mailbox.text_state AS s (tenant_id, account_id, upto) VALUES ($1, $2, $3)"
+    "INSERT INTO mailbox.word_state AS s (tenant_id, account_id, upto) VALUES ($1, $2, $3)"
     " ON CONFLICT (tenant_id, account_id) DO UPDATE SET upto = EXCLUDED.upto WHERE s.upto = $4";
 constexpr char kInsertSegment[] =
-    "INSERT INTO mailbox.text_segment (tenant_id, account_id, first_email, last_email, emails, "
-    "gone,"
-    " version, ids, words, postings) SELECT $1, $2, $3, $4, $5::int, ($5 - (SELECT count(*)"
+    "INSERT INTO mailbox.word_segment (tenant_id, account_id, first_email, last_email, emails, gone,"
+    " version, blocks, octets, ids, always, grams, segment_id)"
+    " SELECT $1, $2, $3, $4, $5::int, ($5 - (SELECT count(*)"
     " FROM mailbox.email WHERE tenant_id = $1 AND account_id = $2"
-    "  AND email_id BETWEEN $3 AND $4))::int, $6::smallint, $7, $8, $9";
+    "  AND email_id BETWEEN $3 AND $4))::int, $6::smallint, $7::int, $8, $9, $10, $11,"
+    " nextval('mailbox.word_segment_id') RETURNING segment_id";
+constexpr char kInsertBlocks[] =
+    "INSERT INTO mailbox.word_block (tenant_id, account_id, segment_id, block, words, postings)"
+    " SELECT $1, $2, $3, ($4 + b.n - 1)::int, b.words, b.postings"
+    " FROM unnest($5::bytea[], $6::bytea[]) WITH ORDINALITY b (words, postings, n)";
 constexpr char kSelectSizes[] =
-    "SELECT first_email, emails, gone, version, built_at < now() - interval '1 day'"
-    " FROM mailbox.text_segment WHERE tenant_id = $1 AND account_id = $2 ORDER BY first_email";
-constexpr char kSelectFirsts[] =
-    "SELECT first_email FROM mailbox.text_segment WHERE tenant_id = $1 AND account_id = $2"
-    " ORDER BY first_email";
-constexpr char kSelectWords[] =
-    "SELECT version, ids, words FROM mailbox.text_segment"
-    " WHERE tenant_id = $1 AND account_id = $2 AND first_email = $3";
-constexpr char kSelectPostings[] =
-    "SELECT postings FROM mailbox.text_segment WHERE tenant_id = $1 AND account_id = $2"
-    " AND first_email = $3 AND ids = $4";
+    "SELECT segment_id, emails, gone, version, built_at < now() - interval '1 day', octets"
+    " FROM mailbox.word_segment WHERE tenant_id = $1 AND account_id = $2 ORDER BY first_email";
+enum SizeColumn : int { kSegmentId, kEmails, kGone, kVersion, kIsOld, kOctets };
 constexpr char kSelectSegments[] =
-    "SELECT first_email, ids, words, postings FROM mailbox.text_segment"
-    " WHERE tenant_id = $1 AND account_id = $2 AND first_email = ANY ($3) ORDER BY first_email";
+    "SELECT segment_id, first_email, last_email, ids, always FROM mailbox.word_segment"
+    " WHERE tenant_id = $1 AND account_id = $2 AND segment_id = ANY ($3) ORDER BY first_email";
+constexpr char kSelectBlocks[] =
+    "SELECT words, postings FROM mailbox.word_block WHERE tenant_id = $1 AND account_id = $2"
+    " AND segment_id = $3 AND block >= $4 ORDER BY block LIMIT $5";
 constexpr char kSelectIds[] =
     "SELECT email_id FROM mailbox.email WHERE tenant_id = $1 AND account_id = $2"
     " AND email_id BETWEEN $3 AND $4";
 constexpr char kDeleteSegments[] =
-    "DELETE FROM mailbox.text_segment WHERE tenant_id = $1 AND account_id = $2"
-    " AND first_email = ANY ($3)";
+    "DELETE FROM mailbox.word_segment WHERE tenant_id = $1 AND account_id = $2"
+    " AND segment_id = ANY ($3)";
+constexpr char kDeleteBlocks[] =
+    "DELETE FROM mailbox.word_block WHERE tenant_id = $1 AND account_id = $2"
+    " AND segment_id = ANY ($3)";
 
 Params Key(Account account) { return Params::Of(account.tenant, account.account); }
 
@@ -91,22 +91,87 @@ absl::Status Insert(Transaction& transaction, Account account, const PackedSegme
                     const std::vector<std::int64_t>& ids) {
   Params params =
       Params::Of(account.tenant, account.account, ids.front(), ids.back(),
-                 static_cast<std::int64_t>(ids.size()), kTextVersion, postgres::Bytes(packed.ids),
-                 postgres::Bytes(packed.words), postgres::Bytes(packed.postings));
-  return transaction.Exec(kInsertSegment, params).status();
+                 static_cast<std::int64_t>(ids.size()), kTextVersion, packed.blocks.size(),
+                 packed.octets(), postgres::Bytes(packed.ids), postgres::Bytes(packed.always),
+                 postgres::Bytes(packed.grams));
+  const absl::StatusOr<Result> row = transaction.Exec(kInsertSegment, params);
+  if (!row.ok()) return row.status();
+  for (std::size_t first = 0; first < packed.blocks.size(); first += kBlocks) {
+    const std::size_t end = std::min(packed.blocks.size(), first + kBlocks);
+    std::vector<std::optional<std::string_view>> words;
+    std::vector<std::optional<std::string_view>> postings;
+    for (std::size_t i = first; i < end; ++i) {
+      words.emplace_back(packed.blocks[i].words);
+      postings.emplace_back(packed.blocks[i].postings);
+    }
+    Params blocks = Params::Of(account.tenant, account.account, row->Int(0, 0), first);
+    blocks.AddBytesArray(words).AddBytesArray(postings);
+    if (absl::Status s = transaction.Exec(kInsertBlocks, blocks).status(); !s.ok()) return s;
+  }
+  return absl::OkStatus();
 }
 
-// `text` outlives the task.
-Task<bool> FeedTo(mime::MessageText& text, std::string piece) {
+// Takes what MessageText gives out into a segment, and notes the fields of the message's own header.
+class TextTaker {
+ public:
+  explicit TextTaker(SegmentBuilder& builder)
+      : builder_(builder), splitter_([this](std::string_view word) { Take(word); }) {}
+
+  void operator()(const mime::MessageText::Piece& piece) {
+    using Kind = mime::MessageText::Kind;
+    if (piece.begins) splitter_.End();
+    mark_ = WordMark::kBody;
+    if (piece.kind == Kind::kFieldName) mark_ = WordMark::kHeader;
+    if (piece.kind == Kind::kFieldValue) {
+      mark_ = MarkOf(piece.field->name);
+      Note(*piece.field, fields_);
+    }
+    splitter_.Feed(piece.folded);
+  }
+  // No text follows. `header` is what a search of header fields reads of the message. If that has
+  // other fields, or such as are searched otherwise than what was given out, the message is one for
+  // every search: what the index has of it is not exactly what is found in it.
+  void Finish(std::string_view header) {
+    splitter_.End();
+    std::string fields;
+    mime::HeaderReader reader(header);
+    while (std::optional<mime::HeaderField> field = reader.Next()) {
+      Note(*field, fields);
+      const bool plain = !field->name.empty() && field->name.find("=?") == std::string_view::npos &&
+                         std::all_of(field->name.begin(), field->name.end(),
+                                     [](unsigned char c) { return c < 0x80; });
+      if (!plain) builder_.LookAlways();
+    }
+    if (fields != fields_) builder_.LookAlways();
+  }
+
+ private:
+  void Take(std::string_view word) {
+    if (++words_ > kMaxWords) {
+      builder_.LookAlways();
+    } else {
+      builder_.AddWord(word, mark_);
+    }
+  }
+  static void Note(const mime::HeaderField& field, std::string& fields) {
+    for (const std::string_view text : {field.name, field.value}) {
+      fields.append(std::to_string(text.size())).append(":").append(text);
+    }
+  }
+
+  SegmentBuilder& builder_;
+  WordMark mark_ = WordMark::kBody;
+  std::size_t words_ = 0;
+  std::string fields_;
+  mime::WordSplitter splitter_;
+};
+
+// `text` and `header` outlive the task. Keeps the first octets of the message in `header`.
+Task<bool> FeedTo(mime::MessageText& text, std::string& header, std::size_t header_size,
+                  std::string piece) {
+  header.append(piece, 0, header_size - std::min(header_size, header.size()));
   text.Feed(piece);
   co_return true;
-}
-
-std::vector<std::int64_t> Intersection(const std::vector<std::int64_t>& a,
-                                       const std::vector<std::int64_t>& b) {
-  std::vector<std::int64_t> both;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-  return both;
 }
 
 }  // namespace
@@ -131,27 +196,21 @@ Task<absl::Status> TextIndex::AddText(Account account, const Result& rows, int r
     builder.LookAlways();
     co_return absl::OkStatus();
   }
-  std::size_t words = 0;
-  mime::WordSplitter splitter([&](std::string_view word) {
-    if (++words > kMaxWords) {
-      builder.LookAlways();
-    } else {
-      builder.AddWord(word);
-    }
-  });
-  mime::MessageText text(*structure, [&](std::string_view folded, bool begins) {
-    if (begins) splitter.End();
-    splitter.Feed(folded);
-  });
+  TextTaker taker(builder);
+  mime::MessageText text(*structure,
+                         [&taker](const mime::MessageText::Piece& piece) { taker(piece); });
   text.FeedPrefix(prefix);
+  std::string header(prefix);
   if (!rows.IsNull(row, kData)) {
     const absl::StatusOr<std::string> body =
         postgres::Decompress(rows.Bytes(row, kData), postgres::kInlineOctets);
     if (!body.ok()) co_return body.status();
     text.Feed(*body);
+    header.append(*body, 0, mime::HeaderSize(*body).value_or(body->size()));
   } else {
-    std::function<Task<bool>(std::string)> sink = [&text](std::string piece) {
-      return FeedTo(text, std::move(piece));
+    const std::size_t header_size = prefix.size() + structure->root.header_size;
+    std::function<Task<bool>(std::string)> sink = [&, header_size](std::string piece) {
+      return FeedTo(text, header, header_size, std::move(piece));
     };
     absl::Status read =
         co_await bodies_.Read(account.tenant, rows.Text(row, kSha256), 0, 0, std::move(sink));
@@ -159,7 +218,7 @@ Task<absl::Status> TextIndex::AddText(Account account, const Result& rows, int r
     if (!read.ok() && FailureOf(read) != Failure::kNotFound) co_return read;
   }
   text.Finish();
-  splitter.End();
+  taker.Finish(header);
   co_return absl::OkStatus();
 }
 
@@ -209,47 +268,53 @@ Task<absl::StatusOr<int>> TextIndex::IndexSome(Account account) {
   co_return *stored ? static_cast<int>(ids.size()) : 0;
 }
 
-Task<absl::StatusOr<bool>> TextIndex::Replace(Account account, std::vector<std::int64_t> firsts) {
+Task<absl::StatusOr<bool>> TextIndex::Replace(Account account,
+                                              std::vector<std::int64_t> segment_ids) {
   Params params = Key(account);
-  params.AddInts(firsts);
+  params.AddInts(segment_ids);
   absl::StatusOr<Result> rows =
-      co_await bodies_.database().QueryFor(account.tenant, kSelectSegments, std::move(params));
+      co_await bodies_.database().QueryFor(account.tenant, kSelectSegments, params);
   if (!rows.ok()) co_return rows.status();
-  if (rows->rows() != static_cast<int>(firsts.size())) co_return false;
+  if (rows->rows() != static_cast<int>(segment_ids.size())) co_return false;
   std::vector<PackedSegment> segments;
-  std::int64_t last = 0;
   for (int i = 0; i < rows->rows(); ++i) {
-    segments.push_back(PackedSegment{rows->Text(i, 1), rows->Text(i, 2), rows->Text(i, 3)});
-  }
-  {
-    const absl::StatusOr<SegmentWords> words =
-        SegmentWords::Parse(segments.back().ids, segments.back().words);
-    if (!words.ok()) co_return words.status();
-    last = words->ids().back();
+    PackedSegment& segment = segments.emplace_back();
+    segment.ids = rows->Text(i, 3);
+    segment.always = rows->Text(i, 4);
+    for (;;) {
+      Params page = Key(account);
+      page.Add(rows->Int(i, 0)).Add(segment.blocks.size()).Add(kBlocks);
+      absl::StatusOr<Result> blocks =
+          co_await bodies_.database().QueryFor(account.tenant, kSelectBlocks, std::move(page));
+      if (!blocks.ok()) co_return blocks.status();
+      for (int k = 0; k < blocks->rows(); ++k) {
+        segment.blocks.push_back(PackedBlock{blocks->Text(k, 0), blocks->Text(k, 1)});
+      }
+      if (blocks->rows() < static_cast<int>(kBlocks)) break;
+    }
   }
   absl::StatusOr<Result> there = co_await bodies_.database().QueryFor(
       account.tenant, kSelectIds,
-      Params::Of(account.tenant, account.account, rows->Int(0, 0), last));
+      Params::Of(account.tenant, account.account, rows->Int(0, 1), rows->Int(rows->rows() - 1, 2)));
   if (!there.ok()) co_return there.status();
   absl::flat_hash_set<std::int64_t> keep;
   for (int i = 0; i < there->rows(); ++i) keep.insert(there->Int(i, 0));
   const absl::StatusOr<PackedSegment> merged = Merge(segments, keep);
   if (!merged.ok()) co_return merged.status();
-  const absl::StatusOr<SegmentWords> words = SegmentWords::Parse(merged->ids, merged->words);
-  if (!words.ok()) co_return words.status();
+  const absl::StatusOr<std::vector<std::int64_t>> ids = UnpackIds(merged->ids);
+  if (!ids.ok()) co_return ids.status();
   std::function<absl::StatusOr<bool>(Transaction&)> work =
       [&](Transaction& transaction) -> absl::StatusOr<bool> {
     const absl::StatusOr<Result> locked = transaction.Exec(kLockAccount, Key(account));
     if (!locked.ok()) return locked.status();
-    Params gone = Key(account);
-    gone.AddInts(firsts);
-    const absl::StatusOr<Result> deleted = transaction.Exec(kDeleteSegments, gone);
+    const absl::StatusOr<Result> deleted = transaction.Exec(kDeleteSegments, params);
     if (!deleted.ok()) return deleted.status();
-    if (deleted->affected() != static_cast<std::int64_t>(firsts.size())) {
+    if (deleted->affected() != static_cast<std::int64_t>(segment_ids.size())) {
       return MakeFailure(Failure::kConflict);  // another replica was faster
     }
-    if (words->ids().empty()) return true;
-    if (absl::Status s = Insert(transaction, account, *merged, words->ids()); !s.ok()) return s;
+    if (absl::Status s = transaction.Exec(kDeleteBlocks, params).status(); !s.ok()) return s;
+    if (ids->empty()) return true;
+    if (absl::Status s = Insert(transaction, account, *merged, *ids); !s.ok()) return s;
     return true;
   };
   absl::StatusOr<bool> replaced =
@@ -264,18 +329,20 @@ Task<absl::StatusOr<bool>> TextIndex::MergeSome(Account account) {
   if (!rows.ok()) co_return rows.status();
   const int count = options_.merge_segments;
   for (int end = rows->rows(); end >= count; --end) {
-    std::vector<std::int64_t> firsts;
+    std::vector<std::int64_t> segment_ids;
     std::int64_t emails = 0;
+    std::int64_t octets = 0;
     bool alike = true;
     for (int i = end - count; i < end; ++i) {
-      firsts.push_back(rows->Int(i, 0));
-      emails += rows->Int(i, 1);
-      alike = alike && rows->Int(i, 3) == kTextVersion &&
-              TierOf(static_cast<int>(rows->Int(i, 1)), options_) ==
-                  TierOf(static_cast<int>(rows->Int(end - 1, 1)), options_);
+      segment_ids.push_back(rows->Int(i, kSegmentId));
+      emails += rows->Int(i, kEmails);
+      octets += rows->Int(i, kOctets);
+      alike = alike && rows->Int(i, kVersion) == kTextVersion &&
+              TierOf(static_cast<int>(rows->Int(i, kEmails)), options_) ==
+                  TierOf(static_cast<int>(rows->Int(end - 1, kEmails)), options_);
     }
-    if (!alike || emails > options_.max_emails) continue;
-    absl::StatusOr<bool> replaced = co_await Replace(account, std::move(firsts));
+    if (!alike || emails > options_.max_emails || octets > options_.max_octets) continue;
+    absl::StatusOr<bool> replaced = co_await Replace(account, std::move(segment_ids));
     co_return replaced;
   }
   co_return false;
@@ -286,10 +353,11 @@ Task<absl::StatusOr<bool>> TextIndex::RewriteSome(Account account) {
       co_await bodies_.database().QueryFor(account.tenant, kSelectSizes, Key(account));
   if (!rows.ok()) co_return rows.status();
   for (int i = 0; i < rows->rows(); ++i) {
-    const std::int64_t gone = rows->Int(i, 2);
-    if (gone == 0 || (gone * 10 < rows->Int(i, 1) && !rows->Bool(i, 4))) continue;
-    std::vector<std::int64_t> firsts(1, rows->Int(i, 0));
-    absl::StatusOr<bool> replaced = co_await Replace(account, std::move(firsts));
+    const std::int64_t gone = rows->Int(i, kGone);
+    if (gone == 0 || rows->Int(i, kVersion) != kTextVersion) continue;
+    if (gone * 10 < rows->Int(i, kEmails) && !rows->Bool(i, kIsOld)) continue;
+    std::vector<std::int64_t> segment_ids(1, rows->Int(i, kSegmentId));
+    absl::StatusOr<bool> replaced = co_await Replace(account, std::move(segment_ids));
     co_return replaced;
   }
   co_return false;
@@ -313,101 +381,6 @@ Task<absl::Status> TextIndex::CatchUp(Account account, const std::atomic<bool>& 
     // Less than a tail is left: the next call's.
     if (*indexed < options_.segment_emails || stop) co_return absl::OkStatus();
   }
-}
-
-Task<absl::StatusOr<TextIndex::Matches>> TextIndex::FindIn(Account account, std::int64_t first,
-                                                           const Needles& needles) {
-  Params key = Params::Of(account.tenant, account.account, first);
-  absl::StatusOr<Result> row =
-      co_await bodies_.database().QueryFor(account.tenant, kSelectWords, key);
-  if (!row.ok()) co_return row.status();
-  if (row->empty()) co_return Matches();
-  const absl::StatusOr<SegmentWords> words =
-      SegmentWords::Parse(row->Bytes(0, 1), row->Bytes(0, 2));
-  if (!words.ok()) co_return words.status();
-  const std::vector<std::int64_t>& ids = words->ids();
-  std::optional<Result> postings;
-  Matches matches;
-  matches.emplace();
-  for (const std::vector<std::string>& parts : needles) {
-    std::vector<std::int64_t> found = ids;
-    for (const std::string& part : parts) {
-      if (row->Int(0, 0) != kTextVersion) break;  // any of its messages may
-      const std::vector<std::uint32_t> with_part = words->Find(part);
-      if (with_part.size() > kMaxMatches) continue;
-      std::vector<std::int64_t> in_messages;
-      if (!with_part.empty()) {
-        if (!postings.has_value()) {
-          Params same = key;
-          same.Add(postgres::Bytes(row->Bytes(0, 1)));
-          absl::StatusOr<Result> read = co_await bodies_.database().QueryFor(
-              account.tenant, kSelectPostings, std::move(same));
-          if (!read.ok()) co_return read.status();
-          if (read->empty()) co_return Matches();
-          postings.emplace(*std::move(read));
-        }
-        const absl::StatusOr<Positions> positions = PostingsOf(postings->Bytes(0, 0), with_part);
-        if (!positions.ok()) co_return positions.status();
-        for (const std::uint32_t position : *positions) {
-          if (position >= ids.size()) co_return absl::DataLossError("damaged text index");
-          in_messages.push_back(ids[position]);
-        }
-      }
-      found = Intersection(found, in_messages);
-      if (found.empty()) break;
-    }
-    for (const std::uint32_t position : words->always()) found.push_back(ids[position]);
-    std::sort(found.begin(), found.end());
-    found.erase(std::unique(found.begin(), found.end()), found.end());
-    matches->push_back(std::move(found));
-  }
-  co_return matches;
-}
-
-Task<absl::StatusOr<TextCandidates>> TextIndex::Find(
-    Account account, const std::vector<std::string>& folded_needles) {
-  Needles needles;
-  std::vector<std::size_t> asked;  // which of the needles these are
-  for (std::size_t n = 0; n < folded_needles.size(); ++n) {
-    std::vector<std::string> parts = mime::NeedleWords(folded_needles[n]);
-    if (parts.empty()) continue;
-    needles.push_back(std::move(parts));
-    asked.push_back(n);
-  }
-  TextCandidates none;
-  none.needles.resize(folded_needles.size());
-  if (needles.empty()) co_return none;
-  // Again if a segment was merged with others while its neighbours were read.
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::vector<Query> queries;
-    queries.emplace_back(kSelectUpto, Key(account));
-    queries.emplace_back(kSelectFirsts, Key(account));
-    absl::StatusOr<std::vector<Result>> rows =
-        co_await bodies_.database().Snapshot(account.tenant, std::move(queries));
-    if (!rows.ok()) co_return rows.status();
-    if ((*rows)[0].empty()) co_return none;
-    TextCandidates result = none;
-    result.upto = (*rows)[0].Int(0, 0);
-    for (const std::size_t n : asked) result.needles[n].emplace();
-    bool complete = true;
-    for (int i = 0; i < (*rows)[1].rows() && complete; ++i) {
-      absl::StatusOr<Matches> matches = co_await FindIn(account, (*rows)[1].Int(i, 0), needles);
-      if (!matches.ok()) co_return matches.status();
-      complete = matches->has_value();
-      for (std::size_t k = 0; complete && k < asked.size(); ++k) {
-        std::vector<std::int64_t>& all = *result.needles[asked[k]];
-        all.insert(all.end(), (**matches)[k].begin(), (**matches)[k].end());
-      }
-    }
-    if (!complete) continue;
-    for (const std::size_t n : asked) {
-      std::vector<std::int64_t>& all = *result.needles[n];
-      std::sort(all.begin(), all.end());
-      all.erase(std::unique(all.begin(), all.end()), all.end());
-    }
-    co_return result;
-  }
-  co_return none;
 }
 
 }  // namespace posthorn::mailbox

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,14 +19,30 @@ namespace posthorn::mailbox {
 struct TextIndexOptions {
   int segment_emails = 1000;  // a segment of new messages
   int merge_segments = 8;     // so many of about one size become one
-  int max_emails = 20000;     // of one segment
+  int max_emails = 64000;     // of one segment
+  std::int64_t max_octets = 64 * 1024 * 1024;  // of segments that are merged, packed
 };
 
-// What the index says about some needles: the messages (email ids, ascending) that may contain
-// each; nullopt: any may. Messages above `upto` are not indexed: any of them may, too.
+// What to look for. `folded` comes from mime::FoldForSearch.
+struct TextLookup {
+  TextLookup(std::string folded_in, std::optional<WordMark> place_in)
+      : folded(std::move(folded_in)), place(place_in) {}
+  std::string folded;
+  std::optional<WordMark> place;  // nullopt: anywhere
+};
+
+// What the index says about one lookup: the indexed messages (email ids, ascending) that may contain
+// the needle there, and those of them that do, for sure.
+struct TextMatches {
+  std::vector<std::int64_t> may;
+  std::vector<std::int64_t> sure;
+};
+
+// By lookup; nullopt: any message may contain it. Messages above `upto` are not indexed: any of them
+// may, too.
 struct TextCandidates {
   std::int64_t upto = 0;
-  std::vector<std::optional<std::vector<std::int64_t>>> needles;
+  std::vector<std::optional<TextMatches>> lookups;
 };
 
 // The index of the texts of an account's messages: it narrows down which messages a search has to
@@ -49,21 +66,15 @@ class TextIndex {
   // nothing left to do, or `stop`, which is looked at after each segment.
   Task<absl::Status> CatchUp(Account account, const std::atomic<bool>& stop);
 
-  // `folded_needles` come from mime::FoldForSearch.
-  Task<absl::StatusOr<TextCandidates>> Find(Account account,
-                                            const std::vector<std::string>& folded_needles);
+  // Reads only the blocks of the index that may have the words (text_lookup.cc).
+  Task<absl::StatusOr<TextCandidates>> Find(Account account, std::vector<TextLookup> lookups);
 
  private:
-  using Needles = std::vector<std::vector<std::string>>;  // the words of each
-  // The messages of one segment that may contain each needle; nullopt: the segment is gone.
-  using Matches = std::optional<std::vector<std::vector<std::int64_t>>>;
-  Task<absl::StatusOr<Matches>> FindIn(Account account, std::int64_t first, const Needles& needles);
   Task<absl::StatusOr<std::int64_t>> Upto(Account account);
   Task<absl::Status> AddText(Account account, const postgres::Result& rows, int row,
                              SegmentBuilder& builder);
-  // One segment instead of those that begin with these messages. False: they are not there any
-  // more.
-  Task<absl::StatusOr<bool>> Replace(Account account, std::vector<std::int64_t> firsts);
+  // One segment instead of these, which follow each other. False: they are not there any more.
+  Task<absl::StatusOr<bool>> Replace(Account account, std::vector<std::int64_t> segment_ids);
 
   postgres::BodyStore& bodies_;
   const TextIndexOptions options_;

@@ -212,6 +212,12 @@ StoreSearchKey ToStoreKey(const Compiled& compiled, const SelectedMailbox& mailb
   return result;
 }
 
+// Whether no part of a key is decided here.
+bool IsAllStores(const Compiled& compiled) {
+  if (compiled.children.empty()) return IsStoreKind(compiled.key->kind);
+  return std::all_of(compiled.children.begin(), compiled.children.end(), IsAllStores);
+}
+
 // What `key` needs to have fetched.
 void AddParts(const SearchKey& key, FetchParts& parts) {
   switch (key.kind) {
@@ -259,6 +265,24 @@ Task<absl::Status> ReadFacts(ImapState& state, std::vector<std::size_t> indexes,
   co_return absl::OkStatus();
 }
 
+// For a search that the store decides alone: without a look at each message of the mailbox, which may
+// be large. `all` outlives the task.
+Task<absl::StatusOr<std::vector<std::size_t>>> SearchOnlyInStore(ImapState& state,
+                                                                 const Compiled& all) {
+  const SelectedMailbox& mailbox = *state.selected;
+  const std::vector<UidRange> whole(1, UidRange(1, mailbox.largest_uid()));
+  Task<absl::StatusOr<std::vector<Uid>>> search = state.store().Search(
+      state.tenant(), state.account(), mailbox.id(), whole, ToStoreKey(all, mailbox, {}));
+  absl::StatusOr<std::vector<Uid>> uids = co_await state.Await(std::move(search));
+  if (!uids.ok()) co_return uids.status();
+  std::vector<std::size_t> found;
+  for (const Uid uid : *uids) {
+    const std::optional<std::size_t> index = mailbox.Find(uid);
+    if (index && !mailbox.messages()[*index].expunged) found.push_back(*index);
+  }
+  co_return found;
+}
+
 }  // namespace
 
 bool AsksForModSeq(const SearchKey& key) {
@@ -274,10 +298,14 @@ Task<absl::StatusOr<std::vector<std::size_t>>> SearchMessages(ImapState& state,
   FactsByIndex facts;
   const Compiled all = Compile(key, mailbox, now, facts);
   std::vector<std::size_t> found;
+  lowest_searched = 0;
+  if (mailbox.messages().empty()) co_return found;
+  if (IsAllStores(all) && mailbox.messages().size() <= state.limits.messages) {
+    co_return co_await SearchOnlyInStore(state, all);
+  }
   for (std::size_t i = 0; i < mailbox.messages().size(); ++i) {
     if (!mailbox.messages()[i].expunged) found.push_back(i);
   }
-  lowest_searched = 0;
   if (found.size() > state.limits.messages) {
     const auto is_other = [&](std::size_t index) { return !IsNamed(all, mailbox, index); };
     found.erase(std::remove_if(found.begin(), found.end(), is_other), found.end());

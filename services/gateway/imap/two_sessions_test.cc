@@ -53,6 +53,24 @@ TEST_F(TwoSessionsTest, BodiesOfExpungedMessagesAreLeftOut) {
   EXPECT_EQ(second.Say("d NOOP\r\n"), "* 2 EXPUNGE\r\nd OK NOOP completed\r\n");
 }
 
+TEST_F(TwoSessionsTest, SearchesForTextNameOnlyWhatTheClientKnows) {
+  for (int i = 0; i < 4; ++i) Deliver("Subject: a\r\n\r\nb\r\n");
+  store_.OnChange(nullptr);  // the hint is late
+  Client first = Select();
+  Client second = Select();
+  first.Say("a STORE 2:3 +FLAGS.SILENT (\\Deleted)\r\n");
+  first.Say("b EXPUNGE\r\n");
+  Deliver("Subject: a\r\n\r\nb\r\n");
+  for (const char* key : {"SUBJECT a", "NOT SUBJECT z", "OR (BODY b) (TEXT z)", "BODY b SUBJECT a"}) {
+    EXPECT_EQ(second.Say(std::string("c SEARCH ") + key + "\r\n"),
+              "* SEARCH 1 4\r\nc OK Search completed\r\n");
+  }
+  second.Say("d NOOP\r\n");
+  EXPECT_EQ(second.Say("e SEARCH SUBJECT a\r\n"), "* SEARCH 1 2 3\r\ne OK Search completed\r\n");
+  EXPECT_EQ(second.Say("f UID SEARCH SUBJECT a\r\n"),
+            "* SEARCH 1 4 5\r\nf OK Search completed\r\n");
+}
+
 TEST_F(TwoSessionsTest, RecentBelongsToOneSession) {
   Deliver("Subject: a\r\n\r\nb\r\n");
   Client first = LogIn();

@@ -86,13 +86,14 @@ BEGIN
                     delivered_at = EXCLUDED.delivered_at;
   END IF;
   INSERT INTO mailbox.email (tenant_id, account_id, email_id, received_at, body_size, entries,
-                             structure_version, message_id, sha256, prefix, envelope, structure)
+                             structure_version, message_id, sha256, prefix, envelope, structure,
+                             home_id, home_uid)
   VALUES (p_tenant, p_account, o_modseq, p_received, p_octets, 1, p_version, p_message, p_sha256,
-          p_prefix, p_envelope, p_structure);
+          p_prefix, p_envelope, p_structure, box.mailbox_id, o_uid);
   INSERT INTO mailbox.entry (tenant_id, mailbox_id, uid, modseq, email_id, size, received_at,
-                             flags, keywords)
+                             flags, keywords, moved)
   VALUES (p_tenant, box.mailbox_id, o_uid, o_modseq, o_modseq, l_octets, p_received,
-          p_flags::int, string_to_array(NULLIF(p_keywords, ''), ' '));
+          p_flags::int, string_to_array(NULLIF(p_keywords, ''), ' '), false);
   UPDATE mailbox.mailbox m
   SET uid_next = o_uid + 1, messages = m.messages + 1, unseen = m.unseen + (1 - (p_flags & 1)),
       size = m.size + l_octets, highest_modseq = o_modseq
