@@ -32,16 +32,24 @@ std::string Compress(std::string_view data) {
 }
 
 absl::StatusOr<std::string> Decompress(std::string_view frame, std::size_t max_size) {
+  std::string data;
+  absl::Status status = DecompressTo(frame, max_size, data);
+  if (!status.ok()) return status;
+  return data;
+}
+
+absl::Status DecompressTo(std::string_view frame, std::size_t max_size, std::string& out) {
   thread_local std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context(ZSTD_createDCtx());
   const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > max_size) {
     return absl::DataLossError("damaged body");
   }
-  std::string data(size, '\0');
+  const std::size_t before = out.size();
+  out.resize(before + size);
   const std::size_t got =
-      ZSTD_decompressDCtx(context.get(), data.data(), data.size(), frame.data(), frame.size());
+      ZSTD_decompressDCtx(context.get(), out.data() + before, size, frame.data(), frame.size());
   if (ZSTD_isError(got) || got != size) return absl::DataLossError("damaged body");
-  return data;
+  return absl::OkStatus();
 }
 
 std::string Sha256(std::string_view data) {

@@ -34,6 +34,8 @@ std::string Sha256(std::string_view data);
 std::string Compress(std::string_view data);
 // At most `max_size` octets come out; anything else is DataLoss.
 absl::StatusOr<std::string> Decompress(std::string_view frame, std::size_t max_size);
+// The same, behind what is in `out`; after an error `out` is anything.
+absl::Status DecompressTo(std::string_view frame, std::size_t max_size, std::string& out);
 
 struct StoredBody {
   std::string sha256;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -12,6 +14,11 @@ namespace {
 
 using MailboxStoreTest = StoreTest;
 const std::vector<UidRange> kAll = {UidRange(1, 0xffffffff)};
+
+Task<bool> WaitFor(Task<void> task) {
+  co_await std::move(task);
+  co_return true;
+}
 
 std::vector<Uid> UidsOfEntries(const std::vector<Entry>& entries) {
   std::vector<Uid> uids;
@@ -111,6 +118,55 @@ TEST_F(MailboxStoreTest, FlagsAndKeywordsChangeOnlyWhatDiffers) {
   ExpectExactCounts();
 }
 
+// Every way of changing flags, over one range and over several, beside the same in memory.
+TEST_F(MailboxStoreTest, FlagsOfRangesAreWhatTheyShouldBe) {
+  constexpr Uid kMessages = 12;
+  for (Uid i = 0; i < kMessages; ++i) DeliverTo(alice, absl::StrCat("m", i));
+  DeliverTo(bob, "untouched");
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  std::map<Uid, std::pair<std::uint32_t, bool>> expected;  // flags, and whether it has the keyword
+  for (Uid uid = 1; uid <= kMessages; ++uid) expected[uid] = {0, false};
+  const std::vector<std::vector<UidRange>> sets = {
+      {UidRange(2, 9)}, {UidRange(1, 3), UidRange(8, 20)}, {UidRange(5, 5)}, kAll};
+  std::mt19937 random(7);
+  for (int step = 0; step < 120; ++step) {
+    const std::vector<UidRange>& uids = sets[random() % sets.size()];
+    const FlagMode mode = static_cast<FlagMode>(1 + random() % 3);
+    const std::uint32_t flags = std::vector<std::uint32_t>{0, 1, 4, 5}[random() % 4];
+    const bool keyword = random() % 4 == 0;
+    const ModSeq before = Info(alice, "INBOX").highest_modseq;
+    std::vector<std::string> keywords;
+    if (keyword) keywords.push_back("$k");
+    const absl::StatusOr<FlagChanges> changes =
+        loop.Run(store.StoreFlags(alice, inbox, uids, mode, flags, std::move(keywords)));
+    ASSERT_TRUE(changes.ok());
+    std::vector<Uid> changed;
+    for (auto& [uid, has] : expected) {
+      const bool meant = std::any_of(uids.begin(), uids.end(), [uid = uid](const UidRange& range) {
+        return range.first <= uid && uid <= range.last;
+      });
+      if (!meant) continue;
+      const auto old = has;
+      if (mode == FlagMode::kSet) has = {flags, keyword};
+      if (mode == FlagMode::kAdd) has = {has.first | flags, has.second || keyword};
+      if (mode == FlagMode::kRemove) has = {has.first & ~flags, has.second && !keyword};
+      if (has != old) changed.push_back(uid);
+    }
+    EXPECT_EQ(UidsOfEntries(changes->changed), changed) << step;
+    EXPECT_EQ(changes->highest_modseq, before + (changed.empty() ? 0 : 1)) << step;
+    for (const Entry& entry : changes->changed) {
+      EXPECT_EQ(entry.flags, expected[entry.uid].first) << step;
+      EXPECT_EQ(entry.keywords.size(), expected[entry.uid].second ? 1u : 0u) << step;
+      EXPECT_EQ(entry.modseq, changes->highest_modseq);
+    }
+    ExpectExactCounts();
+  }
+  for (const Entry& entry : Open(alice, "INBOX").entries) {
+    EXPECT_EQ(entry.flags, expected[entry.uid].first);
+  }
+  EXPECT_EQ(Info(bob, "INBOX").unseen, 1u);
+}
+
 TEST_F(MailboxStoreTest, CopiesMovesAndExpungesAtomically) {
   for (int i = 0; i < 5; ++i) DeliverTo(alice, absl::StrCat("m", i));
   const MailboxId inbox = Info(alice, "INBOX").id;
@@ -204,39 +260,118 @@ TEST_F(MailboxStoreTest, ThePopLockHasOneHolder) {
 TEST_F(MailboxStoreTest, FetchesAnyRangesInOrderAndInBatches) {
   std::vector<NewMessage> messages;
   for (int i = 0; i < 2500; ++i) messages.push_back(Message(alice, absl::StrCat("body ", i)));
-  for (const auto& result : DeliverAll(std::move(messages))) ASSERT_TRUE(result.ok());
+  std::vector<Uid> uid_of;
+  for (const auto& result : DeliverAll(std::move(messages))) {
+    ASSERT_TRUE(result.ok());
+    uid_of.push_back(result->uid);
+  }
   const MailboxId inbox = Info(alice, "INBOX").id;
+  std::map<Uid, std::string> body_of;
+  for (int i = 0; i < 2500; ++i) {
+    body_of[uid_of[static_cast<std::size_t>(i)]] = absl::StrCat("Return-Path: <>\r\nbody ", i);
+  }
   ASSERT_TRUE(loop.Run(store.Expunge(alice, inbox, {UidRange(10, 20)}, false)).ok());
+  bool ahead = false;
   const auto fetch = [&](std::vector<UidRange> ranges) {
     FetchItems items;
     items.body = true;
     FetchCursor cursor(bodies, alice, inbox, std::move(ranges), items);
+    if (ahead) cursor.ReadAhead();
     std::vector<Uid> uids;
     for (;;) {
       absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
       EXPECT_TRUE(batch.ok()) << batch.status();
-      if (!batch.ok() || batch->empty()) return uids;
+      if (!batch.ok() || batch->empty()) break;
       for (const FetchedMessage& message : *batch) {
+        EXPECT_EQ(message.body, body_of[message.uid]);
         EXPECT_TRUE(message.body_complete);
         uids.push_back(message.uid);
       }
     }
+    loop.Run(WaitFor(cursor.Stop()));
+    return uids;
   };
   std::vector<Uid> all;
   for (Uid uid = 1; uid <= 2500; ++uid) {
     if (uid < 10 || uid > 20) all.push_back(uid);
   }
-  EXPECT_EQ(fetch(kAll), all);
-  EXPECT_EQ(fetch({UidRange(1, 2), UidRange(9, 21), UidRange(2499, 4294967295)}),
-            (std::vector<Uid>{1, 2, 9, 21, 2499, 2500}));
-  EXPECT_EQ(fetch({UidRange(5, 5), UidRange(100, 2200)}).size(), 2102u);
-  std::vector<UidRange> sparse;
-  for (Uid uid = 31; uid < 2500; uid += 2) sparse.emplace_back(uid, uid);
-  EXPECT_EQ(fetch(sparse).size(), sparse.size());
-  EXPECT_TRUE(fetch({}).empty());
+  for (const bool reads_ahead : {false, true}) {
+    ahead = reads_ahead;
+    EXPECT_EQ(fetch(kAll), all);
+    EXPECT_EQ(fetch({UidRange(1, 2), UidRange(9, 21), UidRange(2499, 4294967295)}),
+              (std::vector<Uid>{1, 2, 9, 21, 2499, 2500}));
+    EXPECT_EQ(fetch({UidRange(5, 5), UidRange(100, 2200)}).size(), 2102u);
+    std::vector<UidRange> sparse;
+    for (Uid uid = 31; uid < 2500; uid += 2) sparse.emplace_back(uid, uid);
+    EXPECT_EQ(fetch(sparse).size(), sparse.size());
+    EXPECT_TRUE(fetch({}).empty());
+  }
 }
 
-// Plans are kept, also those made for few rows: no other index may do for UIDs.
+TEST_F(MailboxStoreTest, ReadingAheadMayStopAndSeesWhatIsExpungedMeanwhile) {
+  std::vector<NewMessage> messages;
+  for (int i = 0; i < 2100; ++i) messages.push_back(Message(alice, absl::StrCat("body ", i)));
+  for (const auto& result : DeliverAll(std::move(messages))) ASSERT_TRUE(result.ok());
+  const MailboxId inbox = Info(alice, "INBOX").id;
+  FetchItems items;
+  items.body = true;
+  for (int batches = 0; batches < 3; ++batches) {
+    FetchCursor cursor(bodies, alice, inbox, kAll, items);
+    cursor.ReadAhead();
+    for (int i = 0; i < batches; ++i) ASSERT_TRUE(loop.Run(cursor.Next()).ok());
+    loop.Run(WaitFor(cursor.Stop()));
+  }
+  FetchCursor cursor(bodies, alice, inbox, kAll, items);
+  cursor.ReadAhead();
+  absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
+  ASSERT_TRUE(batch.ok());
+  ASSERT_EQ(batch->size(), 1000u);
+  // The second batch was under way, and has it or not; the third was not.
+  ASSERT_TRUE(loop.Run(store.Expunge(alice, inbox, {UidRange(2050, 2060)}, false)).ok());
+  Uid last = batch->back().uid;
+  for (;;) {
+    batch = loop.Run(cursor.Next());
+    ASSERT_TRUE(batch.ok());
+    if (batch->empty()) break;
+    for (const FetchedMessage& message : *batch) {
+      EXPECT_GT(message.uid, last);
+      EXPECT_TRUE(message.uid < 2050 || message.uid > 2060);
+      last = message.uid;
+    }
+  }
+  EXPECT_EQ(last, 2100u);
+  loop.Run(WaitFor(cursor.Stop()));
+}
+
+// A batch of bodies comes in pieces.
+TEST_F(MailboxStoreTest, PiecesOfABatchAreInOrder) {
+  std::vector<std::string> sent;
+  for (int i = 0; i < 60; ++i) {
+    sent.push_back(absl::StrCat("Subject: ", i, "\r\n\r\n", std::string(60000, 'a' + i % 26)));
+    DeliverTo(alice, sent.back());
+  }
+  FetchItems items;
+  items.body = true;
+  items.header = true;
+  FetchCursor cursor(bodies, alice, Info(alice, "INBOX").id, kAll, items);
+  cursor.ReadAhead();
+  std::size_t next = 0;
+  for (;;) {
+    absl::StatusOr<std::vector<FetchedMessage>> batch = loop.Run(cursor.Next());
+    ASSERT_TRUE(batch.ok());
+    if (batch->empty()) break;
+    EXPECT_LE(batch->size(), 6u);
+    for (const FetchedMessage& message : *batch) {
+      ASSERT_LT(next, sent.size());
+      EXPECT_TRUE(message.body == "Return-Path: <>\r\n" + sent[next]) << next;
+      EXPECT_EQ(message.header, absl::StrCat("Return-Path: <>\r\nSubject: ", next, "\r\n\r\n"));
+      ++next;
+    }
+  }
+  EXPECT_EQ(next, sent.size());
+  loop.Run(WaitFor(cursor.Stop()));
+}
+
 TEST_F(MailboxStoreTest, UidsAreFoundByThePrimaryKeyAndChangesByMODSEQ) {
   EXPECT_EQ(Superuser("SELECT count(*) FROM pg_index WHERE indrelid = 'mailbox.entry'::regclass"
                       " AND NOT indisprimary AND indpred IS NULL").Int(0, 0), 0);

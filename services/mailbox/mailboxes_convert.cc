@@ -168,7 +168,7 @@ void ToProto(FetchedMessage message, v1::MessageData* out) {
   out->set_body(std::move(message.body));
   out->set_body_complete(message.body_complete);
   out->set_prefix_size(message.prefix_size);
-  SetTime(message.saved_at, out->mutable_saved_at());
+  if (message.saved_at.has_value()) SetTime(*message.saved_at, out->mutable_saved_at());
   out->set_email_id(message.email_id);
   out->set_thread_id(message.thread_id);
   if (message.preview.has_value()) out->set_preview(*std::move(message.preview));

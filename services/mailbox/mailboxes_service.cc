@@ -236,6 +236,15 @@ class MailboxesService final : public pb::Mailboxes::CallbackService {
     items.make_previews = request.preview() == pb::FetchRequest::PREVIEW_YES;
     FetchCursor cursor(bodies_, AccountOf(request.account()), MailboxId(request.mailbox_id()),
                        RangesOf(request.uids()), items);
+    cursor.ReadAhead();
+    absl::Status sent = co_await SendAll(cursor, writer);
+    // Also when the client has gone.
+    co_await cursor.Stop();
+    co_return sent;
+  }
+
+  static Task<absl::Status> SendAll(FetchCursor& cursor,
+                                    rpc::ServerWriter<pb::FetchResponse>& writer) {
     for (;;) {
       absl::StatusOr<std::vector<FetchedMessage>> batch = co_await cursor.Next();
       if (!batch.ok()) co_return batch.status();

@@ -20,6 +20,8 @@ using postgres::Result;
 // Bounds of a batch: messages, and octets where bodies are asked for.
 constexpr int kBatchMessages = 1000;
 constexpr std::int64_t kBatchOctets = 2 * 1024 * 1024;
+// Of a piece of a batch.
+constexpr std::size_t kPieceOctets = 256 * 1024;
 
 enum Column : int {
   kUid, kSize, kReceivedAt, kPrefixSize, kTotal, kEnvelope, kStructure, kPrefix, kSha256, kData,
@@ -45,8 +47,9 @@ std::string FetchSql(const FetchItems& items, bool is_large) {
       "SELECT e.uid, e.size, e.received_at, length(m.prefix), e.total, ",
       items.envelope ? "m.envelope" : "NULL::bytea", ", ",
       items.structure || items.header ? "m.structure" : "NULL::bytea", ", ",
-      content ? "m.prefix, m.sha256, b.data" : "NULL::bytea, NULL::bytea, NULL::bytea",
-      ", e.saved_at, e.email_id, coalesce(m.thread_id, e.email_id), ",
+      content ? "m.prefix, " : "NULL::bytea, ", items.header ? "m.sha256, " : "NULL::bytea, ",
+      content ? "b.data, " : "NULL::bytea, ", items.saved_at ? "e.saved_at" : "NULL::timestamptz",
+      ", e.email_id, coalesce(m.thread_id, e.email_id), ",
       items.preview ? "m.preview" : "NULL::text",
       " FROM (SELECT e.tenant_id, e.uid, e.size, e.received_at, e.saved_at, e.email_id,"
       " sum(", cost, ") OVER (ORDER BY e.uid)::bigint AS total, ", cost, " AS cost ", source,
@@ -62,18 +65,18 @@ std::string FetchSql(const FetchItems& items, bool is_large) {
 
 absl::Status AddContent(const Result& rows, int row, const FetchItems& items,
                         FetchedMessage& message) {
-  absl::StatusOr<std::string> body =
-      postgres::Decompress(rows.Bytes(row, kData), postgres::kInlineOctets);
-  if (!body.ok()) return body.status();
-  const std::string_view prefix = rows.Bytes(row, kPrefix);
+  // BODY[] in place, where the header is cut from if only that is asked for.
+  std::string whole(rows.Bytes(row, kPrefix));
+  const std::size_t prefix = whole.size();
+  absl::Status status =
+      postgres::DecompressTo(rows.Bytes(row, kData), postgres::kInlineOctets, whole);
+  if (!status.ok()) return status;
   if (items.header) {
-    const std::size_t size = mime::HeaderSize(*body).value_or(body->size());
-    message.header.reserve(prefix.size() + size);
-    message.header.append(prefix).append(*body, 0, size);
+    const std::string_view body = std::string_view(whole).substr(prefix);
+    message.header = whole.substr(0, prefix + mime::HeaderSize(body).value_or(body.size()));
   }
   if (items.body) {
-    message.body.reserve(prefix.size() + body->size());
-    message.body.append(prefix).append(*body);
+    message.body = std::move(whole);
     message.body_complete = true;
   }
   return absl::OkStatus();
@@ -129,60 +132,102 @@ Task<absl::Status> FetchCursor::AddHeaderOfLargeBody(std::string sha256, Fetched
   co_return status;
 }
 
+Task<void> FetchCursor::Run(postgres::Database& database, TenantId tenant, std::string sql,
+                            Params params, Query& query) {
+  absl::StatusOr<Result> rows =
+      co_await database.QueryFor(tenant, std::move(sql), std::move(params));
+  query.rows.Set(std::move(rows));
+}
+
+void FetchCursor::Start() {
+  under_way_ = std::make_unique<Query>();
+  bool is_large = false;
+  under_way_->ranges = NextRanges(is_large);
+  Params params = Params::Of(account_.tenant, account_.account, mailbox_);
+  if (is_large) {
+    params.Add(under_way_->ranges[0].first).Add(under_way_->ranges[0].last);
+  } else {
+    AddRanges(under_way_->ranges, params);
+  }
+  params.Add(kBatchMessages).Add(kBatchOctets);
+  Spawn(*Executor::Current(), Run(bodies_.database(), account_.tenant, FetchSql(items_, is_large),
+                                  std::move(params), *under_way_));
+}
+
+Task<void> FetchCursor::Stop() {
+  if (under_way_ == nullptr) co_return;
+  // Named: g++ 12 looks the operand up again, wrongly, when it resumes.
+  OneShot<absl::StatusOr<Result>>& received = under_way_->rows;
+  (void)co_await received;
+  under_way_.reset();
+}
+
+Task<absl::Status> FetchCursor::Receive() {
+  if (under_way_ == nullptr) Start();
+  OneShot<absl::StatusOr<Result>>& received = under_way_->rows;  // named, as in Stop
+  absl::StatusOr<Result> rows = co_await received;
+  const std::unique_ptr<Query> query = std::move(under_way_);
+  if (!rows.ok()) co_return rows.status();
+  rows_ = *std::move(rows);
+  row_ = 0;
+  const int count = rows_.rows();
+  const bool cut =
+      count == kBatchMessages || (count > 0 && rows_.Int(count - 1, kTotal) >= kBatchOctets);
+  DropUpTo(cut ? static_cast<Uid>(rows_.Int(count - 1, kUid)) : query->ranges.back().last);
+  if (reads_ahead_ && position_ < left_.size()) Start();
+  co_return absl::OkStatus();
+}
+
+absl::StatusOr<FetchedMessage> FetchCursor::MessageOf(int row) {
+  FetchedMessage message;
+  message.uid = static_cast<Uid>(rows_.Int(row, kUid));
+  message.size = static_cast<std::uint64_t>(rows_.Int(row, kSize));
+  message.received_at = rows_.Time(row, kReceivedAt);
+  message.prefix_size = static_cast<std::uint32_t>(rows_.Int(row, kPrefixSize));
+  message.envelope = rows_.Text(row, kEnvelope);
+  message.structure = rows_.Text(row, kStructure);
+  if (items_.saved_at) message.saved_at = rows_.Time(row, kSavedAt);
+  message.email_id = rows_.Int(row, kEmailId);
+  message.thread_id = rows_.Int(row, kThreadId);
+  if (!rows_.IsNull(row, kPreview)) message.preview = rows_.Text(row, kPreview);
+  if ((items_.header || items_.body) && !rows_.IsNull(row, kData)) {
+    absl::Status status = AddContent(rows_, row, items_, message);
+    if (!status.ok()) return status;
+  }
+  return message;
+}
+
 Task<absl::StatusOr<std::vector<FetchedMessage>>> FetchCursor::Next() {
   if (items_.ids && !std::exchange(threads_assigned_, true)) {
     absl::Status assigned = co_await AssignThreads(bodies_.database(), account_);
     if (!assigned.ok()) co_return assigned;
   }
-  while (position_ < left_.size()) {
-    bool is_large = false;
-    const std::vector<UidRange> ranges = NextRanges(is_large);
-    Params params = Params::Of(account_.tenant, account_.account, mailbox_);
-    if (is_large) {
-      params.Add(ranges[0].first).Add(ranges[0].last);
-    } else {
-      AddRanges(ranges, params);
+  while (row_ == rows_.rows() && (under_way_ != nullptr || position_ < left_.size())) {
+    absl::Status received = co_await Receive();
+    if (!received.ok()) co_return received;
+  }
+  std::vector<FetchedMessage> batch;
+  batch.reserve(static_cast<std::size_t>(rows_.rows() - row_));
+  for (std::size_t octets = 0; row_ < rows_.rows() && !(reads_ahead_ && octets >= kPieceOctets);
+       ++row_) {
+    absl::StatusOr<FetchedMessage> message = MessageOf(row_);
+    if (!message.ok()) co_return message.status();
+    if (items_.header && rows_.IsNull(row_, kData)) {
+      message->header = rows_.Text(row_, kPrefix);
+      absl::Status status = co_await AddHeaderOfLargeBody(rows_.Text(row_, kSha256), *message);
+      if (!status.ok()) co_return status;
     }
-    params.Add(kBatchMessages).Add(kBatchOctets);
-    absl::StatusOr<Result> rows = co_await bodies_.database().QueryFor(
-        account_.tenant, FetchSql(items_, is_large), std::move(params));
-    if (!rows.ok()) co_return rows.status();
-    const int count = rows->rows();
-    const bool cut =
-        count == kBatchMessages || (count > 0 && rows->Int(count - 1, kTotal) >= kBatchOctets);
-    DropUpTo(cut ? static_cast<Uid>(rows->Int(count - 1, kUid)) : ranges.back().last);
-    std::vector<FetchedMessage> batch(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) {
-      FetchedMessage& message = batch[static_cast<std::size_t>(i)];
-      message.uid = static_cast<Uid>(rows->Int(i, kUid));
-      message.size = static_cast<std::uint64_t>(rows->Int(i, kSize));
-      message.received_at = rows->Time(i, kReceivedAt);
-      message.prefix_size = static_cast<std::uint32_t>(rows->Int(i, kPrefixSize));
-      message.envelope = rows->Text(i, kEnvelope);
-      message.structure = rows->Text(i, kStructure);
-      message.saved_at = rows->Time(i, kSavedAt);
-      message.email_id = rows->Int(i, kEmailId);
-      message.thread_id = rows->Int(i, kThreadId);
-      if (!rows->IsNull(i, kPreview)) message.preview = rows->Text(i, kPreview);
-      if (!items_.header && !items_.body) continue;
-      if (!rows->IsNull(i, kData)) {
-        absl::Status status = AddContent(*rows, i, items_, message);
-        if (!status.ok()) co_return status;
-      } else if (items_.header) {
-        message.header = rows->Text(i, kPrefix);
-        absl::Status status = co_await AddHeaderOfLargeBody(rows->Text(i, kSha256), message);
-        if (!status.ok()) co_return status;
-      }
-      if (!items_.structure) message.structure.clear();
+    if (!items_.structure) message->structure.clear();
+    octets += message->body.size() + message->header.size();
+    batch.push_back(*std::move(message));
+  }
+  if (!batch.empty()) {
+    found_any_ = true;
+    if (items_.preview && items_.make_previews) {
+      absl::Status made = co_await MakePreviews(bodies_, account_, batch);
+      if (!made.ok()) co_return made;
     }
-    if (!batch.empty()) {
-      found_any_ = true;
-      if (items_.preview && items_.make_previews) {
-        absl::Status made = co_await MakePreviews(bodies_, account_, batch);
-        if (!made.ok()) co_return made;
-      }
-      co_return batch;
-    }
+    co_return batch;
   }
   if (!found_any_) {
     // Nothing there, or not this account's mailbox: the two read differently.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lib/base/one_shot.h"
 #include "lib/base/task.h"
 #include "lib/postgres/body_store.h"
 #include "lib/postgres/database.h"
@@ -38,7 +40,7 @@ struct FetchedMessage {
   std::string header;
   std::string body;  // all of BODY[] if body_complete, else empty
   bool body_complete = false;
-  absl::Time saved_at;  // when it came into this mailbox
+  std::optional<absl::Time> saved_at;  // when it came into this mailbox, if asked for
   std::int64_t email_id = 0;
   std::int64_t thread_id = 0;
   std::optional<std::string> preview;  // none: not made yet
@@ -52,10 +54,29 @@ class FetchCursor {
   FetchCursor(postgres::BodyStore& bodies, Account account, MailboxId mailbox,
               std::vector<UidRange> uids, FetchItems items);
 
+  // From now on the next batch is read while the caller works on the last one, and what a batch has
+  // comes in pieces, so that the two take turns on the way to the client. No longer may the cursor go
+  // before Stop has returned.
+  void ReadAhead() { reads_ahead_ = true; }
+  // Waits for what is under way.
+  Task<void> Stop();
+
   // Empty: the end. kNotFound: the account has no such mailbox.
   Task<absl::StatusOr<std::vector<FetchedMessage>>> Next();
 
  private:
+  // A query that a coroutine of its own waits for.
+  struct Query {
+    std::vector<UidRange> ranges;
+    OneShot<absl::StatusOr<postgres::Result>> rows;
+  };
+  // `query` outlives the task.
+  static Task<void> Run(postgres::Database& database, TenantId tenant, std::string sql,
+                        postgres::Params params, Query& query);
+  void Start();
+  // Waits for the query under way and begins with its rows.
+  Task<absl::Status> Receive();
+  absl::StatusOr<FetchedMessage> MessageOf(int row);
   // The ranges of the next query, and whether it is one that may have many messages.
   std::vector<UidRange> NextRanges(bool& is_large) const;
   void DropUpTo(Uid uid);
@@ -67,6 +88,10 @@ class FetchCursor {
   std::vector<UidRange> left_;
   std::size_t position_ = 0;  // of the first range in left_ that is not done
   const FetchItems items_;
+  std::unique_ptr<Query> under_way_;
+  postgres::Result rows_;
+  int row_ = 0;  // the first of rows_ that was not given out
+  bool reads_ahead_ = false;
   bool found_any_ = false;
   bool threads_assigned_ = false;
 };
