@@ -1,6 +1,7 @@
 // What a sender asks for with ESMTP parameters, on its way through the queue.
 
 #include <map>
+#include <set>
 
 #include <gmock/gmock.h>
 
