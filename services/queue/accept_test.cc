@@ -1,5 +1,7 @@
 // Accepting the same thing twice.
 
+#include <gmock/gmock.h>
+
 #include "lib/base/failure.h"
 #include "services/queue/queue_test_base.h"
 
@@ -114,6 +116,54 @@ TEST_F(AcceptTest, OddTextIsStoredHarmlessly) {
   message.reverse_path = "\xc3\x28@x";
   EXPECT_TRUE(queue_->TryEnqueue(message).ok());
   EXPECT_EQ(queue_->Lease().size(), 1u);
+}
+
+// One call is one group: what becomes of one says nothing about another.
+TEST_F(AcceptTest, EachMessageOfAGroupHasItsOwnAnswer) {
+  Message earlier = To({"a@one.example"});
+  earlier.idempotency_key = "known";
+  queue_->Enqueue(earlier);
+  std::vector<Message> group;
+  group.push_back(To({"b@one.example", "b@two.example"}));
+  group[0].idempotency_key = "twice";
+  group.push_back(To({"c@one.example"}));
+  group[1].idempotency_key = "known";
+  group.push_back(To({"d@one.example"}));
+  group[2].idempotency_key = "twice";
+  group.push_back(To({"e@one.example"}));
+  group[3].inline_body.reset();
+  group[3].body_sha256 = std::string(32, 'q');
+  group.push_back(To({"f@three.example"}, 2));
+  group[4].idempotency_key = "twice";  // of another tenant
+  group.push_back(To({"h@five.example"}));
+  std::vector<MessageId> ids;
+  for (const Message& message : group) ids.push_back(message.id);
+  const auto results = queue_->Run(queue_->core().Enqueue(std::move(group)));
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_EQ(results->size(), 6u);
+  const auto expect = [&](std::size_t i, const MessageId& id, bool duplicate) {
+    const absl::StatusOr<Accepted>& result = (*results)[i];
+    ASSERT_TRUE(result.ok()) << i << ": " << result.status();
+    EXPECT_EQ(result->id, id) << i;
+    EXPECT_EQ(result->duplicate, duplicate) << i;
+  };
+  expect(0, ids[0], false);
+  expect(1, earlier.id, true);
+  expect(2, ids[0], true);
+  EXPECT_FALSE((*results)[3].ok());
+  expect(4, ids[4], false);
+  expect(5, ids[5], false);
+
+  std::vector<std::string> addresses;
+  for (const LeasedJob& job : queue_->Lease()) {
+    for (const LeasedRecipient& recipient : job.recipients) addresses.push_back(recipient.address);
+  }
+  EXPECT_THAT(addresses,
+              ::testing::UnorderedElementsAre("a@one.example", "b@one.example", "b@two.example",
+                                              "f@three.example", "h@five.example"));
+  EXPECT_EQ(Count("SELECT sum(messages)::bigint FROM queue.usage WHERE tenant_id = 1"), 3);
+  EXPECT_EQ(Count("SELECT sum(messages)::bigint FROM queue.usage WHERE tenant_id = 2"), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM queue.event"), 4);
 }
 
 }  // namespace
