@@ -8,12 +8,12 @@ namespace {
 
 // A batch has at least one message. It is asked for while no more than kRest are ready.
 constexpr std::size_t kFirstBatch = 8 * 1024;
-constexpr std::size_t kBatch = 64 * 1024;
+constexpr std::size_t kBatch = 128 * 1024;
 constexpr std::size_t kRest = ReadAhead::kOctets - kBatch;
 // What a message takes beside its octets, so that tiny ones are counted as what they are.
 constexpr std::size_t kOverhead = 512;
-// Larger ones come by ReadMessage. Fetch has bodies of up to 64 KiB.
-constexpr std::uint64_t kMaxMessage = kBatch - kOverhead;
+// Larger ones come by ReadMessage: Fetch has bodies of up to 64 KiB.
+constexpr std::uint64_t kMaxMessage = 64 * 1024;
 
 std::size_t CostOf(std::size_t octets) { return octets + kOverhead; }
 

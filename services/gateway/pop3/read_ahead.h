@@ -27,7 +27,7 @@ namespace posthorn::gateway {
 // Belongs to one session, on its executor. Destroying it ends what is under way.
 class ReadAhead {
  public:
-  static constexpr std::size_t kOctets = 128 * 1024;
+  static constexpr std::size_t kOctets = 256 * 1024;
   static constexpr absl::Duration kFresh = absl::Seconds(10);
 
   // Both outlive it.

@@ -99,7 +99,7 @@ TEST_F(ReadAheadTest, TinyMessagesAreCountedAsMoreThanTheirOctets) {
   Load();
   HasNot(0);
   for (std::size_t i = 1; i < 500; ++i) ASSERT_TRUE(Has(i));
-  EXPECT_LE(store_.largest_fetch(), std::size_t{128} * 40);
+  EXPECT_LE(store_.largest_fetch(), std::size_t{256} * 40);
 }
 
 TEST_F(ReadAheadTest, TheNextBatchIsUnderWayWhileOneIsSent) {
