@@ -51,8 +51,8 @@ struct GroupCore::Impl {
       group.push_back(std::move(waiting.front()));
       waiting.pop_front();
     }
-    if (!group.empty()) ++committing;
-    if (group.size() > 1) {
+    if (!group.empty()) {
+      ++committing;
       next_start = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.pace);
     }
     return group;

@@ -25,8 +25,8 @@ struct WriteGroupOptions {
   std::size_t max_group = 64;
   // How long submissions are collected while another group commits.
   absl::Duration max_wait = absl::Milliseconds(2);
-  // From the start of a group of more than one submission to that of the next, at least: where nobody
-  // waits for the commit, larger groups cost less. Zero: the next starts at once.
+  // From the start of a group to that of the next, at least: where nobody waits for the commit, larger
+  // groups cost less. Zero: the next starts at once.
   absl::Duration pace = absl::ZeroDuration();
   // Rows that stay busy this long answer kConflict.
   absl::Duration busy_timeout = absl::Seconds(5);
