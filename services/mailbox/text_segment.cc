@@ -27,19 +27,21 @@ constexpr std::size_t kGram = 4;
 
 absl::Status Damaged() { return absl::DataLossError("damaged text index"); }
 
+// The first rows are those of marks, which grams leave alone: most blocks have so many grams that a
+// row they share says little.
+constexpr std::uint32_t kMarkRows = 16;
+
+std::uint32_t BucketOf(WordMark mark) { return static_cast<std::uint32_t>(mark); }
+static_assert(static_cast<std::uint32_t>(WordMark::kReferences) < kMarkRows);
+
 std::uint32_t Bucket(const char* gram) {
   std::uint32_t value = 0;
   memcpy(&value, gram, kGram);
   static_assert(kGram == sizeof(value));
-  return (value * 2654435761u) >> 17;
+  const std::uint32_t row = (value * 2654435761u) >> 17;
+  return row < kMarkRows ? row + kMarkRows : row;
 }
 static_assert(std::numeric_limits<std::uint32_t>::max() >> 17 == kBuckets - 1);
-
-// No word has such a gram.
-std::uint32_t BucketOf(WordMark mark) {
-  const char gram[kGram] = {0, 0, 0, static_cast<char>(mark)};
-  return Bucket(gram);
-}
 
 // What is below the space is no part of a word.
 WordMark MarkIn(std::string_view entry) {

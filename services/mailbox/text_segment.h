@@ -77,9 +77,9 @@ class SegmentBuilder {
   std::size_t octets_ = 0;
 };
 
-// PackedSegment::grams is a table of kBuckets rows of one bit a block. A block may have a word that
-// contains `part` at such a place (nullopt: any) if it has a bit in each of these rows; at most
-// `max_rows` are given. None: any block may.
+// PackedSegment::grams is a table of kBuckets rows of one bit a block: the first rows are of marks, the
+// // others of hashes of grams. A block may have a word that contains `part` at such a place (nullopt: any)
+// if it has a bit in each of these rows; at most `max_rows` are given. None: any block may.
 inline constexpr std::uint32_t kBuckets = 1u << 15;
 std::vector<std::uint32_t> BucketsOf(std::string_view part, std::optional<WordMark> place,
                                      std::size_t max_rows);

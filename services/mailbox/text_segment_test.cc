@@ -102,6 +102,27 @@ TEST_F(TextSegmentTest, FindsEachPartOfAWordInFewBlocks) {
   ExpectSame(segment, entries);
 }
 
+TEST_F(TextSegmentTest, OnlyBlocksOfAPlaceAreReadForIt) {
+  Entries entries;
+  const PackedSegment segment = Build(1, 90, entries);
+  ASSERT_FALSE(segment.grams.empty());
+  for (const WordMark place : {WordMark::kBody, WordMark::kHeader, WordMark::kSubject, WordMark::kTo}) {
+    std::size_t with_place = 0;
+    for (const PackedBlock& block : segment.blocks) {
+      const BlockWords words = *BlockWords::Parse(block.words);
+      bool has = false;
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        const char first = words.entry(i).front();  // no letter is below a space
+        has = has || (first < ' ' ? first : '\0') == static_cast<char>(place);
+      }
+      with_place += has;
+    }
+    std::size_t read = 0;
+    Lookup(segment, "A", place, read);
+    EXPECT_EQ(read, with_place) << static_cast<int>(place);
+  }
+}
+
 TEST_F(TextSegmentTest, MergedSegmentsSayTheSameWithoutWhatIsGone) {
   Entries entries;
   std::vector<PackedSegment> segments;
