@@ -31,7 +31,7 @@ SEARCHER = "searcher@bench.test"
 RARE_WORD = "quixoticzebra"
 
 
-def loadgen(mode, **options):
+def loadgen(mode, /, **options):
     args = [LOADGEN, mode]
     for key, value in options.items():
         args += ["--" + key.replace("_", "-"), str(value)]
