@@ -69,6 +69,7 @@ BEGIN
     LOOP
       j := j + 1;
       n := wanted[j];
+      IF n IS NULL THEN RAISE EXCEPTION 'rows were returned in another order'; END IF;
       EXIT WHEN m_key[n] = v_key AND m_tenant[n] = v_tenant;
     END LOOP;
     taken := taken || n;
@@ -89,6 +90,7 @@ BEGIN
     LOOP
       j := j + 1;
       n := taken[j];
+      IF n IS NULL THEN RAISE EXCEPTION 'rows were returned in another order'; END IF;
       EXIT WHEN m_id[n] = v_key AND m_tenant[n] = v_tenant;
     END LOOP;
     fresh := fresh || n;
